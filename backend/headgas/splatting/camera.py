@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -20,3 +21,7 @@ class Camera:
     def position(self) -> Tensor:
         """The camera's centre in head space (or world) [3], metres."""
         return -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
+
+    def to(self, device: torch.device | str) -> "Camera":
+        """The same camera on another device."""
+        return Camera(self.viewmat.to(device), self.K.to(device), self.width, self.height)

@@ -1,0 +1,19 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Avatars: models that turn an expression into Gaussians, and the files that hold them."""
+
+from headgas.avatars.avatar import Avatar
+from headgas.avatars.checkpoint import Checkpoint, load_avatar, read_header, save_avatar
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.headgas import HeadGaS, HeadGaSConfig
+
+__all__ = [
+    "Avatar",
+    "Checkpoint",
+    "ExpressionSpace",
+    "HeadGaS",
+    "HeadGaSConfig",
+    "load_avatar",
+    "read_header",
+    "save_avatar",
+]

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every avatar can do."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.errors import HeadGaSError
+from headgas.splatting import Camera, Gaussians, Rendering, rasterize
+
+
+class Avatar(nn.Module, ABC):
+    """A trained model of one head: `gaussians(expression, camera) -> Gaussians`."""
+
+    model: ClassVar[str]  # the name in the checkpoint
+    expression_space: ExpressionSpace
+    antialiased: bool  # how its Gaussians were rasterized in training
+
+    @abstractmethod
+    def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
+        """The Gaussians of one frame in head space, colours [N,3] display-referred sRGB.
+
+        Args:
+            expression: [B], in the order of `expression_space`.
+            camera: seen from head space; colours depend on its position.
+        """
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What `from_checkpoint` needs beside the tensors; JSON."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """The checkpoint's tensors."""
+
+    @classmethod
+    @abstractmethod
+    def from_checkpoint(cls, config: dict[str, Any], tensors: dict[str, Tensor], space: ExpressionSpace) -> "Avatar":
+        """The inverse of `config` and `tensors`; KeyError, TypeError or RuntimeError when they do not fit."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """The number of Gaussians."""
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def neutral(self) -> Tensor:
+        """The neutral expression [B]."""
+        return torch.tensor(self.expression_space.neutral, device=self.device)
+
+    def check_expression(self, expression: Tensor) -> None:
+        """Refuses an expression of another length, or with values that are not finite.
+
+        Raises:
+            HeadGaSError: always about the caller's input.
+        """
+        if expression.shape != (len(self.expression_space),):
+            raise HeadGaSError(
+                f"The expression has {expression.numel()} values; the avatar has {len(self.expression_space)} parameters."
+            )
+        if not torch.isfinite(expression).all():
+            raise HeadGaSError("The expression holds a value that is not a finite number.")
+
+    def render(self, expression: Tensor, camera: Camera, background: Tensor | None = None) -> Rendering:
+        """Colour [H,W,3] in sRGB over `background` [3] (else premultiplied over black), alpha and depth."""
+        return rasterize(
+            self.gaussians(expression, camera), camera, background=background, antialiased=self.antialiased
+        )

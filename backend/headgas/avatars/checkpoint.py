@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Avatar files: one safetensors file with a JSON header (docs/formats.md)."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from headgas.avatars.avatar import Avatar
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.headgas import HeadGaS
+from headgas.errors import HeadGaSError
+
+FORMAT = "headgas-avatar"
+VERSION = 1
+HEAD_SPACE = "+X left, -Y front, +Z up, metres"
+COLOR_ENCODING = "srgb-display"
+_MODELS: dict[str, type[Avatar]] = {HeadGaS.model: HeadGaS}
+_SURFACE = "surface/"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened avatar file."""
+
+    path: Path
+    header: dict[str, Any]  # docs/formats.md
+    avatar: Avatar
+
+    @property
+    def bytes(self) -> int:
+        return self.path.stat().st_size
+
+
+def save_avatar(
+    path: Path, avatar: Avatar, preset: str, training: dict[str, Any], surface: dict[str, Tensor] | None = None
+) -> None:
+    """Writes the file beside its final name and renames it.
+
+    Args:
+        preset: the name of the training preset.
+        training: the summary that `headgas info` shows; JSON.
+        surface: `vertices` [V,3] float32, `faces` [T,3] int32, `colors` [V,3] uint8.
+    """
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": avatar.model,
+        "preset": preset,
+        "config": avatar.config(),
+        "expression_space": avatar.expression_space.to_json(),
+        "head_space": HEAD_SPACE,
+        "color_encoding": COLOR_ENCODING,
+        "training": training,
+    }
+    tensors = {name: value.detach().cpu().contiguous() for name, value in avatar.tensors().items()}
+    tensors |= {_SURFACE + name: value.contiguous() for name, value in (surface or {}).items()}
+    unfinished = path.with_name(path.name + ".part")
+    save_file(tensors, unfinished, metadata={"headgas": json.dumps(header)})
+    os.replace(unfinished, path)
+
+
+def read_header(path: Path | str) -> dict[str, Any]:
+    """The JSON header of an avatar file, checked; reads no tensor.
+
+    Raises:
+        HeadGaSError: the file is missing, broken, foreign or newer.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise HeadGaSError(f"{path}: there is no such file.")
+    try:
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise HeadGaSError(f"{path}: is not an avatar, or is damaged ({error}).") from None
+    try:
+        header = json.loads(metadata["headgas"])
+    except (KeyError, json.JSONDecodeError):
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise HeadGaSError(
+            f"{path}: is a safetensors file, but not a HeadGaS avatar.",
+            "`headgas train CAPTURE --out RUN` makes one: RUN/avatar.safetensors.",
+        )
+    version = header.get("version")
+    if not isinstance(version, int):
+        raise HeadGaSError(f"{path}: the header's field 'version' is {version!r}; expected a whole number.")
+    if version > VERSION:
+        raise HeadGaSError(
+            f"{path}: was written by a newer HeadGaS (version {version}; this one reads {VERSION}).",
+            "Update HeadGaS to open it.",
+        )
+    if header.get("model") not in _MODELS:
+        raise HeadGaSError(f"{path}: holds the model {header.get('model')!r}; known are {', '.join(_MODELS)}.")
+    if header.get("color_encoding") != COLOR_ENCODING:
+        raise HeadGaSError(
+            f"{path}: its colours are {header.get('color_encoding')!r}; this version reads {COLOR_ENCODING!r} only."
+        )
+    ExpressionSpace.from_json(header.get("expression_space"), str(path))
+    return header
+
+
+def load_avatar(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+    """Opens an avatar file, ready to render.
+
+    Raises:
+        HeadGaSError: the file is missing, broken, foreign or newer.
+    """
+    path = Path(path)
+    header = read_header(path)
+    space = ExpressionSpace.from_json(header["expression_space"], str(path))
+    try:
+        with safe_open(path, framework="pt") as opened:
+            names = [name for name in opened.keys() if not name.startswith(_SURFACE)]  # noqa: SIM118 - no mapping
+            tensors = {name: opened.get_tensor(name) for name in names}
+        avatar = _MODELS[header["model"]].from_checkpoint(header.get("config", {}), tensors, space)
+    except (SafetensorError, KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise HeadGaSError(f"{path}: is damaged: its tensors do not fit its header ({error}).") from None
+    for name, value in avatar.tensors().items():
+        if not torch.isfinite(value).all():
+            raise HeadGaSError(f"{path}: is damaged: the tensor {name!r} holds values that are not finite numbers.")
+    return Checkpoint(path, header, avatar.to(device))

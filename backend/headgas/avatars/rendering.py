@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One picture of one or several avatars in a world: what Blender and `headgas render` show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headgas.avatars.avatar import Avatar
+from headgas.errors import HeadGaSError
+from headgas.splatting import Camera, Gaussians, rasterize
+
+NOTHING_HIT = 1e10  # metres: Blender's depth where a ray hits nothing
+_VISIBLE = 1e-6  # alpha below is no colour
+
+
+@dataclass(frozen=True)
+class PlacedAvatar:
+    """An avatar with its expression and its place."""
+
+    avatar: Avatar
+    expression: Tensor  # [B]
+    transform: Tensor  # [4,4] float32, head space to world; may scale, not flatten
+
+
+@torch.inference_mode()
+def render_frame(placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01) -> tuple[Tensor, Tensor]:
+    """Renders avatars together, so that they hide and blend with each other.
+
+    Args:
+        camera: in the world.
+        near: metres; nothing nearer is drawn.
+
+    Returns:
+        [H,W,4] scene-linear premultiplied RGBA, and [H,W] camera-space depth in metres, 1e10 where nothing is hit.
+
+    Raises:
+        HeadGaSError: an expression or a transform cannot be used.
+    """
+    if not placed:
+        empty = torch.zeros(camera.height, camera.width)
+        return empty[..., None].repeat(1, 1, 4), torch.full_like(empty, NOTHING_HIT)
+    device = placed[0].avatar.device
+    camera = camera.to(device)
+    groups = [_in_world(item, camera) for item in placed]
+    antialiased = all(item.avatar.antialiased for item in placed)
+    rendering = rasterize(_joined(groups), camera, antialiased=antialiased, near=near, with_depth=True)
+    assert rendering.depth is not None
+    visible = rendering.alpha > _VISIBLE
+    depth = torch.where(visible, rendering.depth, torch.full_like(rendering.depth, NOTHING_HIT))
+    return linear_premultiplied(rendering.color, rendering.alpha), depth
+
+
+def linear_premultiplied(color: Tensor, alpha: Tensor) -> Tensor:
+    """srgb_to_linear(C / A) · A with A behind it: [H,W,3] and [H,W] to [H,W,4].
+
+    Gaussians are blended in sRGB, as they were trained; the sum, not each Gaussian, is decoded (KHR_gaussian_splatting).
+    """
+    straight = color / alpha[..., None].clamp_min(_VISIBLE)
+    return torch.cat([srgb_to_linear(straight) * alpha[..., None], alpha[..., None]], -1)
+
+
+def srgb_to_linear(color: Tensor) -> Tensor:
+    """IEC 61966-2-1, values above 1 continue the curve, negative ones become 0."""
+    color = color.clamp_min(0)
+    return torch.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
+
+
+def linear_to_srgb(color: Tensor) -> Tensor:
+    """The inverse of `srgb_to_linear`."""
+    color = color.clamp_min(0)
+    return torch.where(color <= 0.0031308, color * 12.92, 1.055 * color ** (1 / 2.4) - 0.055)
+
+
+def _in_world(item: PlacedAvatar, camera: Camera) -> Gaussians:
+    """The avatar's Gaussians in the world; their colours are those seen from the camera's place in head space."""
+    transform = item.transform.to(camera.viewmat)
+    linear = transform[:3, :3]
+    if not torch.isfinite(transform).all() or torch.linalg.det(linear).abs() < 1e-12:
+        raise HeadGaSError("The avatar's object is scaled to nothing, so it cannot be drawn.", "Give it a scale above 0.")
+    seen_from_head = Camera(camera.viewmat @ transform, camera.K, camera.width, camera.height)
+    position = torch.linalg.solve(transform, torch.cat([camera.position, camera.position.new_ones(1)]))[:3]
+    gaussians = item.avatar.gaussians(item.expression.to(camera.viewmat), _at(position, seen_from_head))
+    means = gaussians.means @ linear.T + transform[:3, 3]
+    scale = linear.norm(dim=0)
+    rotation = linear / scale
+    uniform = torch.allclose(scale, scale[:1].expand(3), rtol=1e-4) and torch.allclose(
+        rotation.T @ rotation, torch.eye(3, device=scale.device), atol=1e-4
+    )
+    if uniform and torch.linalg.det(rotation) > 0:
+        quaternions = _multiplied(_quaternion(rotation), gaussians.quaternions)
+        return Gaussians(means, quaternions, gaussians.scales * scale[0], gaussians.opacities, gaussians.colors)
+    quaternions, scales = _sheared(gaussians, linear)
+    return Gaussians(means, quaternions, scales, gaussians.opacities, gaussians.colors)
+
+
+def _at(position: Tensor, camera: Camera) -> Camera:
+    """A camera that stands at `position` [3]; only its place matters to colours."""
+    viewmat = torch.eye(4, device=position.device)
+    viewmat[:3, 3] = -position
+    return Camera(viewmat, camera.K, camera.width, camera.height)
+
+
+def _sheared(gaussians: Gaussians, linear: Tensor) -> tuple[Tensor, Tensor]:
+    """Quaternions [N,4] and scales [N,3] of the covariances A Σ Aᵀ, for a transform A [3,3] of any kind."""
+    rotations = _matrices(torch.nn.functional.normalize(gaussians.quaternions, dim=1))
+    factor = linear @ (rotations * gaussians.scales[:, None, :])
+    variances, axes = torch.linalg.eigh(factor @ factor.transpose(1, 2))
+    axes[:, :, 0] *= torch.linalg.det(axes).sign()[:, None]
+    return _quaternions(axes), variances.clamp_min(0).sqrt()
+
+
+def _joined(groups: Sequence[Gaussians]) -> Gaussians:
+    if len(groups) == 1:
+        return groups[0]
+    fields = ("means", "quaternions", "scales", "opacities", "colors")
+    return Gaussians(**{name: torch.cat([getattr(group, name) for group in groups]) for name in fields})
+
+
+def _matrices(q: Tensor) -> Tensor:
+    """Rotation matrices [N,3,3] of unit quaternions [N,4] wxyz."""
+    w, x, y, z = q.unbind(-1)
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return torch.stack(rows, -1).view(-1, 3, 3)
+
+
+def _quaternions(matrices: Tensor) -> Tensor:
+    """Unit quaternions [N,4] wxyz of rotations [N,3,3]: the largest column of the four that each is proportional to it."""
+    m = matrices
+    xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
+    a, b, c = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
+    d, e, f = m[:, 0, 1] + m[:, 1, 0], m[:, 0, 2] + m[:, 2, 0], m[:, 1, 2] + m[:, 2, 1]
+    candidates = torch.stack(
+        [
+            torch.stack([1 + xx + yy + zz, a, b, c], -1),
+            torch.stack([a, 1 + xx - yy - zz, d, e], -1),
+            torch.stack([b, d, 1 - xx + yy - zz, f], -1),
+            torch.stack([c, e, f, 1 - xx - yy + zz], -1),
+        ],
+        1,
+    )  # [N,4,4]
+    best = candidates.norm(dim=2).argmax(1)
+    return torch.nn.functional.normalize(candidates[torch.arange(len(best)), best], dim=1)
+
+
+def _quaternion(rotation: Tensor) -> Tensor:
+    return _quaternions(rotation[None])[0]
+
+
+def _multiplied(p: Tensor, q: Tensor) -> Tensor:
+    """Hamilton product of p [4] with each of q [N,4]."""
+    w, u = p[0], p[1:].expand(len(q), 3)
+    real = w * q[:, 0] - (u * q[:, 1:]).sum(1)
+    imaginary = w * q[:, 1:] + q[:, :1] * u + torch.linalg.cross(u, q[:, 1:])
+    return torch.cat([real[:, None], imaginary], 1)

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A light mesh of the neutral head, from the avatar's own depth: what Blender shows and selects without a backend.
+
+Truncated signed distances are averaged over views (Curless and Levoy 1996), then contoured with marching cubes.
+"""
+
+import math
+
+import numpy as np
+import torch
+from skimage.measure import marching_cubes
+from torch import Tensor
+
+from headgas.avatars.avatar import Avatar
+from headgas.splatting import Camera
+
+_GRID = 72  # voxels along the longest edge: a few thousand vertices
+_SIZE = 192  # pixels of a depth view
+_FIELD_OF_VIEW = math.radians(25)
+_OPAQUE = 0.5  # alpha from which a depth counts
+_TRUNCATION = 3.0  # voxels
+_MARGIN = 0.05  # of the bounds, on each side
+_TRIMMED = 0.005  # of the Gaussians on each side: stray ones must not stretch the bounds
+_VIEWS = [(yaw, pitch) for pitch in (-40, 0, 40) for yaw in range(-180, 180, 45)] + [(0, 80), (0, -80)]  # degrees
+
+
+@torch.inference_mode()
+def extract_surface(avatar: Avatar) -> dict[str, Tensor]:
+    """`vertices` [V,3] float32 (metres, head space), `faces` [T,3] int32, `colors` [V,3] uint8 (sRGB).
+
+    All are empty when the avatar is nowhere opaque.
+    """
+    neutral = avatar.neutral()
+    low, high = _bounds(avatar, neutral)
+    views = [_look(avatar, neutral, (low + high) / 2, float((high - low).norm()), *angles) for angles in _VIEWS]
+    voxel = float((high - low).max()) / (_GRID - 1)
+    shape = [int(n) for n in ((high - low) / voxel).ceil().int() + 1]
+    axes = [low[i] + voxel * torch.arange(n, device=low.device) for i, n in enumerate(shape)]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    distance = _fused_distance(grid, views, voxel).view(shape).cpu().numpy()
+    if not distance.min() < 0 < distance.max():
+        empty = torch.zeros(0, 3)
+        return {"vertices": empty, "faces": empty.int(), "colors": empty.to(torch.uint8)}
+    vertices, faces, _, _ = marching_cubes(distance, 0.0, spacing=(voxel,) * 3)
+    points = torch.from_numpy(vertices.astype(np.float32)).to(low.device) + low
+    return {
+        "vertices": points.cpu(),
+        "faces": torch.from_numpy(faces.astype(np.int32)),
+        "colors": (_colors(points, views, voxel) * 255).round().to(torch.uint8).cpu(),
+    }
+
+
+View = tuple[Camera, Tensor, Tensor, Tensor]  # camera, colour [H,W,3] straight, alpha [H,W], depth [H,W]
+
+
+def _bounds(avatar: Avatar, neutral: Tensor) -> tuple[Tensor, Tensor]:
+    """Two corners [3] of the box around the visible Gaussians."""
+    far = torch.eye(4, device=avatar.device)
+    far[2, 3] = 1.0
+    gaussians = avatar.gaussians(neutral, Camera(far, torch.eye(3, device=avatar.device), 1, 1))
+    means = gaussians.means[gaussians.opacities > 0.1]
+    if not len(means):
+        means = gaussians.means
+    limits = torch.quantile(means, torch.tensor([_TRIMMED, 1 - _TRIMMED], device=means.device), dim=0)
+    margin = (limits[1] - limits[0]) * _MARGIN
+    return limits[0] - margin, limits[1] + margin
+
+
+def _look(avatar: Avatar, neutral: Tensor, center: Tensor, diameter: float, yaw: float, pitch: float) -> View:
+    """The avatar from outside, as seen by a camera that holds it in its frame."""
+    yaw, pitch = math.radians(yaw), math.radians(pitch)
+    away = torch.tensor([math.sin(yaw) * math.cos(pitch), -math.cos(yaw) * math.cos(pitch), math.sin(pitch)])
+    right = torch.tensor([math.cos(yaw), math.sin(yaw), 0.0])
+    down = torch.linalg.cross(-away, right)
+    viewmat = torch.eye(4)
+    viewmat[:3, :3] = torch.stack([right, down, -away])
+    position = center.cpu() + away * diameter / (2 * math.sin(_FIELD_OF_VIEW / 2))
+    viewmat[:3, 3] = -viewmat[:3, :3] @ position
+    focal = 0.5 * _SIZE / math.tan(_FIELD_OF_VIEW / 2)
+    K = torch.tensor([[focal, 0, _SIZE / 2], [0, focal, _SIZE / 2], [0, 0, 1]])
+    camera = Camera(viewmat, K, _SIZE, _SIZE).to(avatar.device)
+    rendering = avatar.render(neutral, camera)
+    assert rendering.depth is not None
+    straight = rendering.color / rendering.alpha[..., None].clamp_min(1e-6)
+    return camera, straight.clamp(0, 1), rendering.alpha, rendering.depth
+
+
+def _sampled(points: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """For points [n,3]: whether the view holds them, the row and column of their pixel, and their own z. All [n]."""
+    camera = view[0]
+    local = points @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
+    z = local[:, 2].clamp_min(1e-6)
+    pixels = (local @ camera.K.T)[:, :2] / z[:, None]
+    column, row = pixels[:, 0].floor().long(), pixels[:, 1].floor().long()
+    inside = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+    return inside, row.clamp(0, camera.height - 1), column.clamp(0, camera.width - 1), z
+
+
+def _fused_distance(grid: Tensor, views: list[View], voxel: float) -> Tensor:
+    """Signed distances [n] in voxels, positive outside. What every view looks through is outside."""
+    total, weight = torch.zeros(len(grid), device=grid.device), torch.zeros(len(grid), device=grid.device)
+    for view in views:
+        _, _, alpha, depth = view
+        inside, row, column, z = _sampled(grid, view)
+        opaque = alpha[row, column] > _OPAQUE
+        signed = ((depth[row, column] - z) / voxel).clamp(max=_TRUNCATION)
+        signed = torch.where(opaque, signed, torch.full_like(signed, _TRUNCATION))
+        counts = inside & (signed > -_TRUNCATION)  # far behind a surface a view knows nothing
+        total += torch.where(counts, signed, torch.zeros_like(signed))
+        weight += counts
+    return torch.where(weight > 0, total / weight.clamp_min(1), torch.full_like(total, -_TRUNCATION))
+
+
+def _colors(points: Tensor, views: list[View], voxel: float) -> Tensor:
+    """The mean colour [n,3] in 0..1 of the views that see a point."""
+    total, weight = torch.zeros_like(points), torch.full((len(points), 1), 1e-6, device=points.device)
+    for view in views:
+        _, color, alpha, depth = view
+        inside, row, column, z = _sampled(points, view)
+        seen = inside & (alpha[row, column] > _OPAQUE) & ((depth[row, column] - z).abs() < _TRUNCATION * voxel)
+        total += torch.where(seen[:, None], color[row, column], torch.zeros_like(total))
+        weight += seen[:, None]
+    return (total / weight).clamp(0, 1)

@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A capture: images of one head with a camera, a matte and an expression per frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.errors import HeadGaSError
+from headgas.splatting import Camera
+
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two exclusive
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One photograph and what is known about it."""
+
+    name: str
+    split: str  # "train" or "test"
+    image: Path
+    width: int  # pixels
+    height: int  # pixels
+    viewmat: np.ndarray  # [4,4] float32, head space to OpenCV camera space
+    K: np.ndarray  # [3,3] float32, pixels
+    expression: np.ndarray  # [B] float32
+    boxes: Mapping[str, Box] = field(default_factory=dict)  # "eyes", "mouth"
+    depth: Path | None = None  # 16-bit PNG of camera-space z, 0 = nothing there
+    depth_unit: float = 1.0  # metres per unit of the depth image
+
+    @property
+    def camera(self) -> Camera:
+        return Camera(torch.from_numpy(self.viewmat), torch.from_numpy(self.K), self.width, self.height)
+
+    def load_rgba(self) -> np.ndarray:
+        """The image [H,W,4], float32 in 0..1: sRGB with straight alpha.
+
+        Raises:
+            HeadGaSError: the file is missing, damaged, without alpha, or of another size.
+        """
+        try:
+            with Image.open(self.image) as opened:
+                if opened.mode not in ("RGBA", "LA"):
+                    raise HeadGaSError(
+                        f"{self.image}: the image of frame {self.name} has no alpha channel (mode {opened.mode}).",
+                        "A capture needs the head's matte as alpha.",
+                    )
+                pixels = np.asarray(opened.convert("RGBA"), np.float32) / 255.0
+        except OSError as error:
+            raise HeadGaSError(f"{self.image}: the image of frame {self.name} cannot be read ({error}).") from None
+        if pixels.shape[:2] != (self.height, self.width):
+            raise HeadGaSError(
+                f"{self.image}: frame {self.name} is {pixels.shape[1]}×{pixels.shape[0]} pixels; "
+                f"its camera says {self.width}×{self.height}."
+            )
+        return pixels
+
+    def load_depth(self) -> np.ndarray | None:
+        """Camera-space z [H,W] in metres, 0 where nothing was hit; None when the frame has none or it is unusable."""
+        if self.depth is None or not self.depth.is_file():
+            return None
+        with Image.open(self.depth) as opened:
+            depth = np.asarray(opened, np.float32) * self.depth_unit
+        return depth if depth.shape == (self.height, self.width) else None
+
+
+@dataclass(frozen=True)
+class Capture:
+    """The frames of one head; `expression_space` holds the range that the training frames show."""
+
+    path: Path
+    expression_space: ExpressionSpace
+    frames: tuple[Frame, ...]
+    points: Path | None = None  # float32 .npy [n,3], surface points in head space
+
+    def split(self, name: str) -> tuple[Frame, ...]:
+        """The frames of one split; "all" gives every frame.
+
+        Raises:
+            HeadGaSError: the capture has no frame of that split.
+        """
+        frames = tuple(frame for frame in self.frames if name in ("all", frame.split))
+        if not frames:
+            raise HeadGaSError(f"{self.path}: the capture has no frame in the split {name!r}.")
+        return frames
+
+
+def seen_range(space: ExpressionSpace, frames: tuple[Frame, ...]) -> ExpressionSpace:
+    """The same space with `low` and `high` as the training frames show them (all frames when there are none)."""
+    train = [frame.expression for frame in frames if frame.split == "train"] or [f.expression for f in frames]
+    values = np.stack(train)
+    return ExpressionSpace(
+        space.kind, space.names, space.neutral, tuple(values.min(0).tolist()), tuple(values.max(0).tolist())
+    )

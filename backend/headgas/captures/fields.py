@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading JSON written by somebody else: every complaint names the file, the frame and the field."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headgas.errors import HeadGaSError
+
+_REQUIRED = object()
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        HeadGaSError: the file cannot be read or holds something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HeadGaSError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise HeadGaSError(f"{path}: is not valid JSON ({error}).") from None
+    if not isinstance(data, Mapping):
+        raise HeadGaSError(f"{path}: must hold a JSON object.")
+    return data
+
+
+class Fields:
+    """The fields of one JSON object, checked as they are read."""
+
+    def __init__(self, data: Any, where: str) -> None:
+        if not isinstance(data, Mapping):
+            raise HeadGaSError(f"{where}: must be a JSON object.")
+        self.data = data
+        self.where = where
+
+    def error(self, field: str, expected: str) -> HeadGaSError:
+        found = repr(self.data[field])[:60] if field in self.data else "missing"
+        return HeadGaSError(f"{self.where}: the field '{field}' is {found}; expected {expected}.")
+
+    def __contains__(self, field: str) -> bool:
+        return self.data.get(field) is not None
+
+    def text(self, field: str, default: Any = _REQUIRED) -> str:
+        value = self.data.get(field, default)
+        if not isinstance(value, str) or not value:
+            if value is default:
+                return value
+            raise self.error(field, "a text")
+        return value
+
+    def number(self, field: str, default: Any = _REQUIRED) -> float:
+        value = self.data.get(field, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if value is default and value is not _REQUIRED:
+                return value
+            raise self.error(field, "a finite number")
+        return float(value)
+
+    def size(self, field: str, default: Any = _REQUIRED) -> int:
+        value = self.number(field, default)
+        if value != int(value) or not 0 < value <= 65536:
+            raise self.error(field, "a whole number of pixels between 1 and 65536")
+        return int(value)
+
+    def array(self, field: str, shape: tuple[int, ...]) -> np.ndarray:
+        """A float64 array of exactly that shape, finite."""
+        try:
+            value = np.asarray(self.data[field], np.float64)
+        except (KeyError, TypeError, ValueError):
+            value = None
+        expected = "×".join(map(str, shape)) + " finite numbers"
+        if value is None or value.shape != shape or not np.isfinite(value).all():
+            raise self.error(field, expected)
+        return value
+
+    def path(self, field: str, folder: Path) -> Path:
+        """A path inside the folder, given with forward slashes."""
+        text = self.text(field)
+        path = (folder / text).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise self.error(field, "a path inside the capture's folder")
+        return folder / text
+
+
+def check_rigid(fields: Fields, field: str, matrix: np.ndarray) -> None:
+    """Refuses a [4,4] matrix that is not a rotation and a translation.
+
+    Raises:
+        HeadGaSError: it scales, mirrors, is singular, or its last row is not 0 0 0 1.
+    """
+    rotation = matrix[:3, :3]
+    orthonormal = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+    if not orthonormal or np.linalg.det(rotation) < 0 or not np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6):
+        raise fields.error(field, "a rotation and a translation (a right-handed orthonormal matrix)")

@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own capture format: a folder with `capture.json` (docs/formats.md)."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.captures.capture import Box, Capture, Frame, seen_range
+from headgas.captures.fields import Fields, check_rigid, read_json
+from headgas.errors import HeadGaSError
+
+FILE = "capture.json"
+VERSION = 1
+
+
+def read_folder(folder: Path, report: Callable[[HeadGaSError], None]) -> Capture:
+    """Reads `capture.json`; what is wrong with single frames goes to `report`, and those frames are left out.
+
+    Raises:
+        HeadGaSError: the file as a whole cannot be used.
+    """
+    path = folder / FILE
+    fields = Fields(read_json(path), str(path))
+    if fields.data.get("format") != "headgas-capture":
+        raise fields.error("format", "'headgas-capture'")
+    version = fields.number("version")
+    if version > VERSION:
+        raise HeadGaSError(
+            f"{path}: was written by a newer HeadGaS (version {version:g}; this one reads {VERSION}).",
+            "Update HeadGaS to open it.",
+        )
+    if fields.data.get("color_encoding", "srgb-display") != "srgb-display":
+        raise fields.error("color_encoding", "'srgb-display'")
+    space = ExpressionSpace.from_json(fields.data.get("expression_space"), str(path))
+    entries = fields.data.get("frames")
+    if not isinstance(entries, list) or not entries:
+        raise fields.error("frames", "a list of at least one frame")
+    frames: dict[str, Frame] = {}
+    for number, entry in enumerate(entries):
+        try:
+            frame = _frame(folder, path, number, entry, space)
+            if frame.name in frames:
+                raise HeadGaSError(f"{path}, frame {number}: the name {frame.name!r} is used twice.")
+            frames[frame.name] = frame
+        except HeadGaSError as error:
+            report(error)
+    kept = tuple(frames.values())
+    points = fields.path("points", folder) if "points" in fields else None
+    return Capture(folder, seen_range(space, kept) if kept else space, kept, points)
+
+
+def _frame(folder: Path, path: Path, number: int, entry: Any, space: ExpressionSpace) -> Frame:
+    name = entry.get("name", "?") if isinstance(entry, Mapping) else "?"
+    fields = Fields(entry, f"{path}, frame {number} ({name!r})")
+    split = fields.text("split", "train")
+    if split not in ("train", "test"):
+        raise fields.error("split", "'train' or 'test'")
+    viewmat = fields.array("viewmat", (4, 4))
+    check_rigid(fields, "viewmat", viewmat)
+    K = fields.array("K", (3, 3))
+    if K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise fields.error("K", "positive focal lengths")
+    return Frame(
+        name=fields.text("name"),
+        split=split,
+        image=fields.path("image", folder),
+        width=fields.size("width"),
+        height=fields.size("height"),
+        viewmat=viewmat.astype(np.float32),
+        K=K.astype(np.float32),
+        expression=fields.array("expression", (len(space),)).astype(np.float32),
+        boxes=_boxes(fields),
+        depth=fields.path("depth", folder) if "depth" in fields else None,
+        depth_unit=fields.number("depth_unit", 1.0),
+    )
+
+
+def _boxes(fields: Fields) -> dict[str, Box]:
+    if "boxes" not in fields:
+        return {}
+    boxes = Fields(fields.data["boxes"], f"{fields.where}, boxes")
+    result: dict[str, Box] = {}
+    for name in boxes.data:
+        x0, y0, x1, y1 = (int(v) for v in boxes.array(name, (4,)))
+        if x1 <= x0 or y1 <= y0:
+            raise boxes.error(name, "x0, y0, x1, y1 with x0 < x1 and y0 < y1")
+        result[name] = (x0, y0, x1, y1)
+    return result

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Captures in `transforms*.json` folders (NeRFace, nerfstudio) with an `expression` in each frame.
+
+`transform_matrix` is camera-to-head with an OpenGL camera (looks along -Z, Y up); the head's space has Y up and Z out
+of the face, as NeRFace, AD-NeRF and their descendants have it.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.captures.capture import Box, Capture, Frame, seen_range
+from headgas.captures.fields import Fields, check_rigid, read_json
+from headgas.errors import HeadGaSError
+
+# Files in order of their claim to a frame; where only transforms.json exists, it says the split itself.
+_SPLIT_FILES = {"transforms_train.json": "train", "transforms_val.json": "train", "transforms_test.json": "test"}
+_SINGLE_FILE = "transforms.json"
+_HELD_OUT = 0.1  # of the frames, at the end, where a single file does not say its split
+
+# Y up, Z out of the face -> Z up, -Y out of the face
+_TO_HEAD_SPACE = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], np.float64)
+_OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+
+# iBUG 68-point landmarks: both eyes, outer and inner lips
+_EYES, _MOUTH = slice(36, 48), slice(48, 68)
+_BOX_MARGIN = 0.25  # of the landmarks' width, on every side: lids and lips lie outside their landmarks
+
+
+def is_transforms_folder(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (*_SPLIT_FILES, _SINGLE_FILE))
+
+
+def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Capture:
+    """Reads the folder; what is wrong with single frames goes to `report`, and those frames are left out.
+
+    Raises:
+        HeadGaSError: a file as a whole cannot be used.
+    """
+    paths = [folder / name for name in _SPLIT_FILES if (folder / name).is_file()] or [folder / _SINGLE_FILE]
+    space: ExpressionSpace | None = None
+    frames: dict[str, Frame] = {}
+    for path in paths:
+        fields = Fields(read_json(path), str(path))
+        entries = fields.data.get("frames")
+        if not isinstance(entries, list) or not entries:
+            raise fields.error("frames", "a list of at least one frame")
+        here = _expression_space(fields, entries)
+        if space is None:
+            space = here
+        elif len(here) != len(space):
+            raise HeadGaSError(f"{path}: frames have {len(here)} expression values, {paths[0]} has {len(space)}.")
+        for number, entry in enumerate(entries):
+            split = _SPLIT_FILES.get(path.name) or _single_file_split(entry, number, entries)
+            try:
+                frame = _frame(folder, fields, number, entry, space, split)
+                if frame.name in frames:
+                    raise HeadGaSError(f"{path}, frame {number}: the image {frame.name!r} is used twice.")
+                frames[frame.name] = frame
+            except HeadGaSError as error:
+                report(error)
+    assert space is not None
+    kept = tuple(frames.values())
+    return Capture(folder, seen_range(space, kept) if kept else space, kept)
+
+
+def _single_file_split(entry: Any, number: int, entries: list[Any]) -> str:
+    said = entry.get("split") if isinstance(entry, dict) else None
+    if said is not None:
+        return "test" if said == "test" else "train"
+    if any(isinstance(e, dict) and "split" in e for e in entries):
+        return "train"
+    return "test" if number >= len(entries) - max(1, round(_HELD_OUT * len(entries))) else "train"
+
+
+def _expression_space(fields: Fields, entries: list[Any]) -> ExpressionSpace:
+    first = Fields(entries[0], f"{fields.where}, frame 0")
+    values = first.data.get("expression")
+    if not isinstance(values, list) or not values:
+        raise HeadGaSError(
+            f"{first.where}: the field 'expression' is missing; expected a list of numbers.",
+            "An avatar can only learn what each frame's expression is: a folder without expressions is no capture.",
+        )
+    names = fields.data.get("expression_names", [f"expression_{i:02d}" for i in range(len(values))])
+    described = str(fields.data.get("expression_kind", "custom")).lower()
+    kinds = {"arkit": "ARKit", "flame": "FLAME", "facewarehouse": "FaceWarehouse"}
+    kind = next((kind for key, kind in kinds.items() if described.startswith(key)), "custom")
+    return ExpressionSpace.from_json({"kind": kind, "names": names}, fields.where)
+
+
+def _frame(folder: Path, top: Fields, number: int, entry: Any, space: ExpressionSpace, split: str) -> Frame:
+    fields = Fields(entry, f"{top.where}, frame {number}")
+    image = fields.path("file_path", folder)
+    if not image.suffix:
+        image = image.with_suffix(".png")  # NeRFace leaves it out
+    camera_to_head = fields.array("transform_matrix", (4, 4))
+    check_rigid(fields, "transform_matrix", camera_to_head)
+    viewmat = np.linalg.inv(_TO_HEAD_SPACE @ camera_to_head @ _OPENGL_TO_OPENCV)
+    K, width, height = _intrinsics(fields, top)
+    return Frame(
+        name=image.stem,
+        split=split,
+        image=image,
+        width=width,
+        height=height,
+        viewmat=viewmat.astype(np.float32),
+        K=K.astype(np.float32),
+        expression=fields.array("expression", (len(space),)).astype(np.float32),
+        boxes=_boxes(fields, width, height),
+        depth=fields.path("depth_path", folder) if "depth_path" in fields else None,
+        depth_unit=top.number("depth_unit", 1.0),
+    )
+
+
+def _intrinsics(frame: Fields, top: Fields) -> tuple[np.ndarray, int, int]:
+    """K [3,3] and the image size: per frame, else from the top of the file."""
+
+    def source(field: str) -> Fields:
+        return frame if field in frame else top
+
+    width, height = source("w").size("w"), source("h").size("h")
+    if "intrinsics" in top and len(top.data["intrinsics"]) == 4:  # NeRFace: focal lengths in pixels, centre normalised
+        fx, fy, cx, cy = top.array("intrinsics", (4,))
+        fx, fy, cx, cy = abs(fx), abs(fy), cx * width, cy * height
+    elif "fl_x" in source("fl_x"):
+        fx = source("fl_x").number("fl_x")
+        fy = source("fl_y").number("fl_y", fx)
+        cx, cy = source("cx").number("cx", width / 2), source("cy").number("cy", height / 2)
+    else:
+        angle = source("camera_angle_x").number("camera_angle_x")
+        fx = fy = 0.5 * width / math.tan(0.5 * angle)
+        cx, cy = width / 2, height / 2
+    if fx <= 0 or fy <= 0:
+        raise top.error("fl_x", "positive focal lengths")
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), width, height
+
+
+def _boxes(fields: Fields, width: int, height: int) -> dict[str, Box]:
+    if "landmarks68_px" not in fields:
+        return {}
+    points = fields.array("landmarks68_px", (68, 2))
+    boxes: dict[str, Box] = {}
+    for name, part in (("eyes", _EYES), ("mouth", _MOUTH)):
+        low, high = points[part].min(0), points[part].max(0)
+        margin = _BOX_MARGIN * (high[0] - low[0]) * (0.5 if name == "eyes" else 1.0)
+        x0, y0 = np.floor(np.maximum(low - margin, 0)).astype(int)
+        x1, y1 = np.ceil(np.minimum(high + margin, (width, height))).astype(int)
+        if x1 > x0 and y1 > y0:
+            boxes[name] = (int(x0), int(y0), int(x1), int(y1))
+    return boxes

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: `headgas`.
+
+Exit codes: 0 done, 2 the user's input, 1 a bug. Progress goes to standard error, results to standard output.
+"""
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import headgas
+from headgas.errors import HeadGaSError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # Windows' consoles
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except HeadGaSError as error:
+        print(f"headgas: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("headgas: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0  # whoever read our output has seen enough
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="headgas", description="Photoreal, animatable Gaussian head avatars.")
+    parser.add_argument("--version", action="version", version=f"headgas {headgas.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train an avatar on a capture")
+    train.add_argument("capture", type=Path)
+    train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the folder to write")
+    train.add_argument("--preset", default=None, help="the recipe (default: headgas)")
+    length = train.add_mutually_exclusive_group()
+    length.add_argument("--budget", type=_seconds, metavar="TIME", help="training time, such as 90s, 5m or 1h (default: 5m)")
+    length.add_argument("--iterations", type=_positive, metavar="N", help="training steps")
+    train.add_argument("--gaussians", type=_positive, metavar="MAX", help="the largest number of Gaussians")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--resume", action="store_true", help="go on with the killed run in RUN")
+    _machine(train)
+    train.set_defaults(run=_lazily("train"))
+
+    evaluate = commands.add_parser("evaluate", help="compare an avatar with the photographs of a capture")
+    evaluate.add_argument("avatar", type=Path)
+    evaluate.add_argument("capture", type=Path)
+    evaluate.add_argument("--split", default="test", choices=("train", "test", "all"))
+    evaluate.add_argument("--sheet", type=Path, metavar="FILE.png", help="write captured | avatar | error")
+    evaluate.add_argument("--json", action="store_true")
+    _machine(evaluate)
+    evaluate.set_defaults(run=_lazily("evaluate"))
+
+    render = commands.add_parser("render", help="render an avatar as one frame of a capture shows it")
+    render.add_argument("avatar", type=Path)
+    render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
+    render.add_argument("--frame", type=int, required=True, metavar="N", help="the frame's place in the capture, from 0")
+    render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    _machine(render)
+    render.set_defaults(run=_lazily("render"))
+
+    info = commands.add_parser("info", help="what an avatar file holds")
+    info.add_argument("avatar", type=Path)
+    info.add_argument("--json", action="store_true")
+    info.set_defaults(run=_lazily("info"))
+
+    check = commands.add_parser("check", help="everything that is wrong with a capture")
+    check.add_argument("capture", type=Path)
+    check.set_defaults(run=_lazily("check"))
+
+    doctor = commands.add_parser("doctor", help="what is installed, what works, what is missing")
+    doctor.add_argument("--json", action="store_true")
+    doctor.set_defaults(run=_lazily("doctor"))
+
+    serve = commands.add_parser("serve", help="the service that Blender talks to")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=0, help="0: any free one")
+    serve.add_argument("--stop-with-stdin", action="store_true", help="end when standard input closes")
+    _machine(serve)
+    serve.set_defaults(run=_lazily("serve"))
+    return parser
+
+
+def _machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: as many as are free)")
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
+    if not match or float(match[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: expected for example 90s, 5m or 1h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _lazily(name: str) -> Any:
+    """The function of that name in `headgas.commands`, imported when it runs: `headgas --version` needs no torch."""
+
+    def run(options: argparse.Namespace) -> None:
+        from headgas import commands
+
+        getattr(commands, name)(options)
+
+    return run

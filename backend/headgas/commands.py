@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the commands of the command line do."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from headgas.avatars import Avatar, load_avatar, read_header
+from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
+from headgas.captures import check_capture, load_capture
+from headgas.devices import choose_device
+from headgas.errors import HeadGaSError
+from headgas.evaluation import comparison_sheet, save_image
+from headgas.evaluation import evaluate as compare_with_photographs
+from headgas.evaluation.metrics import check_same_space
+from headgas.perceptual import load_perceptual_loss
+from headgas.splatting import set_threads
+from headgas.training.config import DEFAULT_PRESET, preset
+from headgas.training.run import Progress, Run
+from headgas.training.trainer import Budget, Trainer
+
+_DEFAULT_BUDGET = 300.0  # seconds
+
+
+def _device(options: argparse.Namespace) -> torch.device:
+    if options.threads:
+        set_threads(options.threads)
+    return choose_device(options.device)
+
+
+def train(options: argparse.Namespace) -> None:
+    name = options.preset or DEFAULT_PRESET
+    config = preset(name)
+    if options.gaussians:
+        config = dataclasses.replace(config, max_gaussians=options.gaussians)
+    device = _device(options)
+    capture = load_capture(options.capture)
+    run = Run(options.out, capture, name, config)
+    run.prepare(options.resume)
+    seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
+    trainer = Trainer(
+        capture,
+        config,
+        Budget(options.iterations, seconds),
+        seed=options.seed,
+        device=device,
+        perceptual=load_perceptual_loss(device) if config.perceptual_weight else None,
+    )
+    if options.resume and not run.resume(trainer):
+        print(f"{options.out}: there is no killed run to go on with; starting anew.", file=sys.stderr)
+    frames = capture.split("test") if any(frame.split == "test" for frame in capture.frames) else capture.frames
+
+    def preview(avatar: Avatar, path: Path) -> None:
+        save_image(path, comparison_sheet(avatar, frames))
+
+    run.train(trainer, _print_progress, preview)
+    print(run.avatar_path)
+
+
+def _print_progress(line: Progress) -> None:
+    left = f"{int(line.seconds_left // 60)}:{int(line.seconds_left % 60):02d}"
+    print(
+        f"{line.progress:4.0%}  step {line.iteration:,}  {line.iterations_per_second:.1f} it/s  loss {line.loss:.4f}  "
+        f"PSNR {line.psnr:.2f} dB  {line.gaussians:,} Gaussians  {left} left",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    device = _device(options)
+    checkpoint, capture = load_avatar(options.avatar, device), load_capture(options.capture)
+    result = compare_with_photographs(checkpoint, capture, options.split)
+    if options.sheet:
+        save_image(options.sheet, comparison_sheet(checkpoint.avatar, capture.split(options.split)))
+    row: dict[str, Any] = {name: value for name, value in result.__dict__.items() if name != "per_frame"}
+    row |= {"bytes": checkpoint.bytes, "gaussians": checkpoint.avatar.count, "preset": checkpoint.header["preset"]}
+    if options.json:
+        print(json.dumps(row))
+        return
+    print(f"{'frame':>12} {'PSNR':>7} {'SSIM':>7}")
+    for frame in result.per_frame:
+        print(f"{frame['name']:>12} {frame['psnr']:7.2f} {frame['ssim']:7.4f}")
+    lpips = f"{result.lpips:.4f}" if result.lpips is not None else "not measured (no weights on this machine)"
+    regions = ", ".join(f"{k} {v:.2f} dB" for k, v in (result.regions or {}).items() if v is not None)
+    print(f"\nmean of {result.frames} frames ({options.split}): PSNR {result.psnr:.2f} dB, SSIM {result.ssim:.4f}")
+    print(f"LPIPS: {lpips}")
+    print(f"PSNR around eyes and mouth: {regions or 'not measured (the capture has no landmarks)'}")
+    print(f"{result.frames_per_second:.1f} frames/s, {row['gaussians']:,} Gaussians, {row['bytes'] / 1e6:.1f} MB")
+
+
+def render(options: argparse.Namespace) -> None:
+    """The frame as Blender's engine renders it, encoded to sRGB with straight alpha."""
+    device = _device(options)
+    checkpoint, capture = load_avatar(options.avatar, device), load_capture(options.capture)
+    check_same_space(checkpoint, capture)
+    if not 0 <= options.frame < len(capture.frames):
+        raise HeadGaSError(f"--frame {options.frame}: the capture has the frames 0 to {len(capture.frames) - 1}.")
+    frame = capture.frames[options.frame]
+    expression = torch.from_numpy(frame.expression).to(device)
+    rgba, _ = render_frame([PlacedAvatar(checkpoint.avatar, expression, torch.eye(4))], frame.camera)
+    alpha = rgba[..., 3:]
+    straight = linear_to_srgb(rgba[..., :3] / alpha.clamp_min(1e-6))
+    picture = (torch.cat([straight, alpha], -1).clamp(0, 1) * 255).round().to(torch.uint8)
+    save_image(options.out, np.asarray(picture.cpu()))
+    print(options.out)
+
+
+def info(options: argparse.Namespace) -> None:
+    header = read_header(options.avatar)
+    summary = header | {"bytes": options.avatar.stat().st_size}
+    if options.json:
+        print(json.dumps(summary))
+        return
+    space, training = header["expression_space"], header["training"]
+    print(f"{options.avatar}: {header['model']}, preset {header['preset']}, {summary['bytes'] / 1e6:.1f} MB")
+    print(", ".join(f"{name} {value}" for name, value in training.items() if not isinstance(value, dict)))
+    print(f"{len(space['names'])} parameters ({space['kind']}), with neutral and seen range:")
+    for name, neutral, low, high in zip(*(space[key] for key in ("names", "neutral", "low", "high")), strict=True):
+        print(f"  {name:<24} {neutral:6.3f}  {low:6.3f} … {high:.3f}")
+
+
+def check(options: argparse.Namespace) -> None:
+    capture, problems = check_capture(options.capture)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise HeadGaSError(f"{options.capture}: {len(problems)} problem{'s' if len(problems) > 1 else ''} found.")
+    assert capture is not None
+    train_frames = [frame for frame in capture.frames if frame.split == "train"]
+    space = capture.expression_space
+    still = [n for n, low, high in zip(space.names, space.low, space.high, strict=True) if low == high]
+    print(f"{options.capture}: {len(train_frames)} training and {len(capture.frames) - len(train_frames)} test frames, ")
+    print(f"{len(space)} parameters ({space.kind}); every image is there, with a matte.")
+    if still:
+        print(f"Never moves in training, so an avatar cannot learn it: {', '.join(still)}")
+
+
+def doctor(options: argparse.Namespace) -> None:
+    from headgas.doctor import examine
+
+    examine(options.json)
+
+
+def serve(options: argparse.Namespace) -> None:
+    from headgas.service.server import serve as listen
+
+    listen(options.host, options.port, _device(options), options.stop_with_stdin)

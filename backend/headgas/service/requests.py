@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the service can be asked."""
+
+import os
+import platform
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from multiprocessing import resource_tracker, shared_memory
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import headgas
+from headgas.avatars import Checkpoint, load_avatar
+from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.errors import HeadGaSError
+from headgas.service.messages import PROTOCOL
+from headgas.splatting import Camera, get_threads, rasterizer_name
+
+_KEPT_AVATARS = 16  # in memory; the least recently used goes first
+_MAX_SIDE = 32768  # pixels
+_BYTES_PER_PIXEL = 20  # float32 RGBA and depth
+
+
+class Requests:
+    """Answers requests; one instance serves all connections, one request at a time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._avatars: OrderedDict[tuple[str, int, int], Checkpoint] = OrderedDict()
+        self._lock = threading.Lock()
+        self._methods: dict[str, Callable[[dict[str, Any]], tuple[dict[str, Any], bytes | None]]] = {
+            "hello": self._hello,
+            "ping": lambda params: ({}, None),
+            "describe": self._describe,
+            "render": self._render,
+            "shutdown": lambda params: ({}, None),
+        }
+
+    def answer(self, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
+        """The result, and the pixels when they are to follow over the connection.
+
+        Raises:
+            HeadGaSError: the request cannot be met.
+        """
+        if method not in self._methods:
+            raise HeadGaSError(f"The service has no method {method!r}.", "Extension and backend may not fit together.")
+        with self._lock:
+            try:
+                return self._methods[method](params)
+            except (KeyError, TypeError, ValueError, IndexError) as error:
+                if isinstance(error, KeyError) and error.args and error.args[0] in _PARAMETERS:
+                    raise HeadGaSError(f"The request {method!r} lacks the parameter {error.args[0]!r}.") from error
+                raise
+
+    def _hello(self, params: dict[str, Any]) -> tuple[dict[str, Any], None]:
+        if params.get("protocol") != PROTOCOL:
+            raise HeadGaSError(
+                f"The extension is version {params.get('version', '?')} (protocol {params.get('protocol', '?')}), "
+                f"the backend is version {headgas.__version__} (protocol {PROTOCOL}): they do not fit together.",
+                "Install the extension and the backend from the same release.",
+            )
+        return {
+            "version": headgas.__version__,
+            "protocol": PROTOCOL,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "device": _device_name(self._device),
+            "rasterizer": rasterizer_name(self._device),
+            "threads": get_threads(),
+            "pid": os.getpid(),
+        }, None
+
+    def _describe(self, params: dict[str, Any]) -> tuple[dict[str, Any], None]:
+        checkpoint = self._avatar(params["avatar"])
+        return checkpoint.header | {"gaussians": checkpoint.avatar.count, "bytes": checkpoint.bytes}, None
+
+    def _render(self, params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
+        started = time.perf_counter()
+        view = params["camera"]
+        camera = Camera(
+            _matrix(view["viewmat"], 4, "camera.viewmat"),
+            _matrix(view["K"], 3, "camera.K"),
+            _side(view["width"], "camera.width"),
+            _side(view["height"], "camera.height"),
+        )
+        placed = [self._placed(item) for item in params["avatars"]]
+        rgba, depth = render_frame(placed, camera, near=float(view.get("near", 0.01)))
+        size = {"width": camera.width, "height": camera.height}
+        pixels = None
+        if params["pixels"] is None:
+            pixels = rgba.cpu().numpy().tobytes() + depth.cpu().numpy().tobytes()
+        else:
+            _write_pixels(params["pixels"], rgba, depth)
+        return size | {"milliseconds": (time.perf_counter() - started) * 1e3}, pixels
+
+    def _placed(self, item: dict[str, Any]) -> PlacedAvatar:
+        avatar = self._avatar(item["path"]).avatar
+        expression = torch.tensor(item["expression"], dtype=torch.float32, device=self._device)
+        return PlacedAvatar(avatar, expression, _matrix(item["transform"], 4, "transform"))
+
+    def _avatar(self, path: str) -> Checkpoint:
+        """The avatar of a file, opened once for as long as the file does not change."""
+        try:
+            status = Path(path).stat()
+        except OSError as error:
+            raise HeadGaSError(f"{path}: the avatar cannot be read ({error.strerror or error}).") from None
+        key = (path, status.st_mtime_ns, status.st_size)
+        if key not in self._avatars:
+            self._avatars[key] = load_avatar(path, self._device)
+            if len(self._avatars) > _KEPT_AVATARS:
+                self._avatars.popitem(last=False)
+        self._avatars.move_to_end(key)
+        return self._avatars[key]
+
+
+_PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform", "viewmat", "K", "width", "height"}
+
+
+def _matrix(value: Any, size: int, name: str) -> torch.Tensor:
+    try:
+        matrix = torch.tensor(value, dtype=torch.float32)
+    except (TypeError, ValueError):
+        matrix = torch.empty(0)
+    if matrix.shape != (size, size) or not torch.isfinite(matrix).all():
+        raise HeadGaSError(f"The request's {name} must be {size}×{size} finite numbers.")
+    return matrix
+
+
+def _side(value: Any, name: str) -> int:
+    if not isinstance(value, int) or not 0 < value <= _MAX_SIDE:
+        raise HeadGaSError(f"The request's {name} is {value!r}; expected 1 to {_MAX_SIDE} pixels.")
+    return value
+
+
+def _write_pixels(name: str, rgba: torch.Tensor, depth: torch.Tensor) -> None:
+    """Copies the picture into the client's shared memory."""
+    try:
+        memory = _attach(name)
+    except (FileNotFoundError, ValueError) as error:
+        raise HeadGaSError(f"The shared memory {name!r} cannot be opened ({error}).") from None
+    try:
+        height, width = depth.shape
+        needed = height * width * _BYTES_PER_PIXEL
+        if memory.size < needed:
+            raise HeadGaSError(f"The shared memory {name!r} has {memory.size} bytes; the picture needs {needed}.")
+        numbers = np.ndarray(needed // 4, np.float32, memory.buf)
+        split = height * width * 4
+        numbers[:split] = rgba.cpu().numpy().ravel()
+        numbers[split:] = depth.cpu().numpy().ravel()
+        del numbers  # a view keeps the segment open
+    finally:
+        memory.close()
+
+
+def _attach(name: str) -> shared_memory.SharedMemory:
+    """Opens a segment that another process owns, without letting our exit unlink it."""
+    try:
+        return shared_memory.SharedMemory(name=name, track=False)  # type: ignore[call-arg]  # Python 3.13
+    except TypeError:
+        memory = shared_memory.SharedMemory(name=name)
+        if os.name == "posix":
+            resource_tracker.unregister(memory._name, "shared_memory")  # type: ignore[attr-defined]
+        return memory
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

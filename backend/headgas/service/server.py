@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`headgas serve`: the program that Blender talks to."""
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import traceback
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, Listener
+from typing import Any
+
+import torch
+
+import headgas
+from headgas.errors import HeadGaSError
+from headgas.service.messages import KEY_VARIABLE, PROTOCOL, receive, send
+from headgas.service.requests import Requests
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 8
+
+
+def serve(host: str, port: int, device: torch.device, stop_with_stdin: bool) -> None:
+    """Listens until it is told to shut down, or until standard input closes when `stop_with_stdin`.
+
+    Raises:
+        HeadGaSError: there is no key, or the address cannot be used.
+    """
+    try:
+        key = bytes.fromhex(os.environ.get(KEY_VARIABLE, ""))
+    except ValueError:
+        key = b""
+    if not key:
+        raise HeadGaSError(
+            f"The environment variable {KEY_VARIABLE} holds no key.",
+            f"Set it to the same hexadecimal number on both sides, for example the output of: {_key_command()}",
+        )
+    try:
+        listener = Listener((host, port), "AF_INET", backlog=_BACKLOG, authkey=key)
+    except OSError as error:
+        raise HeadGaSError(f"The service cannot listen on {host}:{port} ({error.strerror or error}).") from None
+    address: Any = listener.address
+    hello = {"headgas": headgas.__version__, "protocol": PROTOCOL, "host": address[0], "port": address[1]}
+    print(json.dumps(hello), flush=True)
+    if stop_with_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    requests = Requests(device)
+    while True:
+        try:
+            connection = listener.accept()
+        except (AuthenticationError, OSError, EOFError) as error:
+            log.warning("refused a connection: %s", error or type(error).__name__)
+            continue
+        threading.Thread(target=_converse, args=(connection, requests), daemon=True).start()
+
+
+def _key_command() -> str:
+    return 'python -c "import secrets; print(secrets.token_hex(32))"'
+
+
+def _end_with_stdin() -> None:
+    """The parent holds the other end of our standard input: when it closes, the parent is gone."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    log.info("standard input closed: the service ends")
+    os._exit(0)  # other threads may be in the middle of a render that nobody waits for
+
+
+def _converse(connection: Connection, requests: Requests) -> None:
+    """Answers one client until it goes away."""
+    _send_at_once(connection)
+    greeted = False
+    with connection:
+        while True:
+            identifier: Any = None
+            try:
+                request = receive(connection)
+                identifier, method = request.get("id"), request["method"]
+                params = request.get("params") or {}
+                if not greeted and method != "hello":
+                    raise HeadGaSError("The first request must be 'hello'.")
+                result, pixels = requests.answer(method, params)
+                greeted = True
+                send(connection, {"id": identifier, "result": result})
+                if pixels is not None:
+                    connection.send_bytes(pixels)
+                if method == "shutdown":
+                    log.info("told to shut down")
+                    os._exit(0)
+            except (EOFError, ConnectionError):
+                return
+            except HeadGaSError as error:
+                _try_send(connection, identifier, {"message": error.message, "hint": error.hint, "bug": False})
+            except Exception as error:  # a bug must reach the user's log, and the next request may well succeed
+                log.exception("a request failed")
+                message = {"message": f"{type(error).__name__}: {error}", "hint": "", "bug": True}
+                _try_send(connection, identifier, message | {"traceback": traceback.format_exc()})
+
+
+def _try_send(connection: Connection, identifier: Any, error: dict[str, Any]) -> None:
+    try:
+        send(connection, {"id": identifier, "error": error})
+    except (ConnectionError, OSError):
+        log.warning("the client went away before its answer")
+
+
+def _send_at_once(connection: Connection) -> None:
+    """Small answers must not wait for more to come."""
+    if os.name == "posix":
+        with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+            duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

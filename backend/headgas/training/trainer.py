@@ -1,0 +1,253 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training loop of one HeadGaS avatar."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headgas.avatars import HeadGaS
+from headgas.captures import Capture
+from headgas.splatting import rasterize
+from headgas.training.config import TrainingConfig
+from headgas.training.densification import Change, Densification, moved_into_parent
+from headgas.training.frames import FrameOrder, TrainingFrame, load_frame
+from headgas.training.initialization import starting_points
+from headgas.training.losses import Perceptual, photometric_loss, psnr
+from headgas.training.rank_one_adam import RankOneAdam
+
+_ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
+_PER_GAUSSIAN = ("means", "quaternions", "log_scales")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: a number of steps, or seconds from the first step on."""
+
+    iterations: int | None = None
+    seconds: float | None = None
+
+    def progress(self, iteration: int, elapsed: float) -> float:
+        """The finished share, 0..1."""
+        done = [0.0]
+        if self.iterations is not None:
+            done.append(iteration / self.iterations)
+        if self.seconds is not None:
+            done.append(elapsed / self.seconds)
+        return min(1.0, max(done))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step showed."""
+
+    iteration: int
+    elapsed: float  # seconds of training so far
+    progress: float  # 0..1
+    loss: float
+    psnr: float  # dB, of the training frame
+    gaussians: int
+
+
+class Trainer:
+    """Trains an avatar on a capture, step by step.
+
+    All that a step depends on is in `state()`, so that a run continues after a kill as if nothing had happened.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        config: TrainingConfig,
+        budget: Budget,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        perceptual: Perceptual | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.config = config
+        self.budget = budget
+        self.device = torch.device(device)
+        self.iteration = 0
+        self.elapsed = 0.0
+        self._perceptual = perceptual
+        self._seed = seed
+        self._events = 0  # densification events so far
+        self._frames = [load_frame(frame, self.device) for frame in capture.split("train")]
+        self._order = FrameOrder(len(self._frames), seed)
+        count = min(config.initial_gaussians, config.max_gaussians)
+        points = starting_points(capture, count, np.random.default_rng(seed))
+        self.avatar = HeadGaS(capture.expression_space, points, config.model).to(self.device).train()
+        self.avatar.sh_degree = 0
+        self._optimizer = self._new_optimizer()
+        self._basis_optimizer = RankOneAdam(self.avatar.basis)
+        self._densification = Densification(count, self.device)
+
+    @property
+    def finished(self) -> bool:
+        return self.budget.progress(self.iteration, self.elapsed) >= 1.0
+
+    def step(self) -> Step:
+        """One frame: render, compare, follow the gradient, and now and then change the Gaussians."""
+        started = time.perf_counter()
+        progress = self.budget.progress(self.iteration, self.elapsed)
+        frame = self._frames[self._order[self.iteration]]
+        self._set_rates(progress)
+        self.avatar.sh_degree = min(self.config.model.sh_degree, int(progress / self.config.harmonics_every))
+        if self.iteration % _ENCODING_EVERY == 0:
+            self.avatar.refresh_encoding()
+        loss, quality = self._follow_gradient(frame, progress)
+        if not math.isfinite(loss):
+            raise RuntimeError(f"the loss is {loss} at step {self.iteration}")
+        self._densify_when_due(progress)
+        self.iteration += 1
+        self.elapsed += time.perf_counter() - started
+        return Step(self.iteration, self.elapsed, progress, loss, quality, self.avatar.count)
+
+    def _follow_gradient(self, frame: TrainingFrame, progress: float) -> tuple[float, float]:
+        """Returns the loss and the PSNR."""
+        generator = np.random.default_rng((self._seed, self.iteration))
+        background = torch.tensor(generator.random(3), dtype=torch.float32, device=self.device)
+        coefficients = self.avatar.coefficients(frame.expression)
+        features = self.avatar.blend(frame.expression).requires_grad_()
+        gaussians = self.avatar.decode(features, frame.camera)
+        offsets = torch.zeros(len(gaussians), 2, device=self.device, requires_grad=True)
+        rendering = rasterize(
+            gaussians,
+            frame.camera,
+            background=background,
+            with_depth=False,
+            antialiased=self.avatar.antialiased,
+            screen_offsets=offsets,
+        )
+        perceptual = self._perceptual if progress >= self.config.perceptual_from else None
+        loss = photometric_loss(rendering, frame, background, self.config, perceptual)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        assert features.grad is not None and offsets.grad is not None
+        self._optimizer.step()
+        rate = self.config.basis_rate * self._decay(progress)
+        self._basis_optimizer.step(coefficients, features.grad.flatten(), rate)
+        self._densification.record(offsets.grad, gaussians.opacities)
+        with torch.no_grad():
+            return loss.item(), psnr(rendering.color, frame.over(background))
+
+    def _decay(self, progress: float) -> float:
+        return self.config.final_rate**progress
+
+    def _set_rates(self, progress: float) -> None:
+        decay = self._decay(progress)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["base"] * decay
+
+    def _new_optimizer(self) -> torch.optim.Adam:
+        avatar, config = self.avatar, self.config
+        decoder = [parameter for name, parameter in avatar.named_parameters() if name not in _PER_GAUSSIAN]
+        groups: Sequence[tuple[str, list[nn.Parameter], float]] = (
+            ("means", [avatar.means], config.means_rate),
+            ("quaternions", [avatar.quaternions], config.quaternions_rate),
+            ("log_scales", [avatar.log_scales], config.log_scales_rate),
+            ("decoder", decoder, config.decoder_rate),
+        )
+        return torch.optim.Adam(
+            [{"name": name, "params": params, "lr": rate, "base": rate} for name, params, rate in groups],
+            eps=1e-15,  # 3D Gaussian Splatting: gradients of means are far below the usual 1e-8
+            fused=True,
+        )
+
+    def _densify_when_due(self, progress: float) -> None:
+        config = self.config
+        span = config.densify_until - config.densify_from
+        due = int((progress - config.densify_from) / span * config.densify_events)
+        seen_all = self._densification.frames >= len(self._frames)
+        if due <= self._events or self._events >= config.densify_events or not seen_all:
+            return
+        self._events = due
+        share = min(1.0, due / config.densify_events)
+        first = min(config.initial_gaussians, config.max_gaussians)
+        target = round(first * (config.max_gaussians / first) ** share)
+        extent = float(self.avatar.get_buffer("extent"))
+        scales = self.avatar.log_scales.detach().exp()
+        change = self._densification.decide(target, scales, config.split_scale * extent, config.prune_opacity)
+        self._apply(change)
+
+    @torch.no_grad()
+    def _apply(self, change: Change) -> None:
+        """Replaces the Gaussians and what the optimizers know of them."""
+        avatar, source = self.avatar, change.source
+        values = {name: getattr(avatar, name)[source] for name in _PER_GAUSSIAN}
+        values["means"], values["log_scales"] = moved_into_parent(
+            values["means"], values["quaternions"], values["log_scales"], change.split
+        )
+        for group in self._optimizer.param_groups:
+            if group["name"] not in _PER_GAUSSIAN:
+                continue
+            old = group["params"][0]
+            state = self._optimizer.state.pop(old, {})
+            new = nn.Parameter(values[group["name"]].contiguous())
+            setattr(avatar, group["name"], new)
+            group["params"] = [new]
+            for key in ("exp_avg", "exp_avg_sq"):
+                if key in state:
+                    state[key] = state[key][source]
+                    state[key][change.fresh] = 0
+            if state:
+                self._optimizer.state[new] = state
+        avatar.basis = self._basis_optimizer.select(source, change.fresh, avatar.settings.features)
+        avatar.refresh_encoding()
+        self._densification = Densification(len(source), self.device)
+
+    def train(self, on_step: Callable[[Step], Any]) -> None:
+        """Steps until the budget is used up."""
+        while not self.finished:
+            on_step(self.step())
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything a continued run needs: tensors, and JSON."""
+        tensors = {f"avatar.{name}": value.detach() for name, value in self.avatar.tensors().items()}
+        tensors |= {f"basis_optimizer.{name}": value for name, value in self._basis_optimizer.state().items()}
+        tensors |= {f"densification.{name}": value for name, value in self._densification.state().items()}
+        for group in self._optimizer.param_groups:
+            for i, parameter in enumerate(group["params"]):
+                for key, value in self._optimizer.state.get(parameter, {}).items():
+                    tensors[f"optimizer.{group['name']}.{i}.{key}"] = value
+        tensors["random"] = torch.get_rng_state()
+        numbers = {
+            "iteration": self.iteration,
+            "elapsed": self.elapsed,
+            "events": self._events,
+            "seed": self._seed,
+            "densification_frames": self._densification.frames,
+            "model": self.avatar.config(),
+        }
+        return tensors, numbers
+
+    def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+        """The inverse of `state`, on a trainer of the same capture and recipe; KeyError when something is missing."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+        space = self.avatar.expression_space
+        self.avatar = HeadGaS.from_checkpoint(numbers["model"], part("avatar."), space).to(self.device).train()
+        self._optimizer = self._new_optimizer()
+        for group in self._optimizer.param_groups:
+            for i, parameter in enumerate(group["params"]):
+                state = part(f"optimizer.{group['name']}.{i}.")
+                if state:
+                    self._optimizer.state[parameter] = {key: value.to(self.device) for key, value in state.items()}
+        self._basis_optimizer = RankOneAdam(self.avatar.basis)
+        self._basis_optimizer.restore(part("basis_optimizer."))
+        self._densification = Densification(self.avatar.count, self.device)
+        self._densification.restore(part("densification."), numbers["densification_frames"])
+        torch.set_rng_state(tensors["random"])
+        self.iteration, self.elapsed = numbers["iteration"], numbers["elapsed"]
+        self._events, self._seed = numbers["events"], numbers["seed"]
+        self._order = FrameOrder(len(self._frames), self._seed)
