@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The CPU rasterizer: projection, sorting, tiles and their gradients as one step of torch's autograd."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headgas.splatting import binning, projection, tiles
+from headgas.splatting.camera import Camera
+from headgas.splatting.compiling import announced
+from headgas.splatting.gaussians import Gaussians
+from headgas.splatting.simd import LANES
+from headgas.splatting.threads import get_threads, run
+
+f32 = np.float32
+_NO_OFFSETS = np.empty((0, 2), np.float32)
+_NO_IMAGE = np.empty((0, 0), np.float32)
+_COMPILE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one image is made with; see `rasterize`."""
+
+    camera: np.ndarray  # [16] float32: R row by row, t, fx, fy, cx, cy
+    width: int
+    height: int
+    with_depth: bool
+    antialiased: bool
+    eps2d: np.float32
+    near: np.float32
+    alpha_threshold: np.float32
+    alpha_max: np.float32
+
+    @property
+    def columns(self) -> int:
+        return -(-self.width // binning.TILE_WIDTH)
+
+    @property
+    def tiles(self) -> int:
+        return self.columns * -(-self.height // binning.TILE_HEIGHT)
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """The visible Gaussians (n of them), nearest first, and each tile's entries."""
+
+    ranks: np.ndarray  # [N] place in depth order, -1 where culled
+    rows: np.ndarray  # [n,S], see binning.pack
+    first_entry: np.ndarray  # [n+1]
+    listed: np.ndarray  # [entries] rank
+    entries: np.ndarray  # [entries] number of the entry, Gaussian by Gaussian
+    first_of_tile: np.ndarray  # [tiles+1]
+    order: np.ndarray  # [tiles] fullest first, so that no thread begins a long one at the end
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().numpy()
+
+
+def _blocks(count: int) -> int:
+    return -(-count // projection.BLOCK)
+
+
+def _project(arrays: tuple[np.ndarray, ...], offsets: np.ndarray, settings: Settings) -> tuple[np.ndarray, ...]:
+    count = len(arrays[0])
+    screen, boxes, depths = np.empty((count, 6), f32), np.empty((count, 4), np.int32), np.empty(count, f32)
+    run(
+        projection.project, _blocks(count), *arrays, offsets, settings.camera, settings.width, settings.height, settings.near,
+        settings.eps2d, settings.alpha_threshold, settings.antialiased, screen, boxes, depths,
+    )  # fmt: skip
+    return screen, boxes, depths
+
+
+def _list(screen: np.ndarray, boxes: np.ndarray, depths: np.ndarray, colors: np.ndarray, settings: Settings) -> _Lists:
+    count, columns = len(depths), settings.columns
+    order, spare, keys, spare_keys = (np.empty(count, kind) for kind in (np.int32, np.int32, np.uint32, np.uint32))
+    visible = binning.depth_order(depths, boxes, order, spare, keys, spare_keys)
+    order = order[:visible]
+    channels = colors.shape[1] + settings.with_depth
+    ranks = np.full(count, -1, np.int32)
+    rows = np.empty((visible, -(-(binning.HEADER + channels) // 4) * 4), f32)
+    first_entry = np.zeros(visible + 1, np.int32)
+    blocks = 1 if get_threads() == 1 else min(4 * get_threads(), visible // 512 + 1)
+    totals, first_of_block = np.zeros(blocks, np.int32), np.zeros(blocks, np.int32)
+    counts = np.zeros((blocks, settings.tiles), np.int32)
+    run(
+        binning.pack, blocks, order, screen, boxes, depths, colors, settings.with_depth, columns, ranks, rows, first_entry, totals,
+        counts,
+    )  # fmt: skip
+    first_of_tile = np.empty(settings.tiles + 1, np.int32)
+    total = binning.tile_offsets(counts, totals, first_of_tile, first_of_block)
+    listed, entries = np.empty(total, np.int32), np.empty(total, np.int32)
+    run(binning.list_entries, blocks, order, boxes, columns, counts, first_of_block, first_entry, listed, entries)
+    first_entry[visible] = total
+    fullest = np.argsort(first_of_tile[:-1] - first_of_tile[1:], kind="stable").astype(np.int32)
+    return _Lists(ranks, rows, first_entry, listed, entries, first_of_tile, fullest)
+
+
+class _Rasterize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, means, quaternions, scales, opacities, colors, offsets, background, settings: Settings):
+        shapes = tuple(_array(tensor) for tensor in (means, quaternions, scales, opacities))
+        values = _array(colors)
+        height, width, channels = settings.height, settings.width, values.shape[1]
+        screen, boxes, depths = _project(shapes, _NO_OFFSETS if offsets is None else _array(offsets), settings)
+        lists = _list(screen, boxes, depths, values, settings)
+        behind = tuple(_array(background)) + (f32(0),) * settings.with_depth
+        color, alpha = np.empty((height, width, channels), f32), np.empty((height, width), f32)
+        transmittance = np.empty((height, width), f32)
+        depth = np.empty((height, width), f32) if settings.with_depth else _NO_IMAGE
+        ends = np.empty(settings.tiles, np.int32)
+        run(
+            tiles.blend, settings.tiles, lists.rows, lists.listed, lists.first_of_tile, lists.order, settings.columns, behind,
+            settings.with_depth, settings.alpha_threshold, settings.alpha_max, color, alpha, depth, transmittance, ends,
+        )  # fmt: skip
+        results = torch.from_numpy(color), torch.from_numpy(alpha), torch.from_numpy(depth)
+        ctx.save_for_backward(means, quaternions, scales, opacities, background, results[0], results[2])
+        ctx.kept = settings, screen, lists, transmittance, ends
+        ctx.set_materialize_grads(False)
+        return results
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, color_gradient, alpha_gradient, depth_gradient):
+        *shapes, background, color, depth = (_array(tensor) for tensor in ctx.saved_tensors)
+        settings, screen, lists, transmittance, ends = ctx.kept
+        height, width, colors = color.shape
+        with_depth = settings.with_depth and depth_gradient is not None  # else its channel need not be walked through
+        channels = colors + with_depth
+        g_color = np.zeros_like(color) if color_gradient is None else _array(color_gradient)
+        g_alpha = np.zeros((height, width), f32) if alpha_gradient is None else _array(alpha_gradient)
+        slots = np.empty((len(lists.listed), -(-(6 + channels) // LANES) * LANES), f32)
+        run(
+            tiles.blend_backward, settings.tiles, lists.rows, lists.listed, lists.entries, lists.first_of_tile, ends, lists.order,
+            settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold, settings.alpha_max, color, depth,
+            transmittance, g_color, g_alpha, _array(depth_gradient) if with_depth else _NO_IMAGE, slots,
+        )  # fmt: skip
+        count = len(shapes[0])
+        gradients = [np.empty_like(array) for array in shapes]
+        gradients += [np.empty((count, colors), f32), np.empty((count, 2), f32)]
+        run(
+            projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height, settings.eps2d,
+            settings.antialiased, screen, lists.ranks, lists.first_entry, slots, channels, colors if with_depth else -1, *gradients,
+        )  # fmt: skip
+        g_background = torch.from_numpy(np.einsum("hwc,hw->c", g_color, transmittance)) if ctx.needs_input_grad[6] else None
+        results = [torch.from_numpy(gradient) for gradient in gradients]
+        return *results[:5], results[5] if ctx.needs_input_grad[5] else None, g_background, None
+
+
+def _settings(camera: Camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max) -> Settings:
+    view, K = camera.viewmat.detach().numpy(), camera.K.detach().numpy()
+    packed = [*view[:3, :3].ravel(), *view[:3, 3], K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
+    return Settings(
+        np.array(packed, f32), camera.width, camera.height, with_depth, antialiased, f32(eps2d), f32(near), f32(alpha_threshold),
+        f32(alpha_max),
+    )  # fmt: skip
+
+
+def rasterize_numba(
+    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float, near: float,
+    alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
+    """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
+    settings = _settings(camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max)
+    with announced(f"the rasterizer for {gaussians.colors.shape[1] + with_depth} channels", _COMPILE_SECONDS):
+        color, alpha, depth = _Rasterize.apply(
+            gaussians.means, gaussians.quaternions, gaussians.scales, gaussians.opacities, gaussians.colors, screen_offsets, background,
+            settings,
+        )  # fmt: skip
+    return color, alpha, depth if with_depth else None

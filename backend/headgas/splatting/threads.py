@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The threads that the CPU rasterizer and torch may use.
+
+Kernels release Python's lock and take numbered blocks of work from an atomic counter until none are left. The calling thread works
+too, and waits only for blocks that another thread has begun: on a busy machine a helper that never gets a core costs nothing. (OpenMP
+splits the work evenly beforehand and waits for its slowest thread: on busy cores two threads are then slower than one.)
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+
+import numpy as np
+import torch
+
+_MOST = 64
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Pool:
+    """Helper threads that wait for kernels to run."""
+
+    def __init__(self) -> None:
+        self.threads = min(_cores(), _MOST)
+        self._helpers = 0
+        self._jobs: SimpleQueue[tuple[Callable, tuple]] = SimpleQueue()
+        self._starting = threading.Lock()
+
+    def submit(self, kernel: Callable, arguments: tuple, times: int) -> None:
+        with self._starting:
+            while self._helpers < times:
+                self._helpers += 1
+                threading.Thread(target=self._help, name=f"rasterizer-{self._helpers}", daemon=True).start()
+        for _ in range(times):
+            self._jobs.put((kernel, arguments))
+
+    def _help(self) -> None:
+        while True:
+            kernel, arguments = self._jobs.get()
+            kernel(*arguments)
+            del kernel, arguments  # the next wait must not keep this frame's arrays alive
+
+
+_pool = _Pool()
+
+
+def _forget_helpers() -> None:
+    """A forked child has the pool's memory but none of its threads."""
+    global _pool
+    threads, _pool = _pool.threads, _Pool()
+    _pool.threads = threads
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)
+
+
+def get_threads() -> int:
+    """The number of threads the CPU rasterizer uses; at first, the cores this process may use."""
+    return _pool.threads
+
+
+def set_threads(threads: int) -> None:
+    """Let the CPU rasterizer and torch use this many threads each (they take turns). The result does not depend on it."""
+    if not 1 <= threads <= _MOST:
+        raise ValueError(f"threads must lie in 1..{_MOST}, got {threads}")
+    _pool.threads = threads
+    torch.set_num_threads(threads)
+
+
+def run(kernel: Callable, blocks: int, *arguments) -> None:
+    """Call `kernel(work, blocks, *arguments)` on every thread until all blocks are done (see `claim` and `finish`)."""
+    if blocks == 0:
+        return
+    work = np.zeros(16, np.int64)  # [0] the next block, [8] the finished blocks: two cache lines
+    everything = (work, blocks, *arguments)
+    _pool.submit(kernel, everything, min(_pool.threads, blocks) - 1)
+    kernel(*everything)
+    while work[8] < blocks:
+        time.sleep(0)
