@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 import headgas
+from headgas.devices import rasterizer_name
 from headgas.perceptual import WEIGHTS_VARIABLE, find_weights, weight_folders
-from headgas.splatting import Camera, Gaussians, get_threads, rasterize, rasterizer_name
+from headgas.splatting import Camera, Gaussians, get_threads, rasterize
 
 _PACKAGES = ("torch", "numpy", "numba", "safetensors", "pillow", "torchmetrics", "scikit-image", "gsplat")
 _TEST_SECONDS = 2.0

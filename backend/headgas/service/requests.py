@@ -18,9 +18,10 @@ import torch
 import headgas
 from headgas.avatars import Checkpoint, load_avatar
 from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
 from headgas.service.messages import PROTOCOL
-from headgas.splatting import Camera, get_threads, rasterizer_name
+from headgas.splatting import Camera, get_threads
 
 _KEPT_AVATARS = 16  # in memory; the least recently used goes first
 _MAX_SIDE = 32768  # pixels

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets up what is missing and runs every test: `python3 scripts/test.py [pytest arguments]`.
+
+The backend's tests run in `.venv`; the extension's and the seam's run once in each Blender version whose Python is on this
+machine. With pytest arguments, what they select runs wherever it belongs.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import environment
+
+_NO_TESTS = 5  # pytest's exit code when the arguments select nothing here
+_BLENDER_PACKAGES = ("pytest==9.2.0",)
+_BACKEND_TESTS = ("tests/headgas", "tests/repository")
+_BLENDER_TESTS = ("tests/blender_headgas", "tests/contract")
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    try:
+        backend = environment.backend(environment.TEST_PACKAGES)
+        blenders = {v: environment.blender(v, _BLENDER_PACKAGES) for v in environment.BLENDER_PYTHONS}
+    except environment.SetupError as error:
+        print(f"test.py: {error}", file=sys.stderr)
+        return 2
+    results = {"backend": _pytest(backend, _BACKEND_TESTS, arguments, {})}
+    for version, python in blenders.items():
+        if python is None:
+            wanted = ".".join(map(str, environment.BLENDER_PYTHONS[version]))
+            print(f"\nBlender {version}: skipped, no Python {wanted} on this machine", flush=True)
+            continue
+        results[f"Blender {version}"] = _pytest(python, _BLENDER_TESTS, arguments, {"HEADGAS_PYTHON": str(backend)})
+    print()
+    for name, code in results.items():
+        print(f"{name}: {'no tests selected' if code == _NO_TESTS else 'passed' if code == 0 else 'FAILED'}")
+    if set(results.values()) == {_NO_TESTS}:
+        return _NO_TESTS
+    return max(code for code in (0, *results.values()) if code != _NO_TESTS)
+
+
+def _pytest(python: Path, folders: tuple[str, ...], arguments: list[str], variables: dict[str, str]) -> int:
+    """Runs pytest on the arguments' own paths that lie in `folders`, else on all of these."""
+    print(f"\n=== {python.relative_to(environment.ROOT)}", flush=True)
+    options = [a for a in arguments if not _is_test_path(a)]
+    paths = [a for a in arguments if _is_test_path(a)]
+    here = [p for p in paths if p.replace("\\", "/").startswith(folders)]
+    if paths and not here:
+        return _NO_TESTS
+    selected = here or [folder for folder in folders if (environment.ROOT / folder).is_dir()]
+    command = [str(python), "-m", "pytest", *options, *selected]
+    finished = subprocess.run(command, check=False, cwd=environment.ROOT, env=os.environ | variables)
+    return abs(finished.returncode)
+
+
+def _is_test_path(argument: str) -> bool:
+    return not argument.startswith("-") and (environment.ROOT / argument.split("::")[0]).exists()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
