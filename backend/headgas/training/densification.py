@@ -57,7 +57,8 @@ class Densification:
             scales: [N,3] metres.
             split_above: metres; a Gaussian whose largest scale is above is split, below it is cloned.
         """
-        keep = (self._opacity >= prune_opacity) & (self._seen > 0)
+        import os
+        keep = (self._opacity >= prune_opacity) & ((self._seen > 0) | bool(os.environ.get('KEEPUNSEEN')))
         if not keep.any():
             keep = torch.ones_like(keep)
         kept = keep.nonzero().squeeze(1)

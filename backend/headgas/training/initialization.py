@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from headgas.captures import Capture, Frame
@@ -17,6 +18,7 @@ _VIEWS = 24  # frames that carve the hull or give depth: more add little
 _GRID = 96  # voxels along each edge of the hull's bounds
 _HULL_SHELL = 2  # voxels: how thick a shell of the hull is filled
 _HULL_SEEN = 0.75  # of the frames: what lies outside most pictures is not carved by them
+_HULL_REACH = 0.03  # metres from the surface: hair lies there; a hull of few views bulges far beyond
 _HULL_SHARE = 0.35  # of the points, where the capture knows a surface too
 _JITTER = 1e-3  # metres: no two Gaussians start at the same place
 
@@ -44,6 +46,8 @@ def starting_points(capture: Capture, count: int, generator: np.random.Generator
     if surface is None or not len(surface):
         parts = [(hull, count)]
     else:
+        if len(hull):
+            hull = hull[cKDTree(surface).query(hull, distance_upper_bound=_HULL_REACH)[0] < _HULL_REACH]
         from_hull = round(_HULL_SHARE * count) if len(hull) else 0
         parts = [(surface, count - from_hull), (hull, from_hull)]
     log.info("starting from %s", " and ".join(f"{n} points of {len(source)}" for source, n in parts))

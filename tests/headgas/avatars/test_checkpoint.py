@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Avatar files: round trips, and what is said about broken, foreign and newer ones."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from headgas.avatars import load_avatar, read_header, save_avatar
+from headgas.avatars.surface import extract_surface
+from headgas.errors import HeadGaSError
+from tests.headgas.avatars.test_headgas import camera
+from tests.headgas.conftest import small_avatar
+
+
+@pytest.fixture
+def avatar_file(tmp_path: Path) -> Path:
+    path = tmp_path / "avatar.safetensors"
+    save_avatar(path, small_avatar(), "headgas", {"iterations": 1})
+    return path
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    header = read_header(path)
+    save_file(load_file(path), path, metadata={"headgas": json.dumps(header | changes)})
+
+
+def test_round_trip_keeps_every_number(avatar_file: Path) -> None:
+    before = small_avatar()
+    loaded = load_avatar(avatar_file)
+    expression = torch.tensor([0.2, 0.9, 0.4])
+    for name, value in vars(before.gaussians(expression, camera())).items():
+        assert torch.equal(value, getattr(loaded.avatar.gaussians(expression, camera()), name)), name
+    assert loaded.avatar.expression_space == before.expression_space
+    assert not list(avatar_file.parent.glob("*.part"))
+
+
+def test_the_file_is_safetensors_with_our_header(avatar_file: Path) -> None:
+    """Read byte by byte, as a foreign program would."""
+    content = avatar_file.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    outer = json.loads(content[8 : 8 + length])
+    header = json.loads(outer["__metadata__"]["headgas"])
+    assert (header["format"], header["version"], header["model"]) == ("headgas-avatar", 1, "HeadGaS")
+    assert header["expression_space"]["names"] == ["jawOpen", "eyeBlinkLeft", "browInnerUp"]
+    assert outer["basis"]["shape"] == [4, 60, 4]
+    start, end = outer["means"]["data_offsets"]
+    means = struct.unpack(f"<{(end - start) // 4}f", content[8 + length + start : 8 + length + end])
+    assert means[:3] == tuple(small_avatar().means[0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"format": "other"}, "not a HeadGaS avatar"),
+        ({"version": 99}, "newer"),
+        ({"version": "1"}, "'version'"),
+        ({"model": "FutureNet"}, "FutureNet"),
+        ({"color_encoding": "linear"}, "linear"),
+        ({"expression_space": {"names": []}}, "names"),
+        ({"expression_space": {"names": ["a", "b"]}}, "damaged"),
+        ({"config": {"features": 4}}, "damaged"),
+        ({"config": {}}, "damaged"),
+    ],
+)
+def test_a_wrong_header_is_refused(avatar_file: Path, changes: dict[str, Any], word: str) -> None:
+    rewrite(avatar_file, **changes)
+    with pytest.raises(HeadGaSError, match=word) as caught:
+        load_avatar(avatar_file)
+    assert "avatar.safetensors" in str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 2000, -10])
+def test_a_truncated_file_is_refused(avatar_file: Path, keep: int) -> None:
+    avatar_file.write_bytes(avatar_file.read_bytes()[:keep])
+    with pytest.raises(HeadGaSError, match="damaged"):
+        load_avatar(avatar_file)
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(3)}, foreign)
+    with pytest.raises(HeadGaSError, match="not a HeadGaS avatar"):
+        load_avatar(foreign)
+    foreign.write_bytes(b"PK\x03\x04 a zip, say, that is long enough to look at")
+    with pytest.raises(HeadGaSError, match="not an avatar"):
+        load_avatar(foreign)
+    with pytest.raises(HeadGaSError, match="no such file"):
+        load_avatar(tmp_path / "missing.safetensors")
+
+
+def test_missing_and_broken_tensors_are_refused(avatar_file: Path) -> None:
+    tensors, header = load_file(avatar_file), {"headgas": json.dumps(read_header(avatar_file))}
+    save_file({name: value for name, value in tensors.items() if name != "means"}, avatar_file, metadata=header)
+    with pytest.raises(HeadGaSError, match="means"):
+        load_avatar(avatar_file)
+    save_file(tensors | {"basis": tensors["basis"][:, :5].contiguous()}, avatar_file, metadata=header)
+    with pytest.raises(HeadGaSError, match="basis"):
+        load_avatar(avatar_file)
+    save_file(tensors | {"means": torch.full_like(tensors["means"], torch.nan)}, avatar_file, metadata=header)
+    with pytest.raises(HeadGaSError, match=r"means.*not finite"):
+        load_avatar(avatar_file)
+
+
+def test_the_surface_is_a_closed_mesh_around_the_avatar() -> None:
+    """Opaque Gaussians on a sphere of 10 cm: the mesh has its radius, and every edge belongs to two triangles."""
+    avatar = small_avatar(count=3000)
+    with torch.no_grad():
+        avatar.output_layer.weight[-1] = 0
+        avatar.output_layer.bias[-1] = 8
+        avatar.log_scales.fill_(-5.0)
+    surface = extract_surface(avatar)
+    radius = surface["vertices"].norm(dim=1)
+    assert len(radius) > 500
+    assert 0.09 < radius.mean() < 0.115
+    faces = surface["faces"].long()
+    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(1).values
+    assert (torch.unique(edges, dim=0, return_counts=True)[1] == 2).all()
+    corners = surface["vertices"][faces]
+    normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    outward = (normals * corners.mean(1)).sum(1) > 0
+    assert outward.float().mean() > 0.98

@@ -1,0 +1,229 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real service, spoken to over its connection."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import AuthenticationError, shared_memory
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import headgas
+from headgas.avatars import load_avatar, save_avatar
+from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.splatting import Camera
+from tests.headgas.conftest import intrinsics, look_at, small_avatar
+
+WAIT = 60  # seconds
+SIZE = 40  # pixels
+
+
+@dataclass
+class Service:
+    process: subprocess.Popen
+    port: int
+    key: bytes
+
+    def connect(self, greet: bool = True) -> Connection:
+        connection = Client(("127.0.0.1", self.port), "AF_INET", authkey=self.key)
+        if greet:
+            ask(connection, "hello", version=headgas.__version__, protocol=1)
+        return connection
+
+
+def ask(connection: Connection, method: str, **params: Any) -> dict[str, Any]:
+    connection.send_bytes(json.dumps({"id": 7, "method": method, "params": params}).encode())
+    assert connection.poll(WAIT)
+    answer = json.loads(connection.recv_bytes())
+    assert answer["id"] == 7
+    return answer
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    key = secrets.token_bytes(16)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headgas", "serve", "--stop-with-stdin", "--device", "cpu"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"HEADGAS_KEY": key.hex()}, text=True,
+    )  # fmt: skip
+    assert process.stdout and process.stdin
+    hello = json.loads(process.stdout.readline())
+    assert hello["headgas"] == headgas.__version__ and hello["protocol"] == 1
+    yield Service(process, hello["port"], key)
+    process.stdin.close()
+    process.wait(WAIT)
+
+
+@pytest.fixture(scope="module")
+def avatar_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("service") / "avatar.safetensors"
+    save_avatar(path, small_avatar(), "headgas", {})
+    return str(path)
+
+
+def request(avatar_path: str, **changes: Any) -> dict[str, Any]:
+    K = intrinsics(SIZE)
+    params = {
+        "avatars": [{"path": avatar_path, "expression": [0.5, 0.0, 1.0], "transform": np.eye(4).tolist()}],
+        "camera": {"viewmat": look_at(0.3).tolist(), "K": K.tolist(), "width": SIZE, "height": SIZE, "near": 0.01},
+        "pixels": None,
+    }
+    return params | changes
+
+
+def expected(avatar_path: str) -> np.ndarray:
+    camera = Camera(torch.tensor(look_at(0.3)).float(), torch.tensor(intrinsics(SIZE)).float(), SIZE, SIZE)
+    placed = PlacedAvatar(load_avatar(avatar_path).avatar, torch.tensor([0.5, 0.0, 1.0]), torch.eye(4))
+    rgba, depth = render_frame([placed], camera)
+    return np.concatenate([rgba.numpy().ravel(), depth.numpy().ravel()])
+
+
+def test_pixels_come_through_shared_memory(service: Service, avatar_path: str) -> None:
+    memory = shared_memory.SharedMemory(create=True, size=SIZE * SIZE * 20)
+    try:
+        with service.connect() as connection:
+            answer = ask(connection, "render", **request(avatar_path, pixels=memory.name))
+        assert answer["result"]["width"] == SIZE
+        got = np.frombuffer(bytes(memory.buf[: SIZE * SIZE * 20]), np.float32)
+        assert got[3 :: 4][: SIZE * SIZE].max() > 0.2
+        np.testing.assert_array_equal(got, expected(avatar_path))
+    finally:
+        memory.close()
+        memory.unlink()
+
+
+def test_pixels_come_over_the_connection(service: Service, avatar_path: str) -> None:
+    with service.connect() as connection:
+        assert "result" in ask(connection, "render", **request(avatar_path))
+        np.testing.assert_array_equal(np.frombuffer(connection.recv_bytes(), np.float32), expected(avatar_path))
+
+
+def test_hello_names_both_versions_on_a_mismatch(service: Service) -> None:
+    with service.connect(greet=False) as connection:
+        error = ask(connection, "hello", version="9.9.9", protocol=99)["error"]
+    assert "9.9.9" in error["message"] and headgas.__version__ in error["message"] and error["hint"]
+
+
+def test_hello_must_come_first(service: Service, avatar_path: str) -> None:
+    with service.connect(greet=False) as connection:
+        assert "hello" in ask(connection, "describe", avatar=avatar_path)["error"]["message"]
+
+
+def test_describe_gives_the_header(service: Service, avatar_path: str) -> None:
+    with service.connect() as connection:
+        result = ask(connection, "describe", avatar=avatar_path)["result"]
+    assert result["expression_space"]["names"] == ["jawOpen", "eyeBlinkLeft", "browInnerUp"]
+    assert result["gaussians"] == 60 and result["bytes"] == Path(avatar_path).stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pixels": "no-such-memory"}, "shared memory"),
+        ({"camera": {"viewmat": [[1]], "K": np.eye(3).tolist(), "width": 4, "height": 4}}, "viewmat must be 4×4"),
+        ({"camera": {"viewmat": np.eye(4).tolist(), "K": np.eye(3).tolist(), "width": 0, "height": 4}}, "width"),
+        ({"camera": {}}, "'viewmat'"),
+        ({"avatars": [{"path": "/nowhere.safetensors", "expression": [], "transform": []}]}, "nowhere"),
+    ],
+)
+def test_unfit_requests_are_answered_with_an_error(
+    service: Service, avatar_path: str, changes: dict[str, Any], words: str
+) -> None:
+    with service.connect() as connection:
+        error = ask(connection, "render", **request(avatar_path, **changes))["error"]
+        assert words in error["message"] and not error["bug"]
+        assert "result" in ask(connection, "ping")
+
+
+def test_wrong_expressions_and_flat_transforms_are_refused(service: Service, avatar_path: str) -> None:
+    with service.connect() as connection:
+        for key, value in (("expression", [0.0]), ("transform", np.zeros((4, 4)).tolist())):
+            params = request(avatar_path)
+            params["avatars"][0][key] = value
+            error = ask(connection, "render", **params)["error"]
+            assert not error["bug"]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\x80\x04.", b"[]", b'{"method": 3}', b'{"id": 1, "method": "fly"}'])
+def test_garbage_does_not_stop_the_service(service: Service, garbage: bytes) -> None:
+    with service.connect() as connection:
+        connection.send_bytes(garbage)
+        assert connection.poll(WAIT)
+        assert json.loads(connection.recv_bytes())["error"]["bug"] is False
+        assert "result" in ask(connection, "ping")
+
+
+def test_a_wrong_key_is_turned_away(service: Service) -> None:
+    with pytest.raises((AuthenticationError, EOFError, OSError)):
+        Client(("127.0.0.1", service.port), "AF_INET", authkey=b"wrong")
+    with service.connect() as connection:
+        assert "result" in ask(connection, "ping")
+
+
+def test_a_client_that_vanishes_hurts_nobody(service: Service, avatar_path: str) -> None:
+    connection = service.connect()
+    connection.send_bytes(json.dumps({"id": 1, "method": "render", "params": request(avatar_path)}).encode())
+    connection.close()
+    with service.connect() as second:
+        assert "result" in ask(second, "ping")
+
+
+def test_a_changed_file_is_opened_anew(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "avatar.safetensors"
+    with service.connect() as connection:
+        for count in (30, 50):
+            save_avatar(path, small_avatar(count), "headgas", {})
+            assert ask(connection, "describe", avatar=str(path))["result"]["gaussians"] == count
+
+
+def test_the_service_ends_with_its_parent() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headgas", "serve", "--stop-with-stdin"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"HEADGAS_KEY": "ab" * 16},
+    )  # fmt: skip
+    assert process.stdout and process.stdin
+    process.stdout.readline()
+    process.stdin.close()
+    assert process.wait(WAIT) == 0
+
+
+def test_shutdown_ends_the_service() -> None:
+    key = "cd" * 16
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headgas", "serve"], stdout=subprocess.PIPE, env=os.environ | {"HEADGAS_KEY": key}
+    )
+    assert process.stdout
+    port = json.loads(process.stdout.readline())["port"]
+    with Client(("127.0.0.1", port), "AF_INET", authkey=bytes.fromhex(key)) as connection:
+        ask(connection, "hello", version=headgas.__version__, protocol=1)
+        assert "result" in ask(connection, "shutdown")
+    assert process.wait(WAIT) == 0
+
+
+@pytest.mark.parametrize("key", [None, "", "no hexadecimal"])
+def test_without_a_key_nothing_is_served(key: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "HEADGAS_KEY"}
+    environment |= {} if key is None else {"HEADGAS_KEY": key}
+    finished = subprocess.run(
+        [sys.executable, "-m", "headgas", "serve"], env=environment, capture_output=True, text=True, timeout=WAIT, check=False
+    )
+    assert finished.returncode == 2
+    assert "HEADGAS_KEY" in finished.stderr and "Traceback" not in finished.stderr
+
+
+def test_a_taken_port_is_a_clear_error(service: Service) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "headgas", "serve", "--port", str(service.port)],
+        env=os.environ | {"HEADGAS_KEY": "ef" * 16}, capture_output=True, text=True, timeout=WAIT, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 2 and str(service.port) in finished.stderr
