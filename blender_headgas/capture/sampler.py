@@ -1,0 +1,204 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scripted range of expressions and views: what a captured character is asked to do, frame by frame.
+
+numpy only. Channels that belong together move together: left and right of a pair, both eyes of a gaze.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+MAX_YAW, MAX_PITCH, DISTANCE_SPREAD = 35.0, 15.0, 0.06  # degrees, degrees, share of the distance
+_SIDES = ("Left", "Right")
+_CONFLICTS = [  # stems that faces don't do at once
+    ("mouthLeft", "mouthRight"), ("jawLeft", "jawRight"), ("browDown", "browInnerUp"), ("browDown", "browOuterUp"),
+    ("mouthSmile", "mouthFrown"), ("mouthSmile", "mouthPucker"), ("mouthSmile", "mouthFunnel"),
+    ("mouthPucker", "mouthFunnel"), ("mouthPucker", "mouthStretch"), ("mouthFunnel", "mouthStretch"),
+    ("mouthFrown", "mouthFunnel"), ("eyeBlink", "eyeWide"), ("eyeBlink", "eyeSquint"), ("eyeSquint", "eyeWide"),
+    ("eyeBlink", "look"), ("cheekPuff", "jawOpen"), ("cheekPuff", "mouthFunnel"), ("cheekPuff", "mouthStretch"),
+    ("mouthPress", "jawOpen"), ("mouthPress", "mouthUpperUp"), ("mouthPress", "mouthLowerDown"),
+    ("mouthRollLower", "mouthLowerDown"), ("mouthRollUpper", "mouthUpperUp"), ("mouthShrugLower", "jawOpen"),
+    ("mouthShrugLower", "mouthLowerDown"), ("mouthShrugUpper", "mouthUpperUp"), ("tongueOut", "cheekPuff"),
+    ("mouthRollLower", "mouthFunnel"), ("mouthRollUpper", "mouthFunnel"), ("mouthRollLower", "mouthPucker"),
+    ("mouthRollUpper", "mouthPucker"), ("mouthStretch", "mouthSmile"), ("mouthDimple", "mouthPucker"),
+]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One frame to capture: angles in degrees, distance as a factor of the usual one."""
+
+    split: str  # train or test
+    expression: np.ndarray  # [B], each 0 to 1
+    yaw: float
+    pitch: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Channels that one facial movement drives together."""
+
+    stem: str  # what conflicts and unseen pairs are told by
+    region: str
+    variants: tuple[tuple[str, ...], ...]  # the usual one first: both sides, then left, then right
+
+
+def facial_units(names: Sequence[str]) -> list[Unit]:
+    """The movements that these channels can make; ARKit names are understood, others stand alone."""
+    known, units, used = set(names), [], set()
+
+    def add(stem: str, region: str, *variants: tuple[str, ...]) -> None:
+        present = tuple(variant for variant in variants if variant and set(variant) <= known)
+        if present:
+            units.append(Unit(stem, region, present))
+            used.update(name for variant in present for name in variant)
+
+    for direction, pair in {
+        "Left": ("eyeLookOutLeft", "eyeLookInRight"), "Right": ("eyeLookInLeft", "eyeLookOutRight"),
+        "Up": ("eyeLookUpLeft", "eyeLookUpRight"), "Down": ("eyeLookDownLeft", "eyeLookDownRight"),
+    }.items():
+        add(f"look{direction}", "gaze" + ("Across" if direction in _SIDES else "Along"), pair)
+    for name in names:
+        stem = name.removesuffix("Left").removesuffix("Right")
+        if name in used or stem not in ("jaw", "mouth"):
+            continue
+        add(name, stem + "Shift", (name,))
+    for name in names:
+        if name in used:
+            continue
+        stem = name.removesuffix("Left").removesuffix("Right")
+        left, right = stem + "Left", stem + "Right"
+        if stem != name and left in known and right in known:
+            add(stem, _region(stem), (left, right), (left,), (right,))
+        else:
+            add(name, _region(name), (name,))
+    return units
+
+
+def _region(stem: str) -> str:
+    for prefix, region in (("brow", "brows"), ("eye", "lids"), ("jaw", "jaw"), ("cheek", "cheeks"), ("nose", "cheeks"),
+                           ("mouth", "mouth"), ("tongue", "tongue")):
+        if stem.startswith(prefix):
+            return region
+    return stem
+
+
+def _clash(first: Unit, second: Unit) -> bool:
+    """Whether two movements exclude each other."""
+    if first.region == second.region and first.region.startswith("gaze") or first is second:
+        return True
+    return any(
+        (first.stem.startswith(a) and second.stem.startswith(b)) or (first.stem.startswith(b) and second.stem.startswith(a))
+        for a, b in _CONFLICTS
+    )
+
+
+class _Script:
+    """Draws movements so that rarely used ones come first."""
+
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        self.names = list(names)
+        self.units = [unit for unit in facial_units(names) if unit.stem != "mouthClose"]
+        self.rng = np.random.default_rng(seed)
+        self.uses = np.zeros(len(self.units))
+        self.reserved: set[frozenset[str]] = set()
+
+    def expression(self, parts: Iterable[tuple[tuple[str, ...], float]]) -> np.ndarray:
+        """Channel values [B] of (channels, strength) pairs."""
+        values = np.zeros(len(self.names))
+        for channels, strength in parts:
+            for channel in channels:
+                values[self.names.index(channel)] = strength
+        if "mouthClose" in self.names and "jawOpen" in self.names and self.rng.random() < 0.12:
+            # Lips that stay closed while the jaw drops: it has a meaning only beside jawOpen.
+            values[self.names.index("mouthClose")] = values[self.names.index("jawOpen")] * self.rng.uniform(0.5, 1.0)
+        return values
+
+    def variant(self, unit: Unit) -> tuple[str, ...]:
+        """Both sides mostly, one of them sometimes."""
+        if len(unit.variants) == 1 or self.rng.random() < 0.6:
+            return unit.variants[0]
+        return unit.variants[1 + int(self.rng.integers(len(unit.variants) - 1))]
+
+    def draw(self, count: int, chosen: tuple[Unit, ...] = ()) -> list[Unit]:
+        """Up to count movements that go together, the given ones first; no reserved pair unless given."""
+        picked = list(chosen)
+        while len(picked) < count:
+            free = [i for i, unit in enumerate(self.units) if self._fits(unit, picked)]
+            if not free:
+                break
+            weight = 1.0 / (1.0 + self.uses[free]) ** 2
+            choice = int(self.rng.choice(free, p=weight / weight.sum()))
+            self.uses[choice] += 1
+            picked.append(self.units[choice])
+        return picked
+
+    def _fits(self, unit: Unit, picked: list[Unit]) -> bool:
+        same_region = sum(unit.region == other.region for other in picked)
+        return same_region < 2 and not any(
+            _clash(unit, other) or frozenset((unit.stem, other.stem)) in self.reserved for other in picked
+        )
+
+    def mix(self, count: int, chosen: tuple[Unit, ...] = ()) -> np.ndarray:
+        """A combination of movements as an expression [B]; many movements at once are weaker."""
+        units = self.draw(count, chosen)
+        low, high = 0.3, 1.0 if len(units) <= 3 else 0.8
+        return self.expression([(self.variant(unit), float(self.rng.uniform(low, high))) for unit in units])
+
+    def reserve(self, count: int) -> list[tuple[Unit, Unit]]:
+        """Pairs of movements that training must never show together."""
+        pairs = [
+            (a, b) for a, b in combinations(self.units, 2)
+            if a.region != b.region and not _clash(a, b) and "gaze" not in a.region + b.region
+        ]
+        chosen = [pairs[i] for i in self.rng.permutation(len(pairs))[:count]]
+        self.reserved = {frozenset((a.stem, b.stem)) for a, b in chosen}
+        return chosen
+
+
+def _views(count: int, start: int) -> np.ndarray:
+    """Yaw, pitch (degrees) and distance factor [count,3]: Roberts' R3 low-discrepancy sequence from index start."""
+    golden = 1.2207440846057596  # the real root of x^4 = x + 1
+    steps = np.arange(start + 1, start + count + 1)[:, None] * (1.0 / golden ** np.arange(1, 4)) + 0.5
+    return (steps % 1.0 * 2.0 - 1.0) * [MAX_YAW, MAX_PITCH, DISTANCE_SPREAD] + [0.0, 0.0, 1.0]
+
+
+def sample(names: Sequence[str], frames: int, test_frames: int, seed: int = 0) -> list[Sample]:
+    """The frames to capture: neutral ones, every movement alone, combinations; then the test frames.
+
+    Half of the test frames combine two movements that no training frame shows together; the views of all of them lie
+    between the training views.
+    """
+    script = _Script(names, seed)
+    unseen = script.reserve((test_frames + 1) // 2)
+    neutral = min(frames, max(2, frames // 24))
+    expressions = [np.zeros(len(names))] * neutral
+
+    alone = min(frames - neutral, max(len(script.units), round(0.45 * frames)))
+    order = np.concatenate([script.rng.permutation(len(script.units)) for _ in range(alone // len(script.units) + 1)])
+    strengths = (1.0, 0.5, 0.75, 0.3)
+    for position, index in enumerate(order[:alone]):
+        unit = script.units[index]
+        turn = position // len(script.units)
+        channels = unit.variants[turn % len(unit.variants)]
+        expressions.append(script.expression([(channels, strengths[turn % len(strengths)])]))
+    while len(expressions) < frames:
+        expressions.append(script.mix(int(script.rng.integers(2, 6))))
+
+    tests = [script.mix(int(script.rng.integers(2, 4)), chosen=pair) for pair in unseen]
+    while len(tests) < test_frames:
+        tests.append(script.mix(int(script.rng.integers(1, 5))))
+
+    # Neighbouring views must not belong to neighbouring kinds of frames, so training views are dealt in random order.
+    views = _views(frames, 0)[script.rng.permutation(frames)]
+    if frames:
+        views[0] = (0.0, 0.0, 1.0)
+    return [
+        Sample(split, expression, float(yaw), float(pitch), float(distance))
+        for split, some, where in (("train", expressions, views), ("test", tests, _views(test_frames, frames)))
+        for expression, (yaw, pitch, distance) in zip(some, where, strict=True)
+    ]
