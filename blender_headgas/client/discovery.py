@@ -9,9 +9,7 @@ from pathlib import Path
 from ..core.errors import HeadGaSError
 
 PYTHON_VARIABLE = "HEADGAS_PYTHON"
-_INSTALL = (
-    "Install it in a Python of its own (pip install headgas) and choose that Python in the preferences"
-)
+_INSTALL = "Install it in a Python of its own (pip install headgas) and choose that Python in the preferences"
 
 
 def backend_python(

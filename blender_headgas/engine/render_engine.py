@@ -51,9 +51,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         scene = depsgraph.scene
         if scene.render.use_multiview:
-            raise HeadGaSError(
-                "HeadGaS does not render stereoscopy yet", "Switch Stereoscopy off"
-            )
+            raise HeadGaSError("HeadGaS does not render stereoscopy yet", "Switch Stereoscopy off")
         if not any(obj.headgas.is_avatar for obj in scene.objects):
             raise HeadGaSError("The scene has no avatar", "Add one with File > Import > HeadGaS Avatar")
         background, warning = background_of(scene)

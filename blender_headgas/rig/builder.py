@@ -21,6 +21,7 @@ def build_avatar(context: bpy.types.Context, path: Path) -> bpy.types.Object:
     """Adds the avatar at `path` to the active collection and returns its control mesh. The armature is its parent."""
     header, surface = read_header(path), read_surface(path)
     _check_buildable(header, surface)
+    context.view_layer.update()  # moves the active collection away from one that was excluded
     name = path.parent.name if path.stem == "avatar" and path.parent.name else path.stem
     rig = _armature(context, name, surface.vertices)
     mesh = _control_mesh(name, surface)
@@ -56,13 +57,6 @@ def _armature(context: bpy.types.Context, name: str, vertices: np.ndarray) -> bp
     data = bpy.data.armatures.new(name)
     rig = bpy.data.objects.new(name, data)
     context.collection.objects.link(rig)
-    context.view_layer.update()  # until then the view layer does not know the new object
-    if not rig.visible_get():
-        bpy.data.objects.remove(rig)
-        bpy.data.armatures.remove(data)
-        raise HeadGaSError(
-            "The active collection is hidden", "Choose another collection"
-        )
     if context.object and context.object.mode != 'OBJECT':
         bpy.ops.object.mode_set(mode='OBJECT')
     context.view_layer.objects.active = rig

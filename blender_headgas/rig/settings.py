@@ -16,7 +16,10 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
         name="Is Avatar", description="This object is the control mesh of an avatar", default=False, options={'HIDDEN'}
     )
     filepath: bpy.props.StringProperty(
-        name="Avatar", description="The trained avatar that this control mesh drives", subtype='FILE_PATH'
+        name="Avatar",
+        description="The trained avatar that this control mesh drives",
+        subtype='FILE_PATH',
+        options={'ANIMATABLE'} | ({'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()),
     )
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Installs the built extension into an empty Blender, and gives tests avatars, a stand-in backend and rendered pixels."""
+"""Installs the built extension into an empty Blender, and gives tests a scene and a stand-in backend."""
 
 import importlib.util
 import os

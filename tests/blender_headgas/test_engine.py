@@ -102,12 +102,16 @@ def test_depth_pass(scene, avatar, tmp_path):
     settings = scene.render.image_settings
     if hasattr(settings, "media_type"):
         settings.media_type = 'MULTI_LAYER_IMAGE'
+    if hasattr(settings, "use_exr_interleave"):
+        settings.use_exr_interleave = True  # one part, as before 5.0
     settings.file_format = 'OPEN_EXR_MULTILAYER'
     settings.color_depth, settings.exr_codec = '32', 'NONE'
     scene.render.filepath = str(tmp_path / "layers.exr")
     bpy.ops.render.render(write_still=True)
     layers = read_layers(tmp_path / "layers.exr")
-    assert sorted(layers) == [f"ViewLayer.{name}" for name in ("Combined.A", "Combined.B", "Combined.G", "Combined.R", "Depth.Z")]
+    assert sorted(layers) == [
+        f"ViewLayer.{name}" for name in ("Combined.A", "Combined.B", "Combined.G", "Combined.R", "Depth.Z")
+    ]
     columns, rows = np.meshgrid(np.arange(48), np.arange(32))
     assert (layers["ViewLayer.Depth.Z"] == columns + 1000 * rows).all()
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stand-in for `headgas serve` that speaks its protocol, draws what a test can check, and misbehaves on command.
 
-What it draws: red and green are the ray x/z and y/z through the pixel's centre, blue is the sum of (i + 1) * expression[i]
-over all avatars, alpha is 1; depth is column + 1000 * row, row 0 on top. Every render request is added to the file that
-HEADGAS_FAKE_REQUESTS names, a JSON object a line. Misbehaviour is asked for in HEADGAS_FAKE and by the avatars' file names.
+What it draws: red and green are the ray x/z and y/z through the pixel's centre, blue is the sum of
+(i + 1) * expression[i] over all avatars, alpha is 1; depth is column + 1000 * row, row 0 on top. Every render request
+is added to the file that HEADGAS_FAKE_REQUESTS names, a JSON object a line. Misbehaviour is asked for in HEADGAS_FAKE
+and by the avatars' file names.
 """
 
 import json
