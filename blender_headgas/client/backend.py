@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running backend: the process, the connection and the pixels behind one object."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..core.cameras import PinholeCamera
+from ..core.errors import HeadGaSError
+from .connection import ConnectionLost, ServiceConnection, ServiceError
+from .pixels import PixelBuffer, frame_bytes, split_frame
+from .process import BackendProcess, LaunchSettings
+from .protocol import ANSWER_DEADLINE, PROTOCOL, VERSION
+from .waiting import Cancelled, Patience, in_thread, never
+
+_Result = TypeVar("_Result")
+
+
+class BackendBug(Exception):
+    """A failure inside the backend that is nobody's input; carries the backend's own traceback."""
+
+
+@dataclass(frozen=True)
+class PosedAvatar:
+    """One avatar of a frame."""
+
+    path: Path
+    expression: np.ndarray  # [B] float32
+    transform: np.ndarray  # [4,4] float64, head space to the world, scale included
+
+
+class Backend:
+    """Talks to one child. Several threads may; each request waits for the one before."""
+
+    def __init__(self, settings: LaunchSettings, cancelled: Callable[[], bool] = never) -> None:
+        self.settings = settings
+        self._pixels = PixelBuffer()
+        self._lock = threading.Lock()
+        self._connection: ServiceConnection | None = None
+        self._process = BackendProcess(settings)
+        try:
+            announcement = self._process.wait_for_announcement(cancelled)
+            patience = Patience("Connecting to the backend", ANSWER_DEADLINE, cancelled, self._process.check_alive)
+            self._connection = self._guarded(
+                lambda: in_thread(
+                    lambda: ServiceConnection(announcement.host, announcement.port, self._process.key), patience
+                )
+            )
+            self.facts = self.call("hello", {"version": VERSION, "protocol": PROTOCOL}, cancelled=cancelled)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether the next request has a chance."""
+        return self._process.alive
+
+    @property
+    def pid(self) -> int:
+        """The child's process number."""
+        return self._process.pid
+
+    def call(
+        self,
+        method: str,
+        params: dict[str, Any],
+        deadline: float = ANSWER_DEADLINE,
+        cancelled: Callable[[], bool] = never,
+    ) -> dict[str, Any]:
+        """The result of one request; `deadline` in seconds. Raises HeadGaSError, BackendBug or Cancelled."""
+        with self._lock:
+            return self._call(method, params, self._patience(method, deadline, cancelled))
+
+    def render(
+        self,
+        avatars: Sequence[PosedAvatar],
+        camera: PinholeCamera,
+        deadline: float,
+        cancelled: Callable[[], bool] = never,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The image [H,W,4] (scene-linear, premultiplied) and the depth [H,W] (metres), float32, row 0 on top."""
+        size = frame_bytes(camera.width, camera.height)
+        with self._lock:
+            name = self._pixels.reserve(size)
+            patience = self._patience("render", deadline, cancelled)
+            try:
+                self._call("render", _render_params(avatars, camera, name), patience)
+                if name is not None:
+                    return self._pixels.frame(camera.width, camera.height)
+                data = self._guarded(lambda: self._connection.receive_binary(size, patience))
+                return split_frame(data, camera.width, camera.height)
+            except Cancelled:
+                if name is None:  # pixels that nobody awaits would be taken for the next answer
+                    self._process.kill()
+                raise
+
+    def close(self) -> None:
+        """Ends the child and gives back all memory."""
+        if self._connection is not None:
+            self._connection.close()
+        self._process.stop()
+        self._pixels.close()
+
+    def _patience(self, method: str, deadline: float, cancelled: Callable[[], bool]) -> Patience:
+        return Patience(f"The backend's answer to '{method}'", deadline, cancelled, self._process.check_alive)
+
+    def _call(self, method: str, params: dict[str, Any], patience: Patience) -> dict[str, Any]:
+        return self._guarded(lambda: self._connection.call(method, params, patience))
+
+    def _guarded(self, exchange: Callable[[], _Result]) -> _Result:
+        """Runs one exchange. After a failure in mid-air nobody knows what arrives next: the child is ended."""
+        try:
+            return exchange()
+        except ServiceError as error:
+            if error.bug:
+                raise BackendBug(f"{error.message}\n{error.traceback}") from None
+            raise HeadGaSError(error.message, error.hint) from None
+        except TimeoutError as error:
+            self._process.kill()
+            raise HeadGaSError(
+                f"{error}{self._process.log_tail()}", "Try again; the time limit is in the preferences of HeadGaS"
+            ) from None
+        except ConnectionLost as error:
+            self._process.check_gone()
+            self._process.kill()
+            raise HeadGaSError(
+                f"The connection to the backend broke: {error}{self._process.log_tail()}", "Try again: it starts anew"
+            ) from None
+
+
+def _render_params(avatars: Sequence[PosedAvatar], camera: PinholeCamera, pixels: str | None) -> dict[str, Any]:
+    return {
+        "avatars": [
+            {
+                "path": str(avatar.path),
+                "expression": avatar.expression.tolist(),
+                "transform": avatar.transform.tolist(),
+            }
+            for avatar in avatars
+        ],
+        "camera": {
+            "viewmat": camera.viewmat.tolist(),
+            "K": camera.K.tolist(),
+            "width": camera.width,
+            "height": camera.height,
+            "near": camera.near,
+        },
+        "pixels": pixels,
+    }

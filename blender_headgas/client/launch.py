@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How this Blender starts its backend: what the preferences and the open file say."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import bpy
+
+from . import discovery
+from .process import LaunchSettings
+
+_EXTENSION = __package__.rpartition(".")[0]
+
+
+def preferences() -> bpy.types.AddonPreferences | None:
+    """The extension's preferences; None when its modules are used without enabling it."""
+    addon = bpy.context.preferences.addons.get(_EXTENSION)
+    return addon.preferences if addon else None
+
+
+def render_deadline() -> float:
+    """The time limit of one frame in seconds."""
+    settings = preferences()
+    return float(settings.deadline) if settings else 600.0
+
+
+def launch_settings(avatars: Iterable[Path] = ()) -> LaunchSettings:
+    """The command line of the backend. `avatars` are the files to be rendered, beside which a `.venv` may lie."""
+    settings = preferences()
+    opened = [Path(bpy.data.filepath).parent] if bpy.data.filepath else []
+    opened += [avatar.parent for avatar in avatars]
+    trusted = bpy.context.preferences.filepaths.use_scripts_auto_execute
+    python = discovery.backend_python(
+        bpy.path.abspath(settings.backend_python) if settings else "",
+        os.environ,
+        _own_folders() + (opened if trusted else []),
+        [] if trusted else opened,
+    )
+    command = [str(python), "-m", "headgas", "serve", "--stop-with-stdin", "--port", "0"]
+    if settings and settings.threads:
+        command += ["--threads", str(settings.threads)]
+    if settings:
+        command += ["--device", settings.device.lower()]
+    return LaunchSettings(tuple(command), Path(bpy.app.tempdir) / "headgas-backend.log")
+
+
+def _own_folders() -> list[Path]:
+    """The extension's own folder for user files, and the one that holds the extension (a developer's checkout)."""
+    folders = [Path(__file__).resolve().parents[2]]
+    try:
+        folders.insert(0, Path(bpy.utils.extension_path_user(_EXTENSION)))
+    except ValueError:  # not installed as an extension
+        return folders
+    return folders

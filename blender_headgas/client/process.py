@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend's process: starts it, reads where it listens, notices its death, ends it."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import HeadGaSError
+from .discovery import clean_environment
+from .protocol import KEY_VARIABLE, PROTOCOL, START_DEADLINE, VERSION
+from .waiting import Patience, in_thread, never
+
+_REPAIR = "Run 'headgas doctor' with that Python, and look at the log"
+_LOG_LINES = 12
+_LINE_LIMIT = 65536  # bytes; the announcement has about a hundred
+
+
+@dataclass(frozen=True)
+class LaunchSettings:
+    """How to start the backend."""
+
+    command: tuple[str, ...]  # the program and its arguments
+    log: Path  # receives what the backend writes on standard error
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """The backend's first line: where it listens."""
+
+    version: str
+    protocol: int
+    host: str
+    port: int
+
+
+class BackendProcess:
+    """A child that ends with us: it watches its standard input, which closes when Blender is gone."""
+
+    def __init__(self, settings: LaunchSettings) -> None:
+        self.settings = settings
+        self.key = secrets.token_bytes(32)
+        environment = clean_environment(os.environ) | {KEY_VARIABLE: self.key.hex(), "PYTHONUTF8": "1"}
+        try:
+            with settings.log.open("wb") as log:
+                self._child = subprocess.Popen(
+                    settings.command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=environment,
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # no console window on Windows
+                )
+        except OSError as error:
+            raise HeadGaSError(f"{settings.command[0]} could not be started: {error}", _REPAIR) from None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child still runs."""
+        return self._child.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The child's process number."""
+        return self._child.pid
+
+    def check_alive(self) -> None:
+        """Raises, with the end of its log, when the child has died."""
+        if not self.alive:
+            raise HeadGaSError(f"The backend stopped unexpectedly ({self._cause()}){self.log_tail()}", _REPAIR)
+
+    def check_gone(self) -> None:
+        """Raises, with the end of its log, when the child is dying: its connection closes a moment before its end."""
+        self._reap(2.0)
+        self.check_alive()
+
+    def wait_for_announcement(
+        self, cancelled: Callable[[], bool] = never, deadline: float = START_DEADLINE
+    ) -> Announcement:
+        """Reads the one line that the child writes when it accepts connections; `deadline` in seconds."""
+        patience = Patience("Starting the backend", deadline, cancelled, lambda: None)
+        try:
+            line = in_thread(lambda: self._child.stdout.readline(_LINE_LIMIT), patience)
+        except TimeoutError as error:
+            raise HeadGaSError(f"{error}{self.log_tail()}", _REPAIR) from None
+        if not line:
+            self.check_gone()
+        return _announcement(line, self.log_tail())
+
+    def log_tail(self) -> str:
+        """The last lines of the child's standard error, ready to be appended to a message."""
+        try:
+            lines = self.settings.log.read_text("utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        shown = [line for line in lines if line.strip()][-_LOG_LINES:]
+        return "\n".join(["; the end of its log:", *shown]) if shown else ""
+
+    def stop(self) -> None:
+        """Ends the child: asks by closing its standard input, then insists."""
+        with contextlib.suppress(OSError):
+            self._child.stdin.close()
+        for insist in (lambda: None, self._child.terminate, self._child.kill):
+            insist()
+            if self._reap(2.0):
+                break
+        self._child.stdout.close()
+
+    def kill(self) -> None:
+        """Ends a child that does not answer any more."""
+        self._child.kill()
+        self.stop()
+
+    def _reap(self, seconds: float) -> bool:
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _cause(self) -> str:
+        code = self._child.returncode
+        if code >= 0:
+            return f"exit status {code}"
+        try:
+            return f"signal {signal.Signals(-code).name}"
+        except ValueError:
+            return f"signal {-code}"
+
+
+def _announcement(line: bytes, log_tail: str) -> Announcement:
+    try:
+        said = json.loads(line)
+        announcement = Announcement(str(said["headgas"]), int(said["protocol"]), str(said["host"]), int(said["port"]))
+    except (ValueError, KeyError, TypeError):
+        shown = line[:200].decode("utf-8", errors="replace").strip()
+        raise HeadGaSError(f"The backend did not say where it listens, but {shown!r}{log_tail}", _REPAIR) from None
+    if announcement.protocol != PROTOCOL:
+        raise HeadGaSError(
+            f"The extension is version {VERSION} (protocol {PROTOCOL}), "
+            f"the backend is version {announcement.version} (protocol {announcement.protocol}): they do not fit",
+            f"Install the same version of both: pip install headgas=={VERSION}",
+        )
+    return announcement

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's camera as the service wants it: OpenCV axes, intrinsics in pixels, and the region of a border render."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])  # y down and z forward, instead of y up and z backward
+
+
+@dataclass(frozen=True)
+class PixelRegion:
+    """A rectangle of the frame, in pixels; the origin is the frame's lower left corner, as Blender counts."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class PinholeCamera:
+    """An OpenCV pinhole camera: x right, y down, z forward, pixel centres at +0.5."""
+
+    viewmat: np.ndarray  # [4,4] float64, world to camera space, metres
+    K: np.ndarray  # [3,3] float64, pixels
+    width: int  # pixels
+    height: int  # pixels
+    near: float  # metres
+
+
+def opencv_viewmat(camera_to_world: np.ndarray) -> np.ndarray:
+    """World to OpenCV camera space [4,4], of Blender's camera matrix [4,4]. The camera's own scale does not count."""
+    rigid = np.array(camera_to_world, np.float64)
+    rigid[:3, :3] /= np.linalg.norm(rigid[:3, :3], axis=0, keepdims=True)
+    return _OPENGL_TO_OPENCV @ np.linalg.inv(rigid)
+
+
+def intrinsics(projection: np.ndarray, width: int, height: int) -> np.ndarray:
+    """K [3,3] in pixels, of an OpenGL projection matrix [4,4] (lens shift and pixel aspect included).
+
+    OpenGL: x_ndc = P00 X/-Z - P02 and u = (x_ndc + 1) width/2; v counts from the top, so y_ndc enters negated.
+    """
+    return np.array(
+        [
+            [projection[0, 0] * width / 2, 0.0, (1.0 - projection[0, 2]) * width / 2],
+            [0.0, projection[1, 1] * height / 2, (1.0 + projection[1, 2]) * height / 2],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+
+
+def cropped(K: np.ndarray, frame_height: int, region: PixelRegion) -> np.ndarray:
+    """K [3,3] of a camera that sees only `region` of its frame."""
+    shifted = K.copy()
+    shifted[0, 2] -= region.x
+    shifted[1, 2] -= frame_height - (region.y + region.height)
+    return shifted
+
+
+def border_region(border: tuple[float, float, float, float], width: int, height: int) -> PixelRegion:
+    """The pixels of a render border (left, right, bottom, top), each in 0..1 of the frame.
+
+    Blender multiplies in single precision and truncates; one pixel more or less would not fit its buffers.
+    """
+    left, right, bottom, top = (
+        int(np.float32(share) * np.float32(size))
+        for share, size in zip(border, (width, width, height, height), strict=True)
+    )
+    return PixelRegion(left, bottom, right - left, top - bottom)

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one frame of a scene is to the backend: the camera, the pixels wanted, and what is behind the avatars."""
+
+import bpy
+import numpy as np
+
+from ..core.cameras import PinholeCamera, PixelRegion, border_region, cropped, intrinsics, opencv_viewmat
+from ..core.errors import HeadGaSError
+
+
+def region_of(render: bpy.types.RenderSettings, width: int, height: int) -> PixelRegion:
+    """The part of the frame (in pixels) that is rendered: the border, or all of it."""
+    if not render.use_border:
+        return PixelRegion(0, 0, width, height)
+    border = (render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y)
+    return border_region(border, width, height)
+
+
+def camera_of(
+    camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, width: int, height: int, region: PixelRegion
+) -> PinholeCamera:
+    """The evaluated `camera` that sees `region` of a frame of `width` by `height` pixels."""
+    if camera.type != 'CAMERA' or camera.data.type != 'PERSP':
+        kind = camera.data.type.lower() if camera.type == 'CAMERA' else camera.type.lower()
+        raise HeadGaSError(
+            f"The camera '{camera.name}' is of the type '{kind}'; HeadGaS renders through perspective cameras only",
+            "Set the camera's lens type to Perspective",
+        )
+    render = depsgraph.scene.render
+    projection = camera.calc_matrix_camera(
+        depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
+    )
+    return PinholeCamera(
+        viewmat=opencv_viewmat(np.array(camera.matrix_world)),
+        K=cropped(intrinsics(np.array(projection), width, height), height, region),
+        width=region.width,
+        height=region.height,
+        near=camera.data.clip_start,
+    )
+
+
+def background_of(scene: bpy.types.Scene) -> tuple[np.ndarray | None, str]:
+    """The colour [3] (scene-linear) behind the avatars, None for a transparent film; and a warning, or nothing.
+
+    Only a world of one colour can be shown. Instead of anything else its viewport colour is.
+    """
+    if scene.render.film_transparent:
+        return None, ""
+    if scene.world is None:
+        return np.zeros(3, np.float32), ""
+    shader = _surface_shader(scene.world)
+    if shader is None:
+        return np.array(scene.world.color, np.float32), ""
+    color, strength = shader.inputs.get("Color"), shader.inputs.get("Strength")
+    if shader.type != 'BACKGROUND' or color.is_linked or strength.is_linked:
+        warning = f"HeadGaS shows the world '{scene.world.name}' in its viewport colour, without its nodes"
+        return np.array(scene.world.color, np.float32), warning
+    return np.array(color.default_value[:3], np.float32) * strength.default_value, ""
+
+
+def _surface_shader(world: bpy.types.World) -> bpy.types.Node | None:
+    """The node that shades a world; None when the world has no nodes."""
+    has_nodes = bpy.app.version >= (5, 0, 0) or world.use_nodes  # since 5.0 every world has
+    if not has_nodes or world.node_tree is None:
+        return None
+    output = world.node_tree.get_output_node('ALL')
+    links = output.inputs["Surface"].links if output else ()
+    return links[0].from_node if links else None

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The avatar's panels: its file and its channels, in the object properties and in the 3D view's sidebar."""
+
+import bpy
+
+from ..core.errors import HeadGaSError
+from ..rig import avatar_of, avatar_path
+from ..rig.evaluated import header_of
+
+
+class HEADGAS_UL_channels(bpy.types.UIList):
+    """The sliders of an avatar"""
+
+    bl_idname = "HEADGAS_UL_channels"
+
+    def draw_item(self, _context, layout, _data, key, _icon, _active_data, _active_property, _index) -> None:
+        row = layout.row(align=True)
+        row.active = not key.mute
+        row.prop(key, "value", text=key.name, slider=True)
+        row.prop(key, "mute", text="", icon='HIDE_ON' if key.mute else 'HIDE_OFF', emboss=False)
+
+    def filter_items(self, _context, data, property_name) -> tuple[list[int], list[int]]:
+        """Hides the mesh at rest, which is no channel, and what the search does not match."""
+        keys = getattr(data, property_name)
+        flags = bpy.types.UI_UL_list.filter_items_by_name(self.filter_name, self.bitflag_filter_item, keys)
+        flags = flags or [self.bitflag_filter_item] * len(keys)
+        flags[0] &= ~self.bitflag_filter_item
+        return flags, []
+
+
+class _AvatarPanel:
+    bl_label = "HeadGaS"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return avatar_of(context.object) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        avatar = avatar_of(context.object)
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(avatar.headgas, "filepath")
+        try:
+            header = header_of(avatar_path(avatar))
+        except HeadGaSError as error:
+            for line in str(error).splitlines():
+                layout.label(text=line, icon='ERROR')
+            return
+        space = header.expression_space
+        layout.label(text=f"{header.model}, {header.gaussians:,} Gaussians, {len(space.names)} {space.kind} channels")
+        keys = avatar.data.shape_keys
+        missing = [name for name in space.names if not keys or name not in keys.key_blocks]
+        if missing:
+            layout.label(text=f"{len(missing)} channels were renamed or deleted: {missing[0]}, …", icon='ERROR')
+
+
+class HEADGAS_PT_avatar_object(_AvatarPanel, bpy.types.Panel):
+    """The avatar in the object properties"""
+
+    bl_idname = "HEADGAS_PT_avatar_object"
+    bl_space_type = 'PROPERTIES'
+    bl_region_type = 'WINDOW'
+    bl_context = "object"
+
+
+class HEADGAS_PT_avatar_sidebar(_AvatarPanel, bpy.types.Panel):
+    """The avatar in the 3D view's sidebar"""
+
+    bl_idname = "HEADGAS_PT_avatar_sidebar"
+    bl_label = "Avatar"
+    bl_space_type = 'VIEW_3D'
+    bl_region_type = 'UI'
+    bl_category = "HeadGaS"
+
+
+class HEADGAS_PT_avatar_channels(bpy.types.Panel):
+    """The avatar's sliders"""
+
+    bl_idname = "HEADGAS_PT_avatar_channels"
+    bl_label = "Channels"
+    bl_parent_id = "HEADGAS_PT_avatar_sidebar"
+    bl_space_type = 'VIEW_3D'
+    bl_region_type = 'UI'
+    bl_category = "HeadGaS"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        avatar = avatar_of(context.object)
+        return avatar is not None and avatar.data.shape_keys is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        avatar = avatar_of(context.object)
+        self.layout.template_list(
+            HEADGAS_UL_channels.bl_idname,
+            "",
+            avatar.data.shape_keys,
+            "key_blocks",
+            avatar,
+            "active_shape_key_index",
+            rows=8,
+        )
+        self.layout.operator("headgas.reset_expression")

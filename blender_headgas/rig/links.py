@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the links to avatars relative to the .blend file, wherever it is saved.
+
+Blender remaps the paths of its own datablocks when a file is saved in another folder; custom properties are ours.
+"""
+
+import os
+from collections.abc import Iterator
+
+import bpy
+
+_before_saving: dict[str, str] = {}  # object name -> link; to be restored when only a copy was saved
+
+
+def relative_link(path: str, blend: str) -> str:
+    """`path` as stored in the .blend file `blend`: relative, where both are on one drive."""
+    if not blend:
+        return path
+    try:
+        return "//" + os.path.relpath(path, os.path.dirname(blend)).replace("\\", "/")
+    except ValueError:  # another drive on Windows
+        return path
+
+
+def register() -> None:
+    """Starts to watch saving."""
+    bpy.app.handlers.save_pre.append(_relink)
+    bpy.app.handlers.save_post.append(_restore_after_copy)
+
+
+def unregister() -> None:
+    """Stops it."""
+    bpy.app.handlers.save_pre.remove(_relink)
+    bpy.app.handlers.save_post.remove(_restore_after_copy)
+
+
+@bpy.app.handlers.persistent
+def _relink(target: str, *_: object) -> None:
+    _before_saving.clear()
+    if not target:  # the startup file has no place that a path could be relative to
+        return
+    for obj in _own_avatars():
+        stored = obj.headgas.filepath
+        if stored.startswith("//") and not bpy.data.filepath:
+            continue
+        link = relative_link(bpy.path.abspath(stored), target)
+        if link != stored:
+            _before_saving[obj.name] = stored
+            obj.headgas.filepath = link
+
+
+@bpy.app.handlers.persistent
+def _restore_after_copy(target: str, *_: object) -> None:
+    if target != bpy.data.filepath:
+        for name, link in _before_saving.items():
+            bpy.data.objects[name].headgas.filepath = link
+    _before_saving.clear()
+
+
+def _own_avatars() -> Iterator[bpy.types.Object]:
+    """The avatars that belong to this .blend file."""
+    for obj in bpy.data.objects:
+        if obj.headgas.is_avatar and obj.headgas.filepath and obj.library is None and obj.override_library is None:
+            yield obj

@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client against a backend that misbehaves: every failure is a message in time, and nothing is left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from avatar_files import write_avatar
+from bl_ext.user_default.headgas import client
+from bl_ext.user_default.headgas.client import discovery, process
+from bl_ext.user_default.headgas.core.cameras import PinholeCamera
+from bl_ext.user_default.headgas.core.errors import HeadGaSError
+
+CAMERA = PinholeCamera(np.eye(4), np.diag([10.0, 10.0, 1.0]), 8, 6, 0.01)
+
+
+def _avatar(path: Path) -> client.PosedAvatar:
+    return client.PosedAvatar(path, np.zeros(4, np.float32), np.eye(4))
+
+
+def _gone(pid: int) -> bool:
+    """Whether a child of ours no longer exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_one_backend_serves_all_and_ends_when_told(service):
+    first = client.backend(client.launch_settings())
+    assert client.backend(client.launch_settings()) is first
+    assert first.facts["rasterizer"] == "fake" and first.call("ping", {}) == {}
+    assert first.facts["arguments"][:5] == ["-m", "headgas", "serve", "--stop-with-stdin", "--port"]
+    assert client.running() is first
+    client.stop()
+    assert client.running() is None and _gone(first.pid)
+    assert client.backend(client.launch_settings()).pid != first.pid
+
+
+def test_preferences_reach_the_command_line(service):
+    preferences = bpy.context.preferences.addons["bl_ext.user_default.headgas"].preferences
+    before = client.backend(client.launch_settings())
+    preferences.threads, preferences.device = 3, 'CPU'
+    try:
+        after = client.backend(client.launch_settings())
+        assert after is not before and _gone(before.pid)
+        assert after.facts["arguments"][-4:] == ["--threads", "3", "--device", "cpu"]
+    finally:
+        preferences.threads, preferences.device = 0, 'AUTO'
+
+
+def test_a_slow_start_is_waited_for(service):
+    service.misbehave("slow start")
+    assert client.backend(client.launch_settings()).alive
+
+
+@pytest.mark.parametrize(
+    ("mode", "messages"),
+    [
+        ("die at start", ["exit status 3", "no torch here", "headgas doctor"]),
+        ("garbage", ["Welcome to something else"]),
+        ("newer", ["0.1.0", "9.9.0", "protocol 2", "pip install headgas=="]),
+        ("newer hello", ["0.1.0", "9.9.0", "Update"]),
+        ("wrong key", ["connection to the backend broke"]),
+    ],
+)
+def test_a_bad_start_is_explained_and_leaves_nothing(service, mode, messages):
+    service.misbehave(mode)
+    with pytest.raises(HeadGaSError) as error:
+        client.backend(client.launch_settings())
+    for message in messages:
+        assert message in str(error.value)
+    assert client.running() is None
+
+
+def test_a_silent_start_ends_at_the_deadline(service, monkeypatch):
+    service.misbehave("silent")
+    child = process.BackendProcess(client.launch_settings())
+    with pytest.raises(HeadGaSError, match="longer than 0.3 seconds"):
+        child.wait_for_announcement(deadline=0.3)
+    child.kill()
+    assert _gone(child.pid)
+
+
+def test_a_start_can_be_cancelled(service):
+    service.misbehave("silent")
+    begin = time.monotonic()
+    with pytest.raises(client.Cancelled):
+        client.backend(client.launch_settings(), lambda: time.monotonic() - begin > 0.2)
+    assert time.monotonic() - begin < 10 and client.running() is None
+
+
+def test_a_render_that_hangs_ends_at_the_deadline_and_the_next_works(service, tmp_path):
+    backend = client.backend(client.launch_settings())
+    with pytest.raises(HeadGaSError, match="longer than 0.5 seconds"):
+        backend.render([_avatar(tmp_path / "hang.safetensors")], CAMERA, 0.5)
+    assert _gone(backend.pid)
+    again = client.backend(client.launch_settings())
+    assert again.render([_avatar(tmp_path / "fine.safetensors")], CAMERA, 10.0)[0].shape == (6, 8, 4)
+
+
+def test_escape_ends_the_wait_at_once_and_the_next_answer_is_the_right_one(service, tmp_path):
+    backend = client.backend(client.launch_settings())
+    begin = time.monotonic()
+    with pytest.raises(client.Cancelled):
+        backend.render([_avatar(tmp_path / "slow.safetensors")], CAMERA, 10.0, lambda: True)
+    assert time.monotonic() - begin < 0.4
+    changed = PinholeCamera(CAMERA.viewmat, CAMERA.K, 4, 3, 0.01)
+    _, depth = backend.render([_avatar(tmp_path / "fine.safetensors")], changed, 10.0)
+    assert (depth == np.arange(4) + 1000 * np.arange(3)[:, None]).all()
+    assert client.backend(client.launch_settings()) is backend
+
+
+def test_a_killed_backend_is_noticed_and_replaced(service):
+    backend = client.backend(client.launch_settings())
+    os.kill(backend.pid, 9)
+    with pytest.raises(HeadGaSError, match="SIGKILL"):
+        backend.call("ping", {})
+    assert client.backend(client.launch_settings()).call("ping", {}) == {}
+
+
+def test_shared_memory_grows_and_goes(service, tmp_path):
+    backend = client.backend(client.launch_settings())
+    names = []
+    for size in (8, 16, 4):
+        backend.render(
+            [_avatar(tmp_path / "a")], PinholeCamera(np.eye(4), np.diag([9.0, 9.0, 1.0]), size, size, 0.01), 9
+        )
+        names.append(service.requests[-1]["pixels"])
+    assert names[0] != names[1] == names[2]
+    if Path("/dev/shm").is_dir():
+        assert not Path("/dev/shm", names[0].lstrip("/")).exists() and Path("/dev/shm", names[1].lstrip("/")).exists()
+        client.stop()
+        assert not Path("/dev/shm", names[1].lstrip("/")).exists()
+
+
+def test_test_and_stop_operators(service):
+    assert not bpy.ops.headgas.stop_backend.poll()
+    assert bpy.ops.headgas.test_backend() == {'FINISHED'}
+    assert bpy.ops.headgas.stop_backend() == {'FINISHED'} and client.running() is None
+    service.misbehave("die at start")
+    with pytest.raises(RuntimeError, match="no torch here"):
+        bpy.ops.headgas.test_backend()
+
+
+def _environment(folder: Path) -> Path:
+    python = folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    python.parent.mkdir(parents=True)
+    python.touch()
+    return python
+
+
+def test_where_the_backend_is_looked_for(tmp_path):
+    own, doubtful = tmp_path / "own", tmp_path / "downloads"
+    with pytest.raises(HeadGaSError, match="not installed"):
+        discovery.backend_python("", {}, [own], [doubtful])
+    trap = _environment(doubtful)
+    with pytest.raises(HeadGaSError, match="not trusted") as error:
+        discovery.backend_python("", {}, [own], [doubtful])
+    assert str(trap) in error.value.message
+    mine = _environment(own)
+    assert discovery.backend_python("", {}, [own], [doubtful]) == mine
+    variable = {"HEADGAS_PYTHON": sys.executable}
+    assert discovery.backend_python("", variable, [own], []) == Path(sys.executable)
+    assert discovery.backend_python(str(own / ".venv"), variable, [], []) == mine
+    with pytest.raises(HeadGaSError, match="Backend Python"):
+        discovery.backend_python(str(tmp_path / "none"), variable, [own], [])
+    with pytest.raises(HeadGaSError, match="HEADGAS_PYTHON"):
+        discovery.backend_python("", {"HEADGAS_PYTHON": str(tmp_path / "none")}, [own], [])
+
+
+def test_blender_s_python_variables_do_not_leak():
+    environment = {"PYTHONPATH": "x", "PythonHome": "y", "PATH": "z", "VIRTUAL_ENV": "v"}
+    assert discovery.clean_environment(environment) == {"PATH": "z"}
+
+
+_SESSION = """
+import os, sys
+sys.path.insert(0, {tests!r})
+import bpy
+bpy.ops.preferences.addon_enable(module="bl_ext.user_default.headgas")
+bpy.ops.headgas.import_avatar(filepath={avatar!r})
+scene = bpy.context.scene
+scene.camera = bpy.data.objects["Camera"]
+scene.render.engine, scene.render.resolution_x, scene.render.resolution_y = 'HEADGAS', 8, 8
+scene.render.filepath = {image!r}
+bpy.ops.render.render(write_still=True)
+from bl_ext.user_default.headgas import client
+print("PID", client.running().pid, flush=True)
+{end}
+"""
+
+
+@pytest.mark.parametrize("end", ["sys.exit()", "os.kill(os.getpid(), 9)"])
+def test_nothing_outlives_blender(service, tmp_path, end):
+    values = {"tests": str(Path(__file__).parent), "avatar": str(write_avatar(tmp_path / "a.safetensors"))}
+    script = tmp_path / "session.py"
+    script.write_text(_SESSION.format(**values, image=str(tmp_path / "still.png"), end=end))
+    before = set(Path("/dev/shm").iterdir()) if Path("/dev/shm").is_dir() else set()
+    log = tmp_path / "session.log"
+    with log.open("wb") as file:
+        session = subprocess.Popen([sys.executable, str(script)], stdout=file, stderr=file)
+        try:
+            session.wait(40)
+        except subprocess.TimeoutExpired:  # the bpy 4.5 module can hang after everything of ours has ended
+            session.kill()
+            session.wait()
+    text = log.read_text()
+    pid = int(text.split("PID ")[1].split()[0])
+    limit = time.monotonic() + 5
+    while not _gone(pid) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert _gone(pid), text
+    assert (tmp_path / "still.png").exists()
+    if end == "sys.exit()":
+        assert "leaked" not in text and "Traceback" not in text, text
+    while Path("/dev/shm").is_dir() and set(Path("/dev/shm").iterdir()) - before and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not Path("/dev/shm").is_dir() or set(Path("/dev/shm").iterdir()) <= before
