@@ -2,28 +2,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blending a feature basis by an expression, touching only the rows whose coefficient is not zero."""
 
-import numba as nb
 import numpy as np
 import torch
-from numba import njit, prange
 from torch import Tensor
 
+from headgas.splatting.compiling import announced, compiled
+from headgas.splatting.simd import fetch_add
+from headgas.splatting.threads import run
+
 _CHUNK = 4096  # columns a thread sums at once: 16 kB of output stay in the first-level cache
+_COMPILE_SECONDS = 1
 
 
-@njit(parallel=True, fastmath=True, cache=True, error_model="numpy")
-def _blend(rows, active, coefficients, out):  # rows [R,M], active [A] row numbers, coefficients [A], out [M]
+@compiled
+def _blend(work, blocks, rows, active, coefficients, out):
+    """rows [R,M]; active [A] row numbers, coefficients [A]; out [M]."""
     columns = out.shape[0]
-    for chunk in prange((columns + _CHUNK - 1) // _CHUNK):
-        low = chunk * _CHUNK
-        high = min(columns, low + _CHUNK)
-        for i in range(low, high):
-            out[nb.uint64(i)] = np.float32(0)
+    while True:
+        block = fetch_add(work, 0)
+        if block >= blocks:
+            return
+        start, stop = block * _CHUNK, min(columns, (block + 1) * _CHUNK)
+        sums = out[start:stop]
+        sums[:] = 0
         for a in range(active.shape[0]):
-            row, coefficient = active[a], coefficients[a]
-            for i in range(low, high):
-                j = nb.uint64(i)
-                out[j] += coefficient * rows[row, j]
+            values, coefficient = rows[active[a], start:stop], coefficients[a]
+            for j in range(stop - start):
+                sums[j] += coefficient * values[j]
+        fetch_add(work, 8)
 
 
 def blend(basis: Tensor, coefficients: Tensor) -> Tensor:
@@ -43,5 +49,6 @@ def blend(basis: Tensor, coefficients: Tensor) -> Tensor:
     values = coefficients.numpy()
     active = np.flatnonzero(values)
     out = torch.empty(rows.shape[1])
-    _blend(rows.numpy(), active, values[active], out.numpy())
+    with announced("the blending of features", _COMPILE_SECONDS):
+        run(_blend, -(-rows.shape[1] // _CHUNK), rows.numpy(), active, values[active], out.numpy())
     return out.view(basis.shape[1:])

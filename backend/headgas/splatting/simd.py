@@ -75,6 +75,7 @@ def _binary(operation, emit, result) -> None:
 _binary(operator.add, lambda b, x, y: b.fadd(x, y, flags=_FUSE), vector)
 _binary(operator.sub, lambda b, x, y: b.fsub(x, y, flags=_FUSE), vector)
 _binary(operator.mul, lambda b, x, y: b.fmul(x, y, flags=_FUSE), vector)
+_binary(operator.truediv, lambda b, x, y: b.fdiv(x, y), vector)
 _binary(operator.gt, lambda b, x, y: b.fcmp_ordered(">", x, y), mask)
 _binary(operator.ge, lambda b, x, y: b.fcmp_ordered(">=", x, y), mask)
 _binary(operator.le, lambda b, x, y: b.fcmp_ordered("<=", x, y), mask)

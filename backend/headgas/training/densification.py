@@ -6,7 +6,6 @@ As in 3D Gaussian Splatting (Kerbl et al. 2023, section 5) a Gaussian whose proj
 when it is small and split when it is large. Two things differ: the number grows along a schedule to a fixed maximum
 (the hardest pulled first), so that a budget is kept; and a Gaussian is only pruned when its opacity stayed low in
 *every* frame since the last event, because opacity depends on the expression: the tongue is hidden most of the time.
-What no frame saw goes too: nothing would ever teach it.
 """
 
 from dataclasses import dataclass
@@ -57,8 +56,7 @@ class Densification:
             scales: [N,3] metres.
             split_above: metres; a Gaussian whose largest scale is above is split, below it is cloned.
         """
-        import os
-        keep = (self._opacity >= prune_opacity) & ((self._seen > 0) | bool(os.environ.get('KEEPUNSEEN')))
+        keep = self._opacity >= prune_opacity
         if not keep.any():
             keep = torch.ones_like(keep)
         kept = keep.nonzero().squeeze(1)

@@ -200,7 +200,7 @@ class Trainer:
                     state[key][change.fresh] = 0
             if state:
                 self._optimizer.state[new] = state
-        avatar.basis = self._basis_optimizer.select(source, change.fresh, avatar.settings.features)
+        avatar.basis = self._basis_optimizer.select(source, change.fresh)
         avatar.refresh_encoding()
         self._densification = Densification(len(source), self.device)
 

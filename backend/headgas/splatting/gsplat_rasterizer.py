@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The CUDA rasterizer: gsplat, which compiles its kernels at first use."""
+
+import contextlib
+import functools
+import sys
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from headgas.errors import HeadGaSError
+from headgas.splatting.camera import Camera
+from headgas.splatting.gaussians import Gaussians
+
+_VERSION = "1.5.3"
+_ALPHA_THRESHOLD, _ALPHA_MAX = 1 / 255, 0.999  # compiled into that version
+_NOWHERE = 1e10
+
+
+@functools.cache
+def _gsplat() -> ModuleType:
+    """gsplat with its kernels built; whatever is missing is said in one sentence, with what to do."""
+    install = f"{sys.executable} -m pip install gsplat=={_VERSION}"
+    try:
+        import gsplat
+    except ImportError as error:
+        raise HeadGaSError(f"Rendering on the GPU needs gsplat, which cannot be imported ({error}).", f"Run: {install}") from error
+    if gsplat.__version__ != _VERSION:
+        raise HeadGaSError(f"gsplat {gsplat.__version__} is installed; HeadGaS is made for {_VERSION}.", f"Run: {install}")
+    build = f'{sys.executable} -c "from gsplat.cuda._backend import _C"'
+    hint = f"Install the CUDA toolkit {torch.version.cuda} (nvcc) and a C++ compiler, then run: {build}\nOr use the CPU."
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # it reports its build, and standard output may belong to a protocol
+            from gsplat.cuda._backend import _C
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        raise HeadGaSError(f"gsplat could not build its CUDA kernels: {error}", hint) from error
+    if _C is None:
+        raise HeadGaSError("gsplat found no CUDA toolkit to build its kernels with.", hint)
+    return gsplat
+
+
+def _route_screen_gradient(screen_means: Tensor, screen_offsets: Tensor) -> None:
+    """Add dL/d(screen means) [1,N,2] to screen_offsets.grad [N,2]; gsplat's own call takes no offsets."""
+    if not screen_means.requires_grad:
+        raise ValueError("on CUDA, screen_offsets receive a gradient only if the Gaussians' means, quaternions or scales require one")
+
+    def accumulate(gradient: Tensor) -> None:
+        own = gradient[0].detach()
+        screen_offsets.grad = own.clone() if screen_offsets.grad is None else screen_offsets.grad + own
+
+    screen_means.register_hook(accumulate)
+
+
+def rasterize_gsplat(
+    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float, near: float,
+    alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
+    """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
+    if alpha_threshold != _ALPHA_THRESHOLD or alpha_max != _ALPHA_MAX:
+        raise ValueError(f"gsplat {_VERSION} has alpha_threshold 1/255 and alpha_max {_ALPHA_MAX} compiled in")
+    if screen_offsets is not None and bool(screen_offsets.any()):
+        raise ValueError("on CUDA, screen_offsets must be zeros: they only receive a gradient")
+    if len(gaussians) == 0:
+        return _nothing(gaussians, camera, background, with_depth)
+    colors, alphas, meta = _gsplat().rasterization(
+        means=gaussians.means,
+        quats=gaussians.quaternions,
+        scales=gaussians.scales,
+        opacities=gaussians.opacities,
+        colors=gaussians.colors,
+        viewmats=camera.viewmat.to(gaussians.means)[None],  # [1,4,4]
+        Ks=camera.K.to(gaussians.means)[None],  # [1,3,3]
+        width=camera.width,
+        height=camera.height,
+        near_plane=near,
+        eps2d=eps2d,
+        packed=False,
+        backgrounds=background[None],  # [1,C]
+        render_mode="RGB+ED" if with_depth else "RGB",
+        rasterize_mode="antialiased" if antialiased else "classic",
+    )
+    if screen_offsets is not None and screen_offsets.requires_grad:
+        _route_screen_gradient(meta["means2d"], screen_offsets)
+    alpha = alphas[0, ..., 0]
+    if not with_depth:
+        return colors[0], alpha, None
+    return colors[0, ..., :-1], alpha, torch.where(alpha > 0, colors[0, ..., -1], _NOWHERE)
+
+
+def _nothing(gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The background alone, still a function of the (no) Gaussians; gsplat's sorting is not called with none."""
+    size = camera.height, camera.width
+    fields = (gaussians.means, gaussians.quaternions, gaussians.scales, gaussians.opacities, gaussians.colors)
+    zero = sum(tensor.sum() for tensor in fields)
+    alpha = torch.zeros(size, device=background.device) + zero
+    return background.expand(*size, -1) + zero, alpha, torch.full_like(alpha, _NOWHERE) + zero if with_depth else None
