@@ -27,9 +27,9 @@ def unregister() -> None:
 
 def _rooms() -> tuple[ModuleType, ...]:
     """The packages that own classes, from the ground up; each has `classes`, some register() and unregister()."""
-    from . import client, engine, operators, panels, rig
+    from . import capture, character, client, engine, operators, panels, rig
 
-    return client, rig, operators, engine, panels
+    return client, character, capture, rig, operators, engine, panels
 
 
 def _nothing() -> None:

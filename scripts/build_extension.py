@@ -11,11 +11,16 @@ _ROOT = Path(__file__).resolve().parents[1]
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first day: the same sources always make the same bytes
 
 
-def build(output_dir: Path) -> Path:
-    """Writes `<id>-<version>.zip` with the manifest, the licence and the package's files at its top."""
+def file_name() -> str:
+    """The zip's name: `<id>-<version>.zip`."""
     manifest = tomllib.loads((_ROOT / "blender_manifest.toml").read_text("utf-8"))
+    return f"{manifest['id']}-{manifest['version']}.zip"
+
+
+def build(output_dir: Path) -> Path:
+    """Writes the zip with the manifest, the licence and the package's files at its top."""
     output_dir.mkdir(parents=True, exist_ok=True)
-    target = output_dir / f"{manifest['id']}-{manifest['version']}.zip"
+    target = output_dir / file_name()
     unfinished = target.with_name(target.name + ".part")
     with zipfile.ZipFile(unfinished, "w") as archive:
         for name, source in sorted(_contents().items()):

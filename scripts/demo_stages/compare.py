@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In the backend: figures on the test frames, the comparison sheet and the animation as a GIF: `compare.py OUT`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+_FRAME_TIME = 40  # milliseconds; GIF counts in steps of ten
+
+
+def main(out: Path) -> None:
+    command = [sys.executable, "-m", "headgas", "evaluate", str(out / "run" / "avatar.safetensors"), str(out / "capture")]
+    sheet = ["--sheet", str(out / "comparison.png"), "--json"]
+    finished = subprocess.run([*command, *sheet], check=True, stdout=subprocess.PIPE, text=True)
+    frames = sorted((out / "frames").glob("*.png"))
+    images = [Image.open(path).convert("RGB").quantize(255, dither=Image.Dither.FLOYDSTEINBERG) for path in frames]
+    _replace(out / "animation.gif", images)
+    unfinished = out / "summary.json.part"
+    unfinished.write_text(json.dumps(json.loads(finished.stdout), indent=2), encoding="utf-8")
+    os.replace(unfinished, out / "summary.json")
+
+
+def _replace(path: Path, images: list[Image.Image]) -> None:
+    unfinished = path.with_name(path.name + ".part")
+    images[0].save(unfinished, format="GIF", save_all=True, append_images=images[1:], duration=_FRAME_TIME, loop=0)
+    os.replace(unfinished, path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
