@@ -38,9 +38,8 @@ def main(out: Path) -> None:
     _drive_jaw_by_bone(control)
     _turn_head(control.parent)
     _move_camera(scene, control)
-    _render_settings(scene, out)
+    _render_settings(scene)
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "animation.blend"))
-    scene.render.filepath = str(out / "frames" / "")
     bpy.app.handlers.render_write.append(_report)
     bpy.ops.render.render(animation=True)
     print(file=sys.stderr)
@@ -113,9 +112,11 @@ def _move_camera(scene: bpy.types.Scene, control: bpy.types.Object) -> None:
         camera.keyframe_insert("rotation_euler", frame=frame)
 
 
-def _render_settings(scene: bpy.types.Scene, out: Path) -> None:
+def _render_settings(scene: bpy.types.Scene) -> None:
     world = bpy.data.worlds.new("backdrop")
-    world.color = (0.72, 0.76, 0.80)
+    world.use_nodes = True
+    background = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
+    background.inputs["Color"].default_value = (0.72, 0.76, 0.80, 1.0)
     scene.world = world
     scene.frame_start, scene.frame_end = 1, FRAMES
     scene.view_settings.view_transform = "Standard"  # frames look as the capture did
@@ -124,7 +125,7 @@ def _render_settings(scene: bpy.types.Scene, out: Path) -> None:
     render.resolution_x = render.resolution_y = SIZE
     render.resolution_percentage = 100
     render.image_settings.file_format = "PNG"
-    render.filepath = "//frames/"
+    render.filepath = "//frames/"  # beside the .blend
 
 
 if __name__ == "__main__":
