@@ -351,6 +351,20 @@ def store_sums(typingctx, array, index, vectors):
 
 
 @intrinsic
+def prefetch(typingctx, array, index):
+    """Begin to fetch the cache line at flat `index` of a contiguous float32 array."""
+
+    def codegen(context, builder, sig, args):
+        pointer = builder.gep(_data(context, builder, sig.args[0], args[0]), [args[1]])
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _INT, _INT, _INT])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, *(ir.Constant(_INT, flag) for flag in (0, 3, 1))])  # read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
+@intrinsic
 def fetch_add(typingctx, array, index):
     """Atomically add 1 to an int64 array's item and return what it was."""
 

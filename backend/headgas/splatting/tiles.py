@@ -27,6 +27,7 @@ from headgas.splatting.simd import (
     load,
     load_scalars,
     minus_magnitude,
+    prefetch,
     reciprocal,
     select,
     smaller,
@@ -39,6 +40,7 @@ from headgas.splatting.simd import (
 f32 = np.float32
 PIXELS = TILE_WIDTH * TILE_HEIGHT  # the length of one plane of a tile's buffer
 _ROWS = LANES // TILE_WIDTH  # image rows in a vector
+_AHEAD = 8  # entries to prefetch
 _SLICE = 32  # entries between two looks at whether a tile is saturated
 _SATURATED = f32(1e-4)  # a Gaussian that would leave less transmittance than this is not blended, and ends its pixel
 _NOWHERE = f32(1e10)  # depth where nothing is hit
@@ -97,6 +99,7 @@ def blend(
         while k < end:
             for entry in range(k, min(k + _SLICE, end)):
                 at = listed[entry] * stride
+                prefetch(flat, listed[min(entry + _AHEAD, end - 1)] * stride)
                 u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
                 values = load_scalars(flat, at + HEADER, background)
                 first, last = _pixel_range(y0, y1, top)
@@ -189,6 +192,7 @@ def blend_backward(
         y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
         for entry in range(first_of_tile[tile], ends[tile]):
             at = listed[entry] * stride
+            prefetch(flat, listed[min(entry + _AHEAD, ends[tile] - 1)] * stride)
             u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
             values = load_scalars(flat, at + HEADER, background)
             first, last = _pixel_range(y0, y1, top)
