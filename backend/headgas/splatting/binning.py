@@ -97,7 +97,7 @@ def pack(work, blocks, order, screen, boxes, depths, colors, with_depth, columns
             rows[rank, 2] = -f32(0.5) * _LOG2E * screen[i, 2]
             rows[rank, 3] = -_LOG2E * screen[i, 3]
             rows[rank, 4] = -f32(0.5) * _LOG2E * screen[i, 4]
-            rows[rank, 5] = _LOG2E * math.log(screen[i, 5])
+            rows[rank, 5] = _LOG2E * screen[i, 5]
             rows[rank, 6] = boxes[i, 2]
             rows[rank, 7] = boxes[i, 3]
             for j in range(channels):

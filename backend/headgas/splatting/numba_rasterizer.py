@@ -12,7 +12,7 @@ from headgas.splatting import binning, projection, tiles
 from headgas.splatting.camera import Camera
 from headgas.splatting.compiling import announced
 from headgas.splatting.gaussians import Gaussians
-from headgas.splatting.simd import LANES
+from headgas.splatting.simd import CONSTANTS, LANES
 from headgas.splatting.threads import get_threads, run
 
 f32 = np.float32
@@ -115,7 +115,7 @@ class _Rasterize(torch.autograd.Function):
         ends = np.empty(settings.tiles, np.int32)
         run(
             tiles.blend, settings.tiles, lists.rows, lists.listed, lists.first_of_tile, lists.order, settings.columns, behind,
-            settings.with_depth, settings.alpha_threshold, settings.alpha_max, color, alpha, depth, transmittance, ends,
+            settings.with_depth, settings.alpha_threshold, settings.alpha_max, CONSTANTS, color, alpha, depth, transmittance, ends,
         )  # fmt: skip
         results = torch.from_numpy(color), torch.from_numpy(alpha), torch.from_numpy(depth)
         ctx.save_for_backward(means, quaternions, scales, opacities, background, results[0], results[2])
@@ -136,7 +136,7 @@ class _Rasterize(torch.autograd.Function):
         slots = np.empty((len(lists.listed), -(-(6 + channels) // LANES) * LANES), f32)
         run(
             tiles.blend_backward, settings.tiles, lists.rows, lists.listed, lists.entries, lists.first_of_tile, ends, lists.order,
-            settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold, settings.alpha_max, color, depth,
+            settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold, settings.alpha_max, CONSTANTS, color, depth,
             transmittance, g_color, g_alpha, _array(depth_gradient) if with_depth else _NO_IMAGE, slots,
         )  # fmt: skip
         count = len(shapes[0])

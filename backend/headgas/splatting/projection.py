@@ -94,12 +94,13 @@ def project(
     """Write, for every Gaussian that can be seen, its screen values; for the others an empty box.
 
     means [N,3], quaternions [N,4], scales [N,3], opacities [N]; offsets [N,2] or [0,2], pixels; camera [16] = R row by row, t, fx, fy,
-    cx, cy; screen [N,6] = mean (u, v) in pixels, inverse covariance (A, B, C), opacity; boxes [N,4] = pixels x0, x1, y0, y1 half open;
+    cx, cy; screen [N,6] = mean (u, v) in pixels, inverse covariance (A, B, C), logarithm of the opacity; boxes [N,4] = pixels x0, x1, y0, y1 half open;
     depths [N] = z, metres.
     """
     count = means.shape[0]
     fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
     low_x, high_x, low_y, high_y = _limits(camera, width, height)
+    log_threshold = f32(math.log(threshold))
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
@@ -136,7 +137,8 @@ def project(
             if offsets.shape[0] > 0:
                 u += offsets[i, 0]
                 v += offsets[i, 1]
-            extent = math.sqrt(f32(2) * math.log(opacity / threshold))  # in sigmas, to where alpha meets the threshold
+            level = math.log(opacity)
+            extent = math.sqrt(f32(2) * (level - log_threshold))  # in sigmas, to where alpha meets the threshold
             radius_x = extent * math.sqrt(a)
             radius_y = extent * math.sqrt(c)
             if not abs(u) + abs(v) + radius_x + radius_y < _HUGE:
@@ -151,7 +153,7 @@ def project(
             screen[i, 2] = c * inverse
             screen[i, 3] = -b * inverse
             screen[i, 4] = a * inverse
-            screen[i, 5] = opacity
+            screen[i, 5] = level
             boxes[i, 0] = x0
             boxes[i, 1] = x1
             boxes[i, 2] = y0
@@ -212,13 +214,12 @@ def project_backward(
                     total[j] += slots[e, j]
             for j in range(colors):
                 color_gradient[i, j] = total[6 + j]
-            A, B, C, opacity = screen[i, 2], screen[i, 3], screen[i, 4], screen[i, 5]
+            A, B, C = screen[i, 2], screen[i, 3], screen[i, 4]
             gu = A * total[1] + B * total[2]
             gv = B * total[1] + C * total[2]
             screen_gradient[i, 0] = gu
             screen_gradient[i, 1] = gv
-            g_opacity = total[0] / opacity
-            opacity_gradient[i] = g_opacity * opacity / opacities[i]
+            opacity_gradient[i] = total[0] / opacities[i]
             # dL/dcovariance = -Q G Q, Q the inverse covariance and G the gradient with respect to it
             gA, gB, gC = -half * total[3], -half * total[4], -half * total[5]  # gB: half, for each of the two equal entries
             t00, t01 = A * gA + B * gB, A * gB + B * gC
@@ -242,7 +243,7 @@ def project_backward(
                     blurred_a, blurred_c = a + eps2d, c + eps2d
                     inverse = one / (blurred_a * blurred_c - b * b)
                     ratio = sharp * inverse
-                    g_ratio = g_opacity * opacity * half / ratio
+                    g_ratio = total[0] * half / ratio
                     S00 += g_ratio * (c - ratio * blurred_c) * inverse
                     S11 += g_ratio * (a - ratio * blurred_a) * inverse
                     S01 += g_ratio * (ratio - one) * b * inverse

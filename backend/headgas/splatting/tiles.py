@@ -10,6 +10,7 @@ type of the tuple `background`, so numba compiles a kernel with unrolled channel
 import math
 
 import numpy as np
+from numba import uint64
 
 from headgas.splatting.binning import HEADER, TILE_HEIGHT, TILE_WIDTH
 from headgas.splatting.compiling import compiled
@@ -19,6 +20,7 @@ from headgas.splatting.simd import (
     add_weighted,
     any_positive,
     both,
+    broadcast,
     dot,
     exp2,
     fetch_add,
@@ -45,6 +47,7 @@ _SLICE = 32  # entries between two looks at whether a tile is saturated
 _SATURATED = f32(1e-4)  # a Gaussian that would leave less transmittance than this is not blended, and ends its pixel
 _NOWHERE = f32(1e10)  # depth where nothing is hit
 _SHAPE = (f32(0),) * HEADER
+_CONSTANTS = (f32(0),) * 9
 
 
 @compiled
@@ -64,7 +67,7 @@ def _pixel_range(y0, y1, top):
 
 @compiled
 def blend(
-    work, blocks, rows, listed, first_of_tile, order, columns, background, with_depth, threshold, alpha_max,
+    work, blocks, rows, listed, first_of_tile, order, columns, background, with_depth, threshold, alpha_max, table,
     color, alpha, depth, transmittance, ends,
 ):  # fmt: skip
     """Blend every tile front to back: color [H,W,C], alpha [H,W], depth [H,W] (expected, if with_depth, or [0,0]),
@@ -74,6 +77,7 @@ def blend(
     with one item a channel, z the last one if with_depth. Writes ends [tiles]: the end of the entries that were looked at.
     """
     channels = len(background)
+    constants = broadcast(table, _CONSTANTS)
     height, width, colors = color.shape
     flat = rows.reshape(-1)
     stride = rows.shape[1]
@@ -81,6 +85,11 @@ def blend(
     limit = splat(alpha_max)
     nothing = splat(f32(0))
     buffer, start = _aligned(1 + channels)
+    behind = np.empty(channels, np.float32)
+    for j in range(channels):
+        behind[j] = background[j]
+    flat_color, flat_alpha, flat_depth = color.reshape(-1), alpha.reshape(-1), depth.reshape(-1)
+    flat_transmittance = transmittance.reshape(-1)
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
@@ -88,12 +97,14 @@ def blend(
         tile = order[block]
         top = tile // columns * TILE_HEIGHT
         left = tile % columns * TILE_WIDTH
-        for p in range(PIXELS):
-            inside = top + p // TILE_WIDTH < height and left + p % TILE_WIDTH < width
-            buffer[start + p] = f32(1) if inside else f32(-1)
-        buffer[start + PIXELS : start + (1 + channels) * PIXELS] = f32(0)
         x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
         y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
+        in_columns = splat(f32(width)) > x
+        for row in range(0, TILE_HEIGHT, _ROWS):
+            inside = both(in_columns, splat(f32(height - row)) > y)
+            store(buffer, start + row * TILE_WIDTH, select(inside, splat(f32(1)), splat(f32(-1))))
+        for q in range(start + PIXELS, start + (1 + channels) * PIXELS, LANES):
+            store(buffer, q, nothing)
         k = first_of_tile[tile]
         end = first_of_tile[tile + 1]
         while k < end:
@@ -109,7 +120,7 @@ def blend(
                 slope = dx * b
                 for q in range(start + first * LANES, start + last * LANES, LANES):
                     power = dy * (dy * c + slope) + constant
-                    opacity = select(power >= log_threshold, smaller(exp2(power), limit), nothing)
+                    opacity = select(power >= log_threshold, smaller(exp2(power, constants), limit), nothing)
                     before = load(buffer, q)
                     weight = opacity * before
                     after = before - weight
@@ -126,22 +137,24 @@ def blend(
         ends[tile] = k
         for row in range(min(TILE_HEIGHT, height - top)):
             for column in range(min(TILE_WIDTH, width - left)):
-                p = start + row * TILE_WIDTH + column
+                p = uint64(start + row * TILE_WIDTH + column)
+                pixel = uint64((top + row) * width + left + column)
                 remaining = abs(buffer[p])
-                for j in range(colors):
-                    color[top + row, left + column, j] = buffer[p + (1 + j) * PIXELS] + remaining * background[j]
                 covered = f32(1) - remaining
-                transmittance[top + row, left + column] = remaining
-                alpha[top + row, left + column] = covered
+                for j in range(colors):
+                    value = buffer[p + uint64((1 + j) * PIXELS)]
+                    flat_color[pixel * uint64(colors) + uint64(j)] = value + remaining * behind[uint64(j)]
+                flat_transmittance[pixel] = remaining
+                flat_alpha[pixel] = covered
                 if with_depth:
-                    hit = covered > f32(0)
-                    depth[top + row, left + column] = buffer[p + channels * PIXELS] / covered if hit else _NOWHERE
+                    total = buffer[p + uint64(channels * PIXELS)]
+                    flat_depth[pixel] = total / covered if covered > f32(0) else _NOWHERE
         fetch_add(work, 8)
 
 
 @compiled
 def blend_backward(
-    work, blocks, rows, listed, entries, first_of_tile, ends, order, columns, background, with_depth, threshold, alpha_max,
+    work, blocks, rows, listed, entries, first_of_tile, ends, order, columns, background, with_depth, threshold, alpha_max, table,
     color, depth, transmittance, color_gradient, alpha_gradient, depth_gradient, slots,
 ):  # fmt: skip
     """Write, for every entry, the sums over its pixels that `project_backward` reads; arguments as in `blend`, gradients as its outputs.
@@ -150,6 +163,7 @@ def blend_backward(
     each Gaussian and pixel. behind = sum over later Gaussians of w (g . value), with the background and the alpha gradient's share.
     """
     channels = len(background)
+    constants = broadcast(table, _CONSTANTS)
     height, width, colors = color.shape
     flat = rows.reshape(-1)
     stride = rows.shape[1]
@@ -160,6 +174,9 @@ def blend_backward(
     nothing = splat(f32(0))
     one = splat(f32(1))
     buffer, start = _aligned(2 + channels)
+    flat_color, flat_depth, flat_transmittance = color.reshape(-1), depth.reshape(-1), transmittance.reshape(-1)
+    flat_color_gradient, flat_alpha_gradient = color_gradient.reshape(-1), alpha_gradient.reshape(-1)
+    flat_depth_gradient = depth_gradient.reshape(-1)
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
@@ -167,27 +184,30 @@ def blend_backward(
         tile = order[block]
         top = tile // columns * TILE_HEIGHT
         left = tile % columns * TILE_WIDTH
-        buffer[start : start + PIXELS] = f32(-1)
-        buffer[start + PIXELS : start + (2 + channels) * PIXELS] = f32(0)
+        for q in range(start, start + PIXELS, LANES):
+            store(buffer, q, splat(f32(-1)))
+        for q in range(start + PIXELS, start + (2 + channels) * PIXELS, LANES):
+            store(buffer, q, nothing)
         for row in range(min(TILE_HEIGHT, height - top)):
             for column in range(min(TILE_WIDTH, width - left)):
-                p = start + row * TILE_WIDTH + column
-                remaining = transmittance[top + row, left + column]
+                p = uint64(start + row * TILE_WIDTH + column)
+                pixel = uint64((top + row) * width + left + column)
+                remaining = flat_transmittance[pixel]
                 covered = f32(1) - remaining
-                gradient = alpha_gradient[top + row, left + column]
+                gradient = flat_alpha_gradient[pixel]
                 behind = f32(0)
                 for j in range(colors):
-                    g = color_gradient[top + row, left + column, j]
-                    buffer[p + (2 + j) * PIXELS] = g
-                    behind += g * color[top + row, left + column, j]
+                    g = flat_color_gradient[pixel * uint64(colors) + uint64(j)]
+                    buffer[p + uint64((2 + j) * PIXELS)] = g
+                    behind += g * flat_color[pixel * uint64(colors) + uint64(j)]
                 if with_depth and covered > f32(0):  # depth = sum of w z / alpha
-                    g = depth_gradient[top + row, left + column] / covered
-                    z = depth[top + row, left + column]
-                    buffer[p + (1 + channels) * PIXELS] = g
+                    g = flat_depth_gradient[pixel] / covered
+                    z = flat_depth[pixel]
+                    buffer[p + uint64((1 + channels) * PIXELS)] = g
                     behind += g * z * covered
                     gradient -= g * z
                 buffer[p] = f32(1)
-                buffer[p + PIXELS] = behind - gradient * remaining
+                buffer[p + uint64(PIXELS)] = behind - gradient * remaining
         x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
         y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
         for entry in range(first_of_tile[tile], ends[tile]):
@@ -204,7 +224,7 @@ def blend_backward(
             sums = zeros(background)
             for q in range(start + first * LANES, start + last * LANES, LANES):
                 power = dy * (dy * c + slope) + constant
-                opacity = select(power >= log_threshold, smaller(exp2(power), limit), nothing)
+                opacity = select(power >= log_threshold, smaller(exp2(power, constants), limit), nothing)
                 before = load(buffer, q)
                 weight = opacity * before
                 after = before - weight
@@ -214,7 +234,7 @@ def blend_backward(
                 own = weight * dot(buffer, q + 2 * PIXELS, PIXELS, values)
                 behind = load(buffer, q + PIXELS) - own
                 store(buffer, q + PIXELS, behind)
-                slack = own - behind * opacity * reciprocal(one - opacity)
+                slack = own - behind * opacity * reciprocal(one - opacity, constants)
                 slack = select(both(live, power <= log_limit), slack, nothing)  # a clamped alpha has no gradient
                 sum0 = sum0 + slack
                 moment = slack * dy
