@@ -35,7 +35,7 @@ def _writable(folder: Path) -> bool:
 
 
 def _cache_folder() -> Path:
-    """One folder for each state of the sources: numba's own index does not see changes in functions called from other files."""
+    """One folder for each state of the sources: numba's index does not see changes in functions it calls."""
     fingerprint = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         fingerprint.update(source.read_bytes())

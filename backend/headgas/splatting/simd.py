@@ -17,7 +17,7 @@ _INT = ir.IntType(32)
 _FLOATS = ir.VectorType(_FLOAT, LANES)
 _INTS = ir.VectorType(_INT, LANES)
 _BITS = ir.VectorType(ir.IntType(1), LANES)
-_FUSE = ("contract",)  # a*b+c may become one instruction; nothing else may be reordered, NaN and infinity stay what they are
+_FUSE = ("contract",)  # a*b+c may become one instruction; NaN and infinity stay what they are
 
 
 class _Vector(types.Type):
@@ -164,9 +164,10 @@ def any_positive(typingctx, value):
     return types.boolean(vector), codegen
 
 
-# What exp2 and reciprocal need. Kernels take it as an argument: numbers that the compiler knows, it loads anew for every vector.
+# What exp2 and reciprocal need. Kernels take it as an argument: what the compiler knows, it loads anew every time.
 CONSTANTS = np.array(
-    [1.5 * 2.0**23, 0.009570096665, 0.05591785991, 0.2402474496, 0.6931218148, 0.9999992614, 2.0321257621, 1.0311678481, 2.0000006987],
+    [1.5 * 2.0**23, 0.009570096665, 0.05591785991, 0.2402474496, 0.6931218148, 0.9999992614]  # exp2
+    + [2.0321257621, 1.0311678481, 2.0000006987],  # reciprocal
     np.float32,
 )
 
@@ -187,8 +188,8 @@ def broadcast(typingctx, array, like):
 def exp2(typingctx, value, constants):
     """2^x within 3e-6, for x in [-126, 126]; bits without meaning outside.
 
-    x = n + f with f in [-1/2, 1/2]. Adding 1.5 * 2^23 leaves n in the lowest bits; 2^f is the polynomial with the smallest relative
-    error; n goes straight into the exponent's bits.
+    x = n + f with f in [-1/2, 1/2]. Adding 1.5 * 2^23 leaves n in the lowest bits; 2^f is the polynomial with the
+    smallest relative error; n goes straight into the exponent's bits.
     """
 
     def codegen(context, builder, sig, args):
@@ -209,7 +210,8 @@ def exp2(typingctx, value, constants):
 def reciprocal(typingctx, value, constants):
     """1/x within 1e-6, for normal x > 0: a division takes as long as half the rest of a pixel's gradient.
 
-    Subtracting x's bits from a constant negates the exponent; two Newton steps, with constants that balance their error, do the rest.
+    Subtracting x's bits from a constant negates the exponent; two Newton steps, with constants that balance their
+    error, do the rest.
     """
 
     def codegen(context, builder, sig, args):

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blending the listed Gaussians into the pixels of each tile, and the gradients of that.
 
-A vector holds `LANES` pixels of one tile: the tile's full width, LANES // 8 rows. Pixels that are saturated or outside the image carry
-a negative transmittance (its magnitude is what is left), so that the inner loop has no branches. The number of channels is part of the
-type of the tuple `background`, so numba compiles a kernel with unrolled channels for each number.
+A vector holds `LANES` pixels of one tile: the tile's full width, LANES // 8 rows. Pixels that are saturated or outside
+the image carry a negative transmittance (its magnitude is what is left), so that the inner loop has no branches. The
+number of channels is part of the type of the tuple `background`, so numba compiles a kernel with unrolled channels for
+each number.
 """
 
 import math
@@ -66,19 +67,43 @@ def _pixel_range(y0, y1, top):
 
 
 @compiled
-def blend(
+def _write_pixels(buffer, start, top, left, behind, with_depth, color, alpha, depth, transmittance):
+    """Finish a tile: its buffer's planes (transmittance, channels) over the background `behind` [C] become pixels."""
+    height, width, colors = color.shape
+    channels = len(behind)
+    flat_color, flat_alpha, flat_depth = color.reshape(-1), alpha.reshape(-1), depth.reshape(-1)
+    flat_transmittance = transmittance.reshape(-1)
+    for row in range(min(TILE_HEIGHT, height - top)):
+        for column in range(min(TILE_WIDTH, width - left)):
+            p = uint64(start + row * TILE_WIDTH + column)
+            pixel = uint64((top + row) * width + left + column)
+            remaining = abs(buffer[p])
+            covered = f32(1) - remaining
+            for j in range(colors):
+                value = buffer[p + uint64((1 + j) * PIXELS)]
+                flat_color[pixel * uint64(colors) + uint64(j)] = value + remaining * behind[uint64(j)]
+            flat_transmittance[pixel] = remaining
+            flat_alpha[pixel] = covered
+            if with_depth:
+                total = buffer[p + uint64(channels * PIXELS)]
+                flat_depth[pixel] = total / covered if covered > f32(0) else _NOWHERE
+
+
+@compiled
+def blend(  # noqa: PLR0915  one formula after another, in registers
     work, blocks, rows, listed, first_of_tile, order, columns, background, with_depth, threshold, alpha_max, table,
     color, alpha, depth, transmittance, ends,
 ):  # fmt: skip
     """Blend every tile front to back: color [H,W,C], alpha [H,W], depth [H,W] (expected, if with_depth, or [0,0]),
     transmittance [H,W] = 1 - alpha without its rounding.
 
-    rows [n,S] from `pack`; listed and first_of_tile from `list_entries`; order [tiles] in which tiles are taken; background: a tuple
-    with one item a channel, z the last one if with_depth. Writes ends [tiles]: the end of the entries that were looked at.
+    rows [n,S] from `pack`; listed and first_of_tile from `list_entries`; order [tiles] in which tiles are taken;
+    background: a tuple with one item a channel, z the last one if with_depth. Writes ends [tiles]: the end of the
+    entries that were looked at.
     """
     channels = len(background)
     constants = broadcast(table, _CONSTANTS)
-    height, width, colors = color.shape
+    height, width = alpha.shape
     flat = rows.reshape(-1)
     stride = rows.shape[1]
     log_threshold = f32(math.log2(threshold))
@@ -88,8 +113,6 @@ def blend(
     behind = np.empty(channels, np.float32)
     for j in range(channels):
         behind[j] = background[j]
-    flat_color, flat_alpha, flat_depth = color.reshape(-1), alpha.reshape(-1), depth.reshape(-1)
-    flat_transmittance = transmittance.reshape(-1)
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
@@ -135,36 +158,59 @@ def blend(
             if not any_positive(most):
                 break
         ends[tile] = k
-        for row in range(min(TILE_HEIGHT, height - top)):
-            for column in range(min(TILE_WIDTH, width - left)):
-                p = uint64(start + row * TILE_WIDTH + column)
-                pixel = uint64((top + row) * width + left + column)
-                remaining = abs(buffer[p])
-                covered = f32(1) - remaining
-                for j in range(colors):
-                    value = buffer[p + uint64((1 + j) * PIXELS)]
-                    flat_color[pixel * uint64(colors) + uint64(j)] = value + remaining * behind[uint64(j)]
-                flat_transmittance[pixel] = remaining
-                flat_alpha[pixel] = covered
-                if with_depth:
-                    total = buffer[p + uint64(channels * PIXELS)]
-                    flat_depth[pixel] = total / covered if covered > f32(0) else _NOWHERE
+        _write_pixels(buffer, start, top, left, behind, with_depth, color, alpha, depth, transmittance)
         fetch_add(work, 8)
 
 
 @compiled
-def blend_backward(
-    work, blocks, rows, listed, entries, first_of_tile, ends, order, columns, background, with_depth, threshold, alpha_max, table,
-    color, depth, transmittance, color_gradient, alpha_gradient, depth_gradient, slots,
+def _read_pixels(
+    buffer, start, top, left, channels, with_depth, color, depth, transmittance, color_gradient, alpha_gradient,
+    depth_gradient,
 ):  # fmt: skip
-    """Write, for every entry, the sums over its pixels that `project_backward` reads; arguments as in `blend`, gradients as its outputs.
+    """Begin a tile: planes of transmittance 1, of what lies behind the first Gaussian, of each channel's gradient."""
+    height, width, colors = color.shape
+    flat_color, flat_depth, flat_transmittance = color.reshape(-1), depth.reshape(-1), transmittance.reshape(-1)
+    flat_color_gradient, flat_alpha_gradient = color_gradient.reshape(-1), alpha_gradient.reshape(-1)
+    flat_depth_gradient = depth_gradient.reshape(-1)
+    for q in range(start, start + PIXELS, LANES):
+        store(buffer, q, splat(f32(-1)))
+    for q in range(start + PIXELS, start + (2 + channels) * PIXELS, LANES):
+        store(buffer, q, splat(f32(0)))
+    for row in range(min(TILE_HEIGHT, height - top)):
+        for column in range(min(TILE_WIDTH, width - left)):
+            p = uint64(start + row * TILE_WIDTH + column)
+            pixel = uint64((top + row) * width + left + column)
+            remaining = flat_transmittance[pixel]
+            covered = f32(1) - remaining
+            gradient = flat_alpha_gradient[pixel]
+            behind = f32(0)
+            for j in range(colors):
+                g = flat_color_gradient[pixel * uint64(colors) + uint64(j)]
+                buffer[p + uint64((2 + j) * PIXELS)] = g
+                behind += g * flat_color[pixel * uint64(colors) + uint64(j)]
+            if with_depth and covered > f32(0):  # depth = sum of w z / alpha
+                g = flat_depth_gradient[pixel] / covered
+                z = flat_depth[pixel]
+                buffer[p + uint64((1 + channels) * PIXELS)] = g
+                behind += g * z * covered
+                gradient -= g * z
+            buffer[p] = f32(1)
+            buffer[p + uint64(PIXELS)] = behind - gradient * remaining
 
-    Front to back, too: what lies behind a Gaussian is the finished pixel minus what has been walked through, so nothing is stored for
-    each Gaussian and pixel. behind = sum over later Gaussians of w (g . value), with the background and the alpha gradient's share.
+
+@compiled
+def blend_backward(  # noqa: PLR0915  one formula after another, in registers
+    work, blocks, rows, listed, entries, first_of_tile, ends, order, columns, background, with_depth, threshold,
+    alpha_max, table, color, depth, transmittance, color_gradient, alpha_gradient, depth_gradient, slots,
+):  # fmt: skip
+    """Write, for every entry, the sums over its pixels that `project_backward` reads; arguments as in `blend`.
+
+    Front to back, too: what lies behind a Gaussian is the finished pixel minus what has been walked through, so nothing
+    is stored for each Gaussian and pixel. behind = sum over later Gaussians of w (g . value), with the background and
+    the alpha gradient's share.
     """
     channels = len(background)
     constants = broadcast(table, _CONSTANTS)
-    height, width, colors = color.shape
     flat = rows.reshape(-1)
     stride = rows.shape[1]
     flat_slots = slots.reshape(-1)
@@ -174,9 +220,6 @@ def blend_backward(
     nothing = splat(f32(0))
     one = splat(f32(1))
     buffer, start = _aligned(2 + channels)
-    flat_color, flat_depth, flat_transmittance = color.reshape(-1), depth.reshape(-1), transmittance.reshape(-1)
-    flat_color_gradient, flat_alpha_gradient = color_gradient.reshape(-1), alpha_gradient.reshape(-1)
-    flat_depth_gradient = depth_gradient.reshape(-1)
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
@@ -184,30 +227,10 @@ def blend_backward(
         tile = order[block]
         top = tile // columns * TILE_HEIGHT
         left = tile % columns * TILE_WIDTH
-        for q in range(start, start + PIXELS, LANES):
-            store(buffer, q, splat(f32(-1)))
-        for q in range(start + PIXELS, start + (2 + channels) * PIXELS, LANES):
-            store(buffer, q, nothing)
-        for row in range(min(TILE_HEIGHT, height - top)):
-            for column in range(min(TILE_WIDTH, width - left)):
-                p = uint64(start + row * TILE_WIDTH + column)
-                pixel = uint64((top + row) * width + left + column)
-                remaining = flat_transmittance[pixel]
-                covered = f32(1) - remaining
-                gradient = flat_alpha_gradient[pixel]
-                behind = f32(0)
-                for j in range(colors):
-                    g = flat_color_gradient[pixel * uint64(colors) + uint64(j)]
-                    buffer[p + uint64((2 + j) * PIXELS)] = g
-                    behind += g * flat_color[pixel * uint64(colors) + uint64(j)]
-                if with_depth and covered > f32(0):  # depth = sum of w z / alpha
-                    g = flat_depth_gradient[pixel] / covered
-                    z = flat_depth[pixel]
-                    buffer[p + uint64((1 + channels) * PIXELS)] = g
-                    behind += g * z * covered
-                    gradient -= g * z
-                buffer[p] = f32(1)
-                buffer[p + uint64(PIXELS)] = behind - gradient * remaining
+        _read_pixels(
+            buffer, start, top, left, channels, with_depth, color, depth, transmittance, color_gradient, alpha_gradient,
+            depth_gradient,
+        )  # fmt: skip
         x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
         y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
         for entry in range(first_of_tile[tile], ends[tile]):
