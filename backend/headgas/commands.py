@@ -21,7 +21,7 @@ from headgas.evaluation import comparison_sheet, save_image
 from headgas.evaluation import evaluate as compare_with_photographs
 from headgas.evaluation.metrics import check_same_space
 from headgas.perceptual import load_perceptual_loss
-from headgas.splatting import set_threads
+from headgas.splatting import get_threads, set_threads
 from headgas.training.config import DEFAULT_PRESET, preset
 from headgas.training.run import Progress, Run
 from headgas.training.trainer import Budget, Trainer
@@ -30,8 +30,7 @@ _DEFAULT_BUDGET = 300.0  # seconds
 
 
 def _device(options: argparse.Namespace) -> torch.device:
-    if options.threads:
-        set_threads(options.threads)
+    set_threads(options.threads or get_threads())
     return choose_device(options.device)
 
 

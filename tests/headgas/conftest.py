@@ -115,5 +115,5 @@ def small_avatar(count: int = 60, seed: int = 0, names: tuple[str, ...] = NAMES)
     avatar = HeadGaS(space, directions * 0.1, HeadGaSConfig(features=4, hidden=8, frequencies=2))
     avatar.basis = torch.randn_like(avatar.basis)
     with torch.no_grad():
-        avatar.output_layer.weight.mul_(10)
+        avatar.decoder.output_layer.weight.mul_(10)
     return avatar.eval()

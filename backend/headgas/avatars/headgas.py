@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.blending import blend
+from headgas.avatars.decoder import Decoder
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
 from headgas.splatting import Camera, Gaussians
@@ -59,16 +60,14 @@ class HeadGaS(Avatar):
         self.log_scales = nn.Parameter(torch.full((count, 3), _starting_log_scale(points)))
         # Row 0 is f_0. It is no parameter: its gradient is an outer product that training never builds.
         self.basis = torch.zeros(1 + len(space), count, config.features, device=points.device)
-        self.feature_layer = nn.Linear(config.features, config.hidden, bias=False)
-        self.encoding_layer = nn.Linear(3 + 6 * config.frequencies, config.hidden)
-        self.hidden_layer = nn.Linear(config.hidden, config.hidden)
-        self.output_layer = nn.Linear(config.hidden, 3 * coefficient_count(config.sh_degree) + 1)
-        nn.init.zeros_(self.output_layer.bias)
+        outputs = 3 * coefficient_count(config.sh_degree) + 1
+        self.decoder = Decoder(config.features, 3 + 6 * config.frequencies, config.hidden, outputs)
+        nn.init.zeros_(self.decoder.output_layer.bias)
         with torch.no_grad():
-            self.output_layer.weight.mul_(0.1)  # grey and half transparent to begin with
+            self.decoder.output_layer.weight.mul_(0.1)  # grey and half transparent to begin with
         self.sh_degree = config.sh_degree  # bands in use; training raises it step by step
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
-        self._encoded: Tensor | None = None  # the encoding's part of the first layer [N,hidden], for rendering
+        self._folded: Tensor | None = None  # its part of the decoder's first layer [N,hidden], for rendering
 
     @property
     def count(self) -> int:
@@ -84,12 +83,11 @@ class HeadGaS(Avatar):
 
     def refresh_encoding(self) -> None:
         """Encodes the means anew; needed whenever they moved or the weights changed."""
-        self._encoding = self._encoded = None
+        self._encoding = self._folded = None
 
     def decode(self, features: Tensor, camera: Camera) -> Gaussians:
         """The Gaussians [N] of blended features [N,f]; means enter the encoding and the view direction detached."""
-        hidden = torch.relu(self.feature_layer(features) + self._position_term())
-        output = self.output_layer(torch.relu(self.hidden_layer(hidden)))
+        output = self._outputs(features)
         bands = coefficient_count(self.sh_degree)
         directions = nn.functional.normalize(self.means.detach() - camera.position, dim=1)
         harmonics = output[:, : 3 * bands].view(-1, bands, 3)
@@ -105,15 +103,15 @@ class HeadGaS(Avatar):
         self.check_expression(expression)
         return self.decode(self.blend(expression), camera)
 
-    def _position_term(self) -> Tensor:
-        """The encoding's part of the first layer [N,hidden]: constant as long as nothing is trained."""
+    def _outputs(self, features: Tensor) -> Tensor:
+        """The decoder's outputs [N,3K+1]."""
         if self._encoding is None:
             self._encoding = self.encode(self.means.detach())
-        if self.training:
-            return self.encoding_layer(self._encoding)
-        if self._encoded is None:
-            self._encoded = self.encoding_layer(self._encoding).detach()
-        return self._encoded
+        if self.training or features.is_cuda:
+            return self.decoder(features, self._encoding)
+        if self._folded is None:
+            self._folded = self.decoder.folded(self._encoding)
+        return self.decoder.forward_folded(features, self._folded)
 
     def encode(self, means: Tensor) -> Tensor:
         """PE [N,3+6L]: the position in the head's bounds, and its sine and cosine at L octaves (NeRF, eq. 4)."""

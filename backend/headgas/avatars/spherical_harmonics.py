@@ -65,4 +65,4 @@ def sh_to_color(coefficients: Tensor, directions: Tensor) -> Tensor:
         directions: [N,3], unit length.
     """
     degree = math.isqrt(coefficients.shape[1]) - 1
-    return (torch.einsum("nk,nkc->nc", sh_basis(directions, degree), coefficients) + 0.5).clamp_min(0.0)
+    return ((sh_basis(directions, degree)[..., None] * coefficients).sum(1) + 0.5).clamp_min(0.0)

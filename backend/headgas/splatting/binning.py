@@ -75,11 +75,14 @@ def _tiles(boxes, i):
 
 
 @compiled
-def pack(work, blocks, order, screen, boxes, depths, colors, with_depth, columns, ranks, rows, first_entry, totals, counts):
+def pack(
+    work, blocks, order, screen, boxes, depths, colors, with_depth, columns, ranks, rows, first_entry, totals, counts
+):
     """Copy the Gaussians in depth order and count their entries in the tiles; block after block of ranks.
 
-    rows [n, HEADER + channels] = u, v, the exponent's quadratic in base 2 (a dx dx + b dx dy + c dy dy + log2 opacity), y0, y1, channels;
-    first_entry [n] = each Gaussian's first entry within its block; totals [blocks] entries; counts [blocks, tiles].
+    rows [n, HEADER + channels] = u, v, the exponent's quadratic in base 2 (a dx dx + b dx dy + c dy dy + log2 opacity),
+    y0, y1, channels; first_entry [n] = each Gaussian's first entry within its block; totals [blocks] entries; counts
+    [blocks, tiles].
     """
     count = order.shape[0]
     channels = colors.shape[1]
@@ -97,7 +100,7 @@ def pack(work, blocks, order, screen, boxes, depths, colors, with_depth, columns
             rows[rank, 2] = -f32(0.5) * _LOG2E * screen[i, 2]
             rows[rank, 3] = -_LOG2E * screen[i, 3]
             rows[rank, 4] = -f32(0.5) * _LOG2E * screen[i, 4]
-            rows[rank, 5] = _LOG2E * math.log(screen[i, 5])
+            rows[rank, 5] = _LOG2E * screen[i, 5]
             rows[rank, 6] = boxes[i, 2]
             rows[rank, 7] = boxes[i, 3]
             for j in range(channels):
@@ -135,7 +138,10 @@ def tile_offsets(counts, totals, first_of_tile, first_of_block):
 
 @compiled
 def list_entries(work, blocks, order, boxes, columns, cursors, first_of_block, first_entry, listed, entries):
-    """Write every tile's list, nearest first: listed [entries] = rank, entries [entries] = number of the entry, Gaussian by Gaussian."""
+    """Write every tile's list, nearest first.
+
+    listed [entries] = rank; entries [entries] = number of the entry, counted Gaussian by Gaussian.
+    """
     count = order.shape[0]
     while True:
         block = fetch_add(work, 0)

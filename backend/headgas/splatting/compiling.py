@@ -35,13 +35,10 @@ def _writable(folder: Path) -> bool:
 
 
 def _cache_folder() -> Path:
-    """One folder for each state of the sources: numba's own index does not see changes in functions called from other files."""
+    """One folder for each state of the sources: numba's index does not see changes in functions it calls."""
     fingerprint = hashlib.sha256(numba.__version__.encode())
-    package = Path(__file__).parent.parent
-    for source in sorted(package.rglob("*.py")):
-        content = source.read_bytes()
-        if b"@compiled" in content or source.parent.name == "splatting":
-            fingerprint.update(content)
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        fingerprint.update(source.read_bytes())
     wishes = [Path(os.environ["NUMBA_CACHE_DIR"])] if os.environ.get("NUMBA_CACHE_DIR") else []
     for base in (*wishes, _user_cache(), Path(tempfile.gettempdir()) / "headgas-kernels"):
         folder = base / "kernels" / fingerprint.hexdigest()[:16]

@@ -10,9 +10,17 @@ from headgas.splatting.camera import Camera
 from headgas.splatting.gaussians import Gaussians
 
 
-def egg(count: int, width: int, height: int, *, channels: int = 3, sigma: tuple[float, float] = (1.5, 3.0), yaw: float = 0.0,
-        seed: int = 0) -> tuple[Gaussians, Camera]:  # fmt: skip
-    """Gaussians on the shell of an egg that fills 60 % of the frame, `sigma` pixels large, seen from 5 m; `yaw` in radians."""
+def egg(
+    count: int,
+    width: int,
+    height: int,
+    *,
+    channels: int = 3,
+    sigma: tuple[float, float] = (1.5, 3.0),
+    yaw: float = 0.0,
+    seed: int = 0,
+) -> tuple[Gaussians, Camera]:
+    """Gaussians, `sigma` pixels large, on an egg that fills 60 % of the frame, seen from 5 m; `yaw` in radians."""
     generator = torch.Generator().manual_seed(seed)
     distance, focal = 5.0, 1.2 * width
     metre = distance / focal  # of one pixel
@@ -28,7 +36,8 @@ def egg(count: int, width: int, height: int, *, channels: int = 3, sigma: tuple[
         colors=torch.rand(count, channels, generator=generator),
     )
     viewmat = torch.eye(4)
-    viewmat[0, 0], viewmat[0, 2], viewmat[2, 0], viewmat[2, 2] = math.cos(yaw), math.sin(yaw), -math.sin(yaw), math.cos(yaw)
+    viewmat[0, 0] = viewmat[2, 2] = math.cos(yaw)
+    viewmat[0, 2], viewmat[2, 0] = math.sin(yaw), -math.sin(yaw)
     viewmat[2, 3] = distance
     K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     return gaussians, Camera(viewmat, K, width, height)

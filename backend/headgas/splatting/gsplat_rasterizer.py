@@ -26,13 +26,14 @@ def _gsplat() -> ModuleType:
     try:
         import gsplat
     except ImportError as error:
-        raise HeadGaSError(f"Rendering on the GPU needs gsplat, which cannot be imported ({error}).", f"Run: {install}") from error
+        raise HeadGaSError(f"Rendering on the GPU needs gsplat ({error}).", f"Run: {install}") from error
     if gsplat.__version__ != _VERSION:
-        raise HeadGaSError(f"gsplat {gsplat.__version__} is installed; HeadGaS is made for {_VERSION}.", f"Run: {install}")
+        raise HeadGaSError(f"HeadGaS needs gsplat {_VERSION}, not {gsplat.__version__}.", f"Run: {install}")
     build = f'{sys.executable} -c "from gsplat.cuda._backend import _C"'
-    hint = f"Install the CUDA toolkit {torch.version.cuda} (nvcc) and a C++ compiler, then run: {build}\nOr use the CPU."
+    hint = f"Install the CUDA toolkit {torch.version.cuda} (nvcc) and a C++ compiler, then run: {build}"
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # it reports its build, and standard output may belong to a protocol
+        # it reports its build, and standard output may belong to a protocol
+        with contextlib.redirect_stdout(sys.stderr):
             from gsplat.cuda._backend import _C
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise HeadGaSError(f"gsplat could not build its CUDA kernels: {error}", hint) from error
@@ -44,7 +45,7 @@ def _gsplat() -> ModuleType:
 def _route_screen_gradient(screen_means: Tensor, screen_offsets: Tensor) -> None:
     """Add dL/d(screen means) [1,N,2] to screen_offsets.grad [N,2]; gsplat's own call takes no offsets."""
     if not screen_means.requires_grad:
-        raise ValueError("on CUDA, screen_offsets receive a gradient only if the Gaussians' means, quaternions or scales require one")
+        raise ValueError("on CUDA, screen_offsets receive a gradient only if means, quaternions or scales require one")
 
     def accumulate(gradient: Tensor) -> None:
         own = gradient[0].detach()
@@ -54,8 +55,8 @@ def _route_screen_gradient(screen_means: Tensor, screen_offsets: Tensor) -> None
 
 
 def rasterize_gsplat(
-    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float, near: float,
-    alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
+    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float,
+    near: float, alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
     if alpha_threshold != _ALPHA_THRESHOLD or alpha_max != _ALPHA_MAX:
@@ -89,7 +90,9 @@ def rasterize_gsplat(
     return colors[0, ..., :-1], alpha, torch.where(alpha > 0, colors[0, ..., -1], _NOWHERE)
 
 
-def _nothing(gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+def _nothing(
+    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """The background alone, still a function of the (no) Gaussians; gsplat's sorting is not called with none."""
     size = camera.height, camera.width
     fields = (gaussians.means, gaussians.quaternions, gaussians.scales, gaussians.opacities, gaussians.colors)

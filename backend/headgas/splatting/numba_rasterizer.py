@@ -12,7 +12,7 @@ from headgas.splatting import binning, projection, tiles
 from headgas.splatting.camera import Camera
 from headgas.splatting.compiling import announced
 from headgas.splatting.gaussians import Gaussians
-from headgas.splatting.simd import LANES
+from headgas.splatting.simd import CONSTANTS, LANES
 from headgas.splatting.threads import get_threads, run
 
 f32 = np.float32
@@ -69,8 +69,8 @@ def _project(arrays: tuple[np.ndarray, ...], offsets: np.ndarray, settings: Sett
     count = len(arrays[0])
     screen, boxes, depths = np.empty((count, 6), f32), np.empty((count, 4), np.int32), np.empty(count, f32)
     run(
-        projection.project, _blocks(count), *arrays, offsets, settings.camera, settings.width, settings.height, settings.near,
-        settings.eps2d, settings.alpha_threshold, settings.antialiased, screen, boxes, depths,
+        projection.project, _blocks(count), *arrays, offsets, settings.camera, settings.width, settings.height,
+        settings.near, settings.eps2d, settings.alpha_threshold, settings.antialiased, screen, boxes, depths,
     )  # fmt: skip
     return screen, boxes, depths
 
@@ -88,8 +88,8 @@ def _list(screen: np.ndarray, boxes: np.ndarray, depths: np.ndarray, colors: np.
     totals, first_of_block = np.zeros(blocks, np.int32), np.zeros(blocks, np.int32)
     counts = np.zeros((blocks, settings.tiles), np.int32)
     run(
-        binning.pack, blocks, order, screen, boxes, depths, colors, settings.with_depth, columns, ranks, rows, first_entry, totals,
-        counts,
+        binning.pack, blocks, order, screen, boxes, depths, colors, settings.with_depth, columns, ranks, rows,
+        first_entry, totals, counts,
     )  # fmt: skip
     first_of_tile = np.empty(settings.tiles + 1, np.int32)
     total = binning.tile_offsets(counts, totals, first_of_tile, first_of_block)
@@ -114,8 +114,9 @@ class _Rasterize(torch.autograd.Function):
         depth = np.empty((height, width), f32) if settings.with_depth else _NO_IMAGE
         ends = np.empty(settings.tiles, np.int32)
         run(
-            tiles.blend, settings.tiles, lists.rows, lists.listed, lists.first_of_tile, lists.order, settings.columns, behind,
-            settings.with_depth, settings.alpha_threshold, settings.alpha_max, color, alpha, depth, transmittance, ends,
+            tiles.blend, settings.tiles, lists.rows, lists.listed, lists.first_of_tile, lists.order, settings.columns,
+            behind, settings.with_depth, settings.alpha_threshold, settings.alpha_max, CONSTANTS, color, alpha, depth,
+            transmittance, ends,
         )  # fmt: skip
         results = torch.from_numpy(color), torch.from_numpy(alpha), torch.from_numpy(depth)
         ctx.save_for_backward(means, quaternions, scales, opacities, background, results[0], results[2])
@@ -135,40 +136,44 @@ class _Rasterize(torch.autograd.Function):
         g_alpha = np.zeros((height, width), f32) if alpha_gradient is None else _array(alpha_gradient)
         slots = np.empty((len(lists.listed), -(-(6 + channels) // LANES) * LANES), f32)
         run(
-            tiles.blend_backward, settings.tiles, lists.rows, lists.listed, lists.entries, lists.first_of_tile, ends, lists.order,
-            settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold, settings.alpha_max, color, depth,
-            transmittance, g_color, g_alpha, _array(depth_gradient) if with_depth else _NO_IMAGE, slots,
+            tiles.blend_backward, settings.tiles, lists.rows, lists.listed, lists.entries, lists.first_of_tile, ends,
+            lists.order, settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold,
+            settings.alpha_max, CONSTANTS, color, depth, transmittance, g_color, g_alpha, _array(depth_gradient) if
+            with_depth else _NO_IMAGE, slots,
         )  # fmt: skip
         count = len(shapes[0])
         gradients = [np.empty_like(array) for array in shapes]
         gradients += [np.empty((count, colors), f32), np.empty((count, 2), f32)]
         run(
-            projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height, settings.eps2d,
-            settings.antialiased, screen, lists.ranks, lists.first_entry, slots, channels, colors if with_depth else -1, *gradients,
+            projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height,
+            settings.eps2d, settings.antialiased, screen, lists.ranks, lists.first_entry, slots, channels, colors if
+            with_depth else -1, *gradients,
         )  # fmt: skip
-        g_background = torch.from_numpy(np.einsum("hwc,hw->c", g_color, transmittance)) if ctx.needs_input_grad[6] else None
         results = [torch.from_numpy(gradient) for gradient in gradients]
-        return *results[:5], results[5] if ctx.needs_input_grad[5] else None, g_background, None
+        if not ctx.needs_input_grad[5]:
+            results[5] = None
+        through = np.einsum("hwc,hw->c", g_color, transmittance) if ctx.needs_input_grad[6] else None
+        return *results, None if through is None else torch.from_numpy(through), None
 
 
 def _settings(camera: Camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max) -> Settings:
     view, K = camera.viewmat.detach().numpy(), camera.K.detach().numpy()
     packed = [*view[:3, :3].ravel(), *view[:3, 3], K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
     return Settings(
-        np.array(packed, f32), camera.width, camera.height, with_depth, antialiased, f32(eps2d), f32(near), f32(alpha_threshold),
-        f32(alpha_max),
+        np.array(packed, f32), camera.width, camera.height, with_depth, antialiased, f32(eps2d), f32(near),
+        f32(alpha_threshold), f32(alpha_max),
     )  # fmt: skip
 
 
 def rasterize_numba(
-    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float, near: float,
-    alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
+    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float,
+    near: float, alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
     settings = _settings(camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max)
     with announced(f"the rasterizer for {gaussians.colors.shape[1] + with_depth} channels", _COMPILE_SECONDS):
         color, alpha, depth = _Rasterize.apply(
-            gaussians.means, gaussians.quaternions, gaussians.scales, gaussians.opacities, gaussians.colors, screen_offsets, background,
-            settings,
+            gaussians.means, gaussians.quaternions, gaussians.scales, gaussians.opacities, gaussians.colors,
+            screen_offsets, background, settings,
         )  # fmt: skip
     return color, alpha, depth if with_depth else None

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Projecting 3D Gaussians to the screen and back-propagating through it (EWA splatting, Zwicker et al. 2001).
 
-The symbols follow the derivation: p = R mu + t, Sigma = M M^T with M = rotation(q) diag(s), U = J R with J the projection's Jacobian
-at p, B = U M [2,3] and the screen covariance B B^T + eps2d I = ((a, b), (b, c)).
+The symbols follow the derivation: p = R mu + t, Sigma = M M^T with M = rotation(q) diag(s), U = J R with J the
+projection's Jacobian at p, B = U M [2,3] and the screen covariance B B^T + eps2d I = ((a, b), (b, c)).
 """
 
 import math
@@ -22,11 +22,12 @@ _HUGE = f32(1e30)
 
 @compiled
 def _limits(camera, width, height):
-    """How far x/z and y/z may leave the image before the Jacobian is held: 0.3 of the field of view, as gsplat has it."""
+    """How far x/z and y/z may leave the image before the Jacobian is held: 0.3 of the field of view, as in gsplat."""
     fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
     border_x = f32(0.3) * (f32(0.5) * f32(width) / fx)
     border_y = f32(0.3) * (f32(0.5) * f32(height) / fy)
-    return -cx / fx - border_x, (f32(width) - cx) / fx + border_x, -cy / fy - border_y, (f32(height) - cy) / fy + border_y
+    high_x, high_y = (f32(width) - cx) / fx + border_x, (f32(height) - cy) / fy + border_y
+    return -cx / fx - border_x, high_x, -cy / fy - border_y, high_y
 
 
 @compiled
@@ -87,19 +88,20 @@ def _pixels(center, radius, size):
 
 
 @compiled
-def project(
-    work, blocks, means, quaternions, scales, opacities, offsets, camera, width, height, near, eps2d, threshold, antialiased,
-    screen, boxes, depths,
+def project(  # noqa: PLR0915  one formula after another, in registers
+    work, blocks, means, quaternions, scales, opacities, offsets, camera, width, height, near, eps2d, threshold,
+    antialiased, screen, boxes, depths,
 ):  # fmt: skip
     """Write, for every Gaussian that can be seen, its screen values; for the others an empty box.
 
-    means [N,3], quaternions [N,4], scales [N,3], opacities [N]; offsets [N,2] or [0,2], pixels; camera [16] = R row by row, t, fx, fy,
-    cx, cy; screen [N,6] = mean (u, v) in pixels, inverse covariance (A, B, C), opacity; boxes [N,4] = pixels x0, x1, y0, y1 half open;
-    depths [N] = z, metres.
+    means [N,3], quaternions [N,4], scales [N,3], opacities [N]; offsets [N,2] or [0,2], pixels; camera [16] = R row by
+    row, t, fx, fy, cx, cy; screen [N,6] = mean (u, v) in pixels, inverse covariance (A, B, C), logarithm of the
+    opacity; boxes [N,4] = pixels x0, x1, y0, y1 half open; depths [N] = z, metres.
     """
     count = means.shape[0]
     fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
     low_x, high_x, low_y, high_y = _limits(camera, width, height)
+    log_threshold = f32(math.log(threshold))
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
@@ -136,7 +138,8 @@ def project(
             if offsets.shape[0] > 0:
                 u += offsets[i, 0]
                 v += offsets[i, 1]
-            extent = math.sqrt(f32(2) * math.log(opacity / threshold))  # in sigmas, to where alpha meets the threshold
+            level = math.log(opacity)
+            extent = math.sqrt(f32(2) * (level - log_threshold))  # in sigmas, to where alpha meets the threshold
             radius_x = extent * math.sqrt(a)
             radius_y = extent * math.sqrt(c)
             if not abs(u) + abs(v) + radius_x + radius_y < _HUGE:
@@ -151,7 +154,7 @@ def project(
             screen[i, 2] = c * inverse
             screen[i, 3] = -b * inverse
             screen[i, 4] = a * inverse
-            screen[i, 5] = opacity
+            screen[i, 5] = level
             boxes[i, 0] = x0
             boxes[i, 1] = x1
             boxes[i, 2] = y0
@@ -172,19 +175,22 @@ def _quaternion_gradient(w, x, y, z, inverse, N, s0, s1, s2):
     dy = two * (x * (N01 + N10) - two * y * (N00 + N22) + z * (N12 + N21) + w * (N02 - N20))
     dz = two * (x * (N02 + N20) + y * (N12 + N21) - two * z * (N00 + N11) + w * (N10 - N01))
     along = dw * w + dx * x + dy * y + dz * z
-    return (dw - along * w) * inverse, (dx - along * x) * inverse, (dy - along * y) * inverse, (dz - along * z) * inverse
+    dw, dx, dy, dz = dw - along * w, dx - along * x, dy - along * y, dz - along * z
+    return dw * inverse, dx * inverse, dy * inverse, dz * inverse
 
 
 @compiled
-def project_backward(
-    work, blocks, means, quaternions, scales, opacities, camera, width, height, eps2d, antialiased, screen, ranks, first_entry, slots,
-    channels, depth_channel, mean_gradient, quaternion_gradient, scale_gradient, opacity_gradient, color_gradient, screen_gradient,
+def project_backward(  # noqa: PLR0915  one formula after another, in registers
+    work, blocks, means, quaternions, scales, opacities, camera, width, height, eps2d, antialiased, screen, ranks,
+    first_entry, slots, channels, depth_channel, mean_gradient, quaternion_gradient, scale_gradient, opacity_gradient,
+    color_gradient, screen_gradient,
 ):  # fmt: skip
     """Add up the slots of every Gaussian and back-propagate them to its parameters.
 
-    ranks [N] = place in depth order, -1 where culled; first_entry [n+1]; slots [entries, S] = the sums over pixels of dp, dp*dx, dp*dy,
-    dp*dx*dx, dp*dx*dy, dp*dy*dy (dp = alpha dL/dalpha, dx and dy from the mean to the pixel), then of each channel's gradient;
-    depth_channel is the channel that carries z, or -1. The gradients have the shapes of their inputs.
+    ranks [N] = place in depth order, -1 where culled; first_entry [n+1]; slots [entries, S] = the sums over pixels of
+    dp, dp*dx, dp*dy, dp*dx*dx, dp*dx*dy, dp*dy*dy (dp = alpha dL/dalpha, dx and dy from the mean to the pixel), then of
+    each channel's gradient; depth_channel is the channel that carries z, or -1. The gradients have the shapes of their
+    inputs.
     """
     count = means.shape[0]
     fx, fy = camera[12], camera[13]
@@ -212,15 +218,14 @@ def project_backward(
                     total[j] += slots[e, j]
             for j in range(colors):
                 color_gradient[i, j] = total[6 + j]
-            A, B, C, opacity = screen[i, 2], screen[i, 3], screen[i, 4], screen[i, 5]
+            A, B, C = screen[i, 2], screen[i, 3], screen[i, 4]
             gu = A * total[1] + B * total[2]
             gv = B * total[1] + C * total[2]
             screen_gradient[i, 0] = gu
             screen_gradient[i, 1] = gv
-            g_opacity = total[0] / opacity
-            opacity_gradient[i] = g_opacity * opacity / opacities[i]
-            # dL/dcovariance = -Q G Q, Q the inverse covariance and G the gradient with respect to it
-            gA, gB, gC = -half * total[3], -half * total[4], -half * total[5]  # gB: half, for each of the two equal entries
+            opacity_gradient[i] = total[0] / opacities[i]
+            # dL/dcovariance = -Q G Q, Q the inverse covariance and G the gradient by it; gB is one of two equal entries
+            gA, gB, gC = -half * total[3], -half * total[4], -half * total[5]
             t00, t01 = A * gA + B * gB, A * gB + B * gC
             t10, t11 = B * gA + C * gB, B * gB + C * gC
             S00, S01, S11 = -(t00 * A + t01 * B), -(t00 * B + t01 * C), -(t10 * B + t11 * C)
@@ -242,7 +247,7 @@ def project_backward(
                     blurred_a, blurred_c = a + eps2d, c + eps2d
                     inverse = one / (blurred_a * blurred_c - b * b)
                     ratio = sharp * inverse
-                    g_ratio = g_opacity * opacity * half / ratio
+                    g_ratio = total[0] * half / ratio
                     S00 += g_ratio * (c - ratio * blurred_c) * inverse
                     S11 += g_ratio * (a - ratio * blurred_a) * inverse
                     S01 += g_ratio * (ratio - one) * b * inverse

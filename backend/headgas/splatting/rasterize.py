@@ -52,7 +52,8 @@ def _check(gaussians: Gaussians, camera: Camera, background: Tensor | None, scre
     if gaussians.colors.shape[1] == 0:
         raise ValueError("colors must have at least one channel")
     if not (1 <= camera.width <= _LARGEST and 1 <= camera.height <= _LARGEST):
-        raise ValueError(f"an image must have 1..{_LARGEST} pixels along each side, got {camera.width} x {camera.height}")
+        size = f"{camera.width} x {camera.height}"
+        raise ValueError(f"an image must have 1..{_LARGEST} pixels along each side, got {size}")
 
 
 def rasterize(
@@ -69,16 +70,17 @@ def rasterize(
     screen_offsets: Tensor | None = None,
     implementation: Implementation = "auto",
 ) -> Rendering:
-    """Blend Gaussians front to back as gsplat does (Kerbl et al. 2023; Zwicker et al. 2001), with gradients for all of them.
+    """Blend Gaussians front to back as gsplat does (Kerbl et al. 2023), with gradients for all their fields.
 
-    background [C]: black when left out. eps2d: pixels squared, added to the screen covariances; `antialiased` makes up for it in the
-    opacity (Yu et al. 2024). near: metres. Contributions below `alpha_threshold` are skipped, alpha is clamped to `alpha_max`, and
-    a Gaussian that would leave a pixel with a transmittance of 1e-4 or less ends it. screen_offsets [N,2]: added to the
-    projected means, pixels; zeros that require a gradient receive dL/d(screen mean), which densification reads.
+    background [C]: black when left out. eps2d: pixels squared, added to the screen covariances; `antialiased` makes up
+    for it in the opacity (Yu et al. 2024). near: metres. Contributions below `alpha_threshold` are skipped, alpha is
+    clamped to `alpha_max`, and a Gaussian that would leave a pixel with a transmittance of 1e-4 or less ends it.
+    screen_offsets [N,2]: added to the projected means, pixels; zeros that require a gradient receive dL/d(screen mean),
+    which densification reads.
 
-    implementation: "numba" (CPU, float32, the same bits for any number of threads), "gsplat" (CUDA), "reference" (naive, any
-    dtype, any device); "auto" takes gsplat for CUDA tensors, else numba. The camera gets no gradient. An opacity above 1 or a
-    value that is not finite gives an unspecified image.
+    implementation: "numba" (CPU, float32, the same bits for any number of threads), "gsplat" (CUDA), "reference"
+    (naive, any dtype, any device); "auto" takes gsplat for CUDA tensors, else numba. The camera gets no gradient. An
+    opacity above 1 or a value that is not finite gives an unspecified image.
     """
     _check(gaussians, camera, background, screen_offsets)
     if not 0 < alpha_threshold < alpha_max < 1:
@@ -97,7 +99,7 @@ def rasterize(
         return Rendering(*rasterize_reference(gaussians, camera, *rest))
     if implementation == "numba":
         if means.device.type != "cpu" or means.dtype != torch.float32:
-            raise ValueError(f"the CPU rasterizer takes float32 tensors on the CPU, got {means.dtype} on {means.device}")
+            raise ValueError(f"numba takes float32 tensors on the CPU, got {means.dtype} on {means.device}")
         from headgas.splatting.numba_rasterizer import rasterize_numba
 
         return Rendering(*rasterize_numba(gaussians, camera, *rest))

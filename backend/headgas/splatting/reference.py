@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The naive rasterizer: every pixel against every Gaussian, in plain torch. The truth that the fast ones are tested against."""
+"""The naive rasterizer, every pixel against every Gaussian in plain torch: the truth for testing the fast ones."""
 
 import torch
 from torch import Tensor
@@ -31,11 +31,12 @@ def _held(slope: Tensor, focal: Tensor, center: Tensor, size: int) -> Tensor:
 
 
 def project(gaussians: Gaussians, camera: Camera, eps2d: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Screen means [N,2], inverse covariances (A, B, C) [N,3], the antialiasing factors [N] and depths [N]; nothing is culled."""
+    """Screen means [N,2], inverse covariances (A, B, C) [N,3], antialiasing factors [N], depths [N], of all."""
     viewmat, K = camera.viewmat.to(gaussians.means), camera.K.to(gaussians.means)
     rotation, (fx, fy, cx, cy) = viewmat[:3, :3], (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
     x, y, z = (gaussians.means @ rotation.T + viewmat[:3, 3]).unbind(-1)
-    slope_x, slope_y, zero = _held(x / z, fx, cx, camera.width), _held(y / z, fy, cy, camera.height), torch.zeros_like(z)
+    slope_x, slope_y = _held(x / z, fx, cx, camera.width), _held(y / z, fy, cy, camera.height)
+    zero = torch.zeros_like(z)
     jacobian = torch.stack([fx / z, zero, -fx * slope_x / z, zero, fy / z, -fy * slope_y / z], -1).reshape(-1, 2, 3)
     root = jacobian @ rotation @ (_rotations(gaussians.quaternions) * gaussians.scales[:, None, :])
     covariance = root @ root.transpose(1, 2)
@@ -47,8 +48,8 @@ def project(gaussians: Gaussians, camera: Camera, eps2d: float) -> tuple[Tensor,
 
 
 def rasterize_reference(
-    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float, near: float,
-    alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
+    gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float,
+    near: float, alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]; any float dtype."""
     means, inverse, compensations, depths = project(gaussians, camera, eps2d)

@@ -4,6 +4,7 @@
 
 import operator
 
+import numpy as np
 from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
@@ -16,7 +17,7 @@ _INT = ir.IntType(32)
 _FLOATS = ir.VectorType(_FLOAT, LANES)
 _INTS = ir.VectorType(_INT, LANES)
 _BITS = ir.VectorType(ir.IntType(1), LANES)
-_FUSE = ("contract",)  # a*b+c may become one instruction; nothing else may be reordered, NaN and infinity stay what they are
+_FUSE = ("contract",)  # a*b+c may become one instruction; NaN and infinity stay what they are
 
 
 class _Vector(types.Type):
@@ -163,46 +164,66 @@ def any_positive(typingctx, value):
     return types.boolean(vector), codegen
 
 
-@intrinsic
-def exp2(typingctx, value):
-    """2^x within 3e-6, for x in [-126, 126]; bits without meaning outside.
+# What exp2 and reciprocal need. Kernels take it as an argument: what the compiler knows, it loads anew every time.
+CONSTANTS = np.array(
+    [1.5 * 2.0**23, 0.009570096665, 0.05591785991, 0.2402474496, 0.6931218148, 0.9999992614]  # exp2
+    + [2.0321257621, 1.0311678481, 2.0000006987],  # reciprocal
+    np.float32,
+)
 
-    x = n + f with f in [-1/2, 1/2]; 2^f is the polynomial with the smallest relative error, 2^n goes straight into the exponent's bits.
-    """
-    polynomial = (0.009570096665, 0.05591785991, 0.2402474496, 0.6931218148, 0.9999992614)
-    rounder = 1.5 * 2.0**23  # adding it leaves round(x) in the lowest bits
+
+@intrinsic
+def broadcast(typingctx, array, like):
+    """The first items of a float32 array, each in every lane of a vector, as many as the tuple `like` has."""
 
     def codegen(context, builder, sig, args):
-        (x,) = args
-        rounded = builder.fadd(x, _constant(rounder))
-        fraction = builder.fsub(x, builder.fsub(rounded, _constant(rounder)))
-        power = _constant(polynomial[0])
+        data = _data(context, builder, sig.args[0], args[0])
+        scalars = [builder.load(builder.gep(data, [ir.Constant(ir.IntType(64), j)])) for j in range(len(like))]
+        return cgutils.pack_array(builder, [_broadcast(builder, scalar) for scalar in scalars])
+
+    return types.UniTuple(vector, len(like))(array, like), codegen
+
+
+@intrinsic
+def exp2(typingctx, value, constants):
+    """2^x within 3e-6, for x in [-126, 126]; bits without meaning outside.
+
+    x = n + f with f in [-1/2, 1/2]. Adding 1.5 * 2^23 leaves n in the lowest bits; 2^f is the polynomial with the
+    smallest relative error; n goes straight into the exponent's bits.
+    """
+
+    def codegen(context, builder, sig, args):
+        x, tuple_value = args
+        rounder, *polynomial = (builder.extract_value(tuple_value, j) for j in range(6))
+        rounded = builder.fadd(x, rounder)
+        fraction = builder.fsub(x, builder.fsub(rounded, rounder))
+        power = polynomial[0]
         for coefficient in polynomial[1:]:
-            power = builder.fadd(builder.fmul(power, fraction, flags=_FUSE), _constant(coefficient), flags=_FUSE)
+            power = builder.fadd(builder.fmul(power, fraction, flags=_FUSE), coefficient, flags=_FUSE)
         exponent = builder.shl(builder.bitcast(rounded, _INTS), ir.Constant(_INTS, [23] * LANES))
         return builder.bitcast(builder.add(builder.bitcast(power, _INTS), exponent), _FLOATS)
 
-    return vector(vector), codegen
+    return vector(vector, constants), codegen
 
 
 @intrinsic
-def reciprocal(typingctx, value):
+def reciprocal(typingctx, value, constants):
     """1/x within 1e-6, for normal x > 0: a division takes as long as half the rest of a pixel's gradient.
 
-    Subtracting x's bits from a constant negates the exponent; two Newton steps, with constants that balance their error, do the rest.
+    Subtracting x's bits from a constant negates the exponent; two Newton steps, with constants that balance their
+    error, do the rest.
     """
 
     def codegen(context, builder, sig, args):
-        (x,) = args
+        x, tuple_value = args
+        double, single, exact = (builder.extract_value(tuple_value, j) for j in (6, 7, 8))
+        magic = ir.Constant(_INTS, [0x7EF00000] * LANES)
+        guess = builder.bitcast(builder.sub(magic, builder.bitcast(x, _INTS)), _FLOATS)
+        product = builder.fmul(x, guess)
+        guess = builder.fmul(guess, builder.fsub(double, builder.fmul(product, single, flags=_FUSE), flags=_FUSE))
+        return builder.fmul(guess, builder.fsub(exact, builder.fmul(x, guess, flags=_FUSE), flags=_FUSE))
 
-        def newton(guess, double, single):
-            product = builder.fmul(builder.fmul(x, guess), _constant(-single))
-            return builder.fmul(guess, builder.fadd(product, _constant(double), flags=_FUSE))
-
-        guess = builder.bitcast(builder.sub(ir.Constant(_INTS, [0x7EF00000] * LANES), builder.bitcast(x, _INTS)), _FLOATS)
-        return newton(newton(guess, 2.0321257621, 1.0311678481), 2.0000006987, 1.0)
-
-    return vector(vector), codegen
+    return vector(vector, constants), codegen
 
 
 def _data(context, builder, array_type, array) -> ir.Value:
@@ -348,6 +369,20 @@ def store_sums(typingctx, array, index, vectors):
         return context.get_dummy_value()
 
     return types.void(array, types.int64, vectors), codegen
+
+
+@intrinsic
+def prefetch(typingctx, array, index):
+    """Begin to fetch the cache line at flat `index` of a contiguous float32 array."""
+
+    def codegen(context, builder, sig, args):
+        pointer = builder.gep(_data(context, builder, sig.args[0], args[0]), [args[1]])
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _INT, _INT, _INT])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, *(ir.Constant(_INT, flag) for flag in (0, 3, 1))])  # read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
 
 
 @intrinsic

@@ -2,21 +2,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The threads that the CPU rasterizer and torch may use.
 
-Kernels release Python's lock and take numbered blocks of work from an atomic counter until none are left. The calling thread works
-too, and waits only for blocks that another thread has begun: on a busy machine a helper that never gets a core costs nothing. (OpenMP
-splits the work evenly beforehand and waits for its slowest thread: on busy cores two threads are then slower than one.)
+Kernels release Python's lock and take numbered blocks of work from an atomic counter until none are left. The calling
+thread works too, and waits only for blocks that a helper has begun: a helper that never gets a core costs nothing, and
+after one that lost its core in the middle of a block the caller works alone for a while. So all cores can be the
+default: on busy ones it costs a few percent. (OpenMP, which numba and torch would use, splits the work beforehand and
+waits for its slowest thread: there, two threads on busy cores were measured at a third of the speed of one.)
 """
 
+import itertools
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 import numpy as np
 import torch
 
 _MOST = 64
+_STALL = 1e-3  # seconds: a helper that is waited for longer than this, and longer than the work took, has lost its core
+_ALONE = 0.25  # seconds without helpers after that
 
 
 def _cores() -> int:
@@ -31,6 +36,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self.threads = min(_cores(), _MOST)
+        self.alone_until = 0.0  # on time.perf_counter's clock
         self._helpers = 0
         self._jobs: SimpleQueue[tuple[Callable, tuple]] = SimpleQueue()
         self._starting = threading.Lock()
@@ -70,11 +76,14 @@ def get_threads() -> int:
 
 
 def set_threads(threads: int) -> None:
-    """Let the CPU rasterizer and torch use this many threads each (they take turns). The result does not depend on it."""
+    """Use this many threads on the CPU; no result depends on it.
+
+    torch itself keeps to one: its operations run in these threads, see `share`.
+    """
     if not 1 <= threads <= _MOST:
         raise ValueError(f"threads must lie in 1..{_MOST}, got {threads}")
     _pool.threads = threads
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
 
 
 def run(kernel: Callable, blocks: int, *arguments) -> None:
@@ -83,7 +92,38 @@ def run(kernel: Callable, blocks: int, *arguments) -> None:
         return
     work = np.zeros(16, np.int64)  # [0] the next block, [8] the finished blocks: two cache lines
     everything = (work, blocks, *arguments)
-    _pool.submit(kernel, everything, min(_pool.threads, blocks) - 1)
+    start = time.perf_counter()
+    if start >= _pool.alone_until:
+        _pool.submit(kernel, everything, min(_pool.threads, blocks) - 1)
     kernel(*everything)
+    worked = time.perf_counter()
     while work[8] < blocks:
         time.sleep(0)
+    waited = time.perf_counter() - worked
+    if waited > max(_STALL, worked - start):
+        _pool.alone_until = worked + waited + _ALONE
+
+
+def share(function: Callable[[int], None], blocks: int) -> None:
+    """Call `function(0)` … `function(blocks - 1)` on every thread; for work that releases Python's lock, as torch's does."""
+    failures: list[BaseException] = []
+    run(_share, blocks, function, itertools.count(), threading.Lock(), failures)
+    if failures:
+        raise failures[0]
+
+
+def _share(
+    work: np.ndarray,
+    blocks: int,
+    function: Callable[[int], None],
+    numbers: Iterator[int],
+    lock: threading.Lock,
+    failures: list[BaseException],
+) -> None:
+    while (block := next(numbers)) < blocks:
+        try:
+            function(block)
+        except BaseException as error:  # raised again by the caller, which waits for every block
+            failures.append(error)
+        with lock:
+            work[8] += 1

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blending the listed Gaussians into the pixels of each tile, and the gradients of that.
 
-A vector holds `LANES` pixels of one tile: the tile's full width, LANES // 8 rows. Pixels that are saturated or outside the image carry
-a negative transmittance (its magnitude is what is left), so that the inner loop has no branches. The number of channels is part of the
-type of the tuple `background`, so numba compiles a kernel with unrolled channels for each number.
+A vector holds `LANES` pixels of one tile: the tile's full width, LANES // 8 rows. Pixels that are saturated or outside
+the image carry a negative transmittance (its magnitude is what is left), so that the inner loop has no branches. The
+number of channels is part of the type of the tuple `background`, so numba compiles a kernel with unrolled channels for
+each number.
 """
 
 import math
 
 import numpy as np
+from numba import uint64
 
 from headgas.splatting.binning import HEADER, TILE_HEIGHT, TILE_WIDTH
 from headgas.splatting.compiling import compiled
@@ -19,6 +21,7 @@ from headgas.splatting.simd import (
     add_weighted,
     any_positive,
     both,
+    broadcast,
     dot,
     exp2,
     fetch_add,
@@ -27,6 +30,7 @@ from headgas.splatting.simd import (
     load,
     load_scalars,
     minus_magnitude,
+    prefetch,
     reciprocal,
     select,
     smaller,
@@ -39,10 +43,12 @@ from headgas.splatting.simd import (
 f32 = np.float32
 PIXELS = TILE_WIDTH * TILE_HEIGHT  # the length of one plane of a tile's buffer
 _ROWS = LANES // TILE_WIDTH  # image rows in a vector
+_AHEAD = 8  # entries to prefetch
 _SLICE = 32  # entries between two looks at whether a tile is saturated
 _SATURATED = f32(1e-4)  # a Gaussian that would leave less transmittance than this is not blended, and ends its pixel
 _NOWHERE = f32(1e10)  # depth where nothing is hit
 _SHAPE = (f32(0),) * HEADER
+_CONSTANTS = (f32(0),) * 9
 
 
 @compiled
@@ -61,24 +67,52 @@ def _pixel_range(y0, y1, top):
 
 
 @compiled
-def blend(
-    work, blocks, rows, listed, first_of_tile, order, columns, background, with_depth, threshold, alpha_max,
+def _write_pixels(buffer, start, top, left, behind, with_depth, color, alpha, depth, transmittance):
+    """Finish a tile: its buffer's planes (transmittance, channels) over the background `behind` [C] become pixels."""
+    height, width, colors = color.shape
+    channels = len(behind)
+    flat_color, flat_alpha, flat_depth = color.reshape(-1), alpha.reshape(-1), depth.reshape(-1)
+    flat_transmittance = transmittance.reshape(-1)
+    for row in range(min(TILE_HEIGHT, height - top)):
+        for column in range(min(TILE_WIDTH, width - left)):
+            p = uint64(start + row * TILE_WIDTH + column)
+            pixel = uint64((top + row) * width + left + column)
+            remaining = abs(buffer[p])
+            covered = f32(1) - remaining
+            for j in range(colors):
+                value = buffer[p + uint64((1 + j) * PIXELS)]
+                flat_color[pixel * uint64(colors) + uint64(j)] = value + remaining * behind[uint64(j)]
+            flat_transmittance[pixel] = remaining
+            flat_alpha[pixel] = covered
+            if with_depth:
+                total = buffer[p + uint64(channels * PIXELS)]
+                flat_depth[pixel] = total / covered if covered > f32(0) else _NOWHERE
+
+
+@compiled
+def blend(  # noqa: PLR0915  one formula after another, in registers
+    work, blocks, rows, listed, first_of_tile, order, columns, background, with_depth, threshold, alpha_max, table,
     color, alpha, depth, transmittance, ends,
 ):  # fmt: skip
     """Blend every tile front to back: color [H,W,C], alpha [H,W], depth [H,W] (expected, if with_depth, or [0,0]),
     transmittance [H,W] = 1 - alpha without its rounding.
 
-    rows [n,S] from `pack`; listed and first_of_tile from `list_entries`; order [tiles] in which tiles are taken; background: a tuple
-    with one item a channel, z the last one if with_depth. Writes ends [tiles]: the end of the entries that were looked at.
+    rows [n,S] from `pack`; listed and first_of_tile from `list_entries`; order [tiles] in which tiles are taken;
+    background: a tuple with one item a channel, z the last one if with_depth. Writes ends [tiles]: the end of the
+    entries that were looked at.
     """
     channels = len(background)
-    height, width, colors = color.shape
+    constants = broadcast(table, _CONSTANTS)
+    height, width = alpha.shape
     flat = rows.reshape(-1)
     stride = rows.shape[1]
     log_threshold = f32(math.log2(threshold))
     limit = splat(alpha_max)
     nothing = splat(f32(0))
     buffer, start = _aligned(1 + channels)
+    behind = np.empty(channels, np.float32)
+    for j in range(channels):
+        behind[j] = background[j]
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
@@ -86,17 +120,20 @@ def blend(
         tile = order[block]
         top = tile // columns * TILE_HEIGHT
         left = tile % columns * TILE_WIDTH
-        for p in range(PIXELS):
-            inside = top + p // TILE_WIDTH < height and left + p % TILE_WIDTH < width
-            buffer[start + p] = f32(1) if inside else f32(-1)
-        buffer[start + PIXELS : start + (1 + channels) * PIXELS] = f32(0)
         x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
         y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
+        in_columns = splat(f32(width)) > x
+        for row in range(0, TILE_HEIGHT, _ROWS):
+            inside = both(in_columns, splat(f32(height - row)) > y)
+            store(buffer, start + row * TILE_WIDTH, select(inside, splat(f32(1)), splat(f32(-1))))
+        for q in range(start + PIXELS, start + (1 + channels) * PIXELS, LANES):
+            store(buffer, q, nothing)
         k = first_of_tile[tile]
         end = first_of_tile[tile + 1]
         while k < end:
             for entry in range(k, min(k + _SLICE, end)):
                 at = listed[entry] * stride
+                prefetch(flat, listed[min(entry + _AHEAD, end - 1)] * stride)
                 u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
                 values = load_scalars(flat, at + HEADER, background)
                 first, last = _pixel_range(y0, y1, top)
@@ -106,7 +143,7 @@ def blend(
                 slope = dx * b
                 for q in range(start + first * LANES, start + last * LANES, LANES):
                     power = dy * (dy * c + slope) + constant
-                    opacity = select(power >= log_threshold, smaller(exp2(power), limit), nothing)
+                    opacity = select(power >= log_threshold, smaller(exp2(power, constants), limit), nothing)
                     before = load(buffer, q)
                     weight = opacity * before
                     after = before - weight
@@ -121,33 +158,59 @@ def blend(
             if not any_positive(most):
                 break
         ends[tile] = k
-        for row in range(min(TILE_HEIGHT, height - top)):
-            for column in range(min(TILE_WIDTH, width - left)):
-                p = start + row * TILE_WIDTH + column
-                remaining = abs(buffer[p])
-                for j in range(colors):
-                    color[top + row, left + column, j] = buffer[p + (1 + j) * PIXELS] + remaining * background[j]
-                covered = f32(1) - remaining
-                transmittance[top + row, left + column] = remaining
-                alpha[top + row, left + column] = covered
-                if with_depth:
-                    hit = covered > f32(0)
-                    depth[top + row, left + column] = buffer[p + channels * PIXELS] / covered if hit else _NOWHERE
+        _write_pixels(buffer, start, top, left, behind, with_depth, color, alpha, depth, transmittance)
         fetch_add(work, 8)
 
 
 @compiled
-def blend_backward(
-    work, blocks, rows, listed, entries, first_of_tile, ends, order, columns, background, with_depth, threshold, alpha_max,
-    color, depth, transmittance, color_gradient, alpha_gradient, depth_gradient, slots,
+def _read_pixels(
+    buffer, start, top, left, channels, with_depth, color, depth, transmittance, color_gradient, alpha_gradient,
+    depth_gradient,
 ):  # fmt: skip
-    """Write, for every entry, the sums over its pixels that `project_backward` reads; arguments as in `blend`, gradients as its outputs.
+    """Begin a tile: planes of transmittance 1, of what lies behind the first Gaussian, of each channel's gradient."""
+    height, width, colors = color.shape
+    flat_color, flat_depth, flat_transmittance = color.reshape(-1), depth.reshape(-1), transmittance.reshape(-1)
+    flat_color_gradient, flat_alpha_gradient = color_gradient.reshape(-1), alpha_gradient.reshape(-1)
+    flat_depth_gradient = depth_gradient.reshape(-1)
+    for q in range(start, start + PIXELS, LANES):
+        store(buffer, q, splat(f32(-1)))
+    for q in range(start + PIXELS, start + (2 + channels) * PIXELS, LANES):
+        store(buffer, q, splat(f32(0)))
+    for row in range(min(TILE_HEIGHT, height - top)):
+        for column in range(min(TILE_WIDTH, width - left)):
+            p = uint64(start + row * TILE_WIDTH + column)
+            pixel = uint64((top + row) * width + left + column)
+            remaining = flat_transmittance[pixel]
+            covered = f32(1) - remaining
+            gradient = flat_alpha_gradient[pixel]
+            behind = f32(0)
+            for j in range(colors):
+                g = flat_color_gradient[pixel * uint64(colors) + uint64(j)]
+                buffer[p + uint64((2 + j) * PIXELS)] = g
+                behind += g * flat_color[pixel * uint64(colors) + uint64(j)]
+            if with_depth and covered > f32(0):  # depth = sum of w z / alpha
+                g = flat_depth_gradient[pixel] / covered
+                z = flat_depth[pixel]
+                buffer[p + uint64((1 + channels) * PIXELS)] = g
+                behind += g * z * covered
+                gradient -= g * z
+            buffer[p] = f32(1)
+            buffer[p + uint64(PIXELS)] = behind - gradient * remaining
 
-    Front to back, too: what lies behind a Gaussian is the finished pixel minus what has been walked through, so nothing is stored for
-    each Gaussian and pixel. behind = sum over later Gaussians of w (g . value), with the background and the alpha gradient's share.
+
+@compiled
+def blend_backward(  # noqa: PLR0915  one formula after another, in registers
+    work, blocks, rows, listed, entries, first_of_tile, ends, order, columns, background, with_depth, threshold,
+    alpha_max, table, color, depth, transmittance, color_gradient, alpha_gradient, depth_gradient, slots,
+):  # fmt: skip
+    """Write, for every entry, the sums over its pixels that `project_backward` reads; arguments as in `blend`.
+
+    Front to back, too: what lies behind a Gaussian is the finished pixel minus what has been walked through, so nothing
+    is stored for each Gaussian and pixel. behind = sum over later Gaussians of w (g . value), with the background and
+    the alpha gradient's share.
     """
     channels = len(background)
-    height, width, colors = color.shape
+    constants = broadcast(table, _CONSTANTS)
     flat = rows.reshape(-1)
     stride = rows.shape[1]
     flat_slots = slots.reshape(-1)
@@ -164,31 +227,15 @@ def blend_backward(
         tile = order[block]
         top = tile // columns * TILE_HEIGHT
         left = tile % columns * TILE_WIDTH
-        buffer[start : start + PIXELS] = f32(-1)
-        buffer[start + PIXELS : start + (2 + channels) * PIXELS] = f32(0)
-        for row in range(min(TILE_HEIGHT, height - top)):
-            for column in range(min(TILE_WIDTH, width - left)):
-                p = start + row * TILE_WIDTH + column
-                remaining = transmittance[top + row, left + column]
-                covered = f32(1) - remaining
-                gradient = alpha_gradient[top + row, left + column]
-                behind = f32(0)
-                for j in range(colors):
-                    g = color_gradient[top + row, left + column, j]
-                    buffer[p + (2 + j) * PIXELS] = g
-                    behind += g * color[top + row, left + column, j]
-                if with_depth and covered > f32(0):  # depth = sum of w z / alpha
-                    g = depth_gradient[top + row, left + column] / covered
-                    z = depth[top + row, left + column]
-                    buffer[p + (1 + channels) * PIXELS] = g
-                    behind += g * z * covered
-                    gradient -= g * z
-                buffer[p] = f32(1)
-                buffer[p + PIXELS] = behind - gradient * remaining
+        _read_pixels(
+            buffer, start, top, left, channels, with_depth, color, depth, transmittance, color_gradient, alpha_gradient,
+            depth_gradient,
+        )  # fmt: skip
         x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
         y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
         for entry in range(first_of_tile[tile], ends[tile]):
             at = listed[entry] * stride
+            prefetch(flat, listed[min(entry + _AHEAD, ends[tile] - 1)] * stride)
             u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
             values = load_scalars(flat, at + HEADER, background)
             first, last = _pixel_range(y0, y1, top)
@@ -200,7 +247,7 @@ def blend_backward(
             sums = zeros(background)
             for q in range(start + first * LANES, start + last * LANES, LANES):
                 power = dy * (dy * c + slope) + constant
-                opacity = select(power >= log_threshold, smaller(exp2(power), limit), nothing)
+                opacity = select(power >= log_threshold, smaller(exp2(power, constants), limit), nothing)
                 before = load(buffer, q)
                 weight = opacity * before
                 after = before - weight
@@ -210,7 +257,7 @@ def blend_backward(
                 own = weight * dot(buffer, q + 2 * PIXELS, PIXELS, values)
                 behind = load(buffer, q + PIXELS) - own
                 store(buffer, q + PIXELS, behind)
-                slack = own - behind * opacity * reciprocal(one - opacity)
+                slack = own - behind * opacity * reciprocal(one - opacity, constants)
                 slack = select(both(live, power <= log_limit), slack, nothing)  # a clamped alpha has no gradient
                 sum0 = sum0 + slack
                 moment = slack * dy

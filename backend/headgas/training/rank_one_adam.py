@@ -20,7 +20,7 @@ f32 = np.float32
 
 @compiled
 def _step(work, blocks, basis, first, second, coefficients, gradient, decay1, decay2, rates, roots, epsilon):
-    """basis, first, second [R,M]; coefficients, rates, roots [R]; gradient [M]. See RankOneAdam.step for the formula."""
+    """basis, first, second [R,M]; coefficients, rates, roots [R]; gradient [M]. The formula is RankOneAdam.step's."""
     rows, columns = basis.shape
     rest1, rest2 = f32(1) - decay1, f32(1) - decay2
     while True:
@@ -47,9 +47,9 @@ def _step(work, blocks, basis, first, second, coefficients, gradient, decay1, de
 class RankOneAdam:
     """Adam (Kingma and Ba 2015) for basis [R,...] where the output is the sum over r of coefficients[r] * basis[r].
 
-    The gradient of row r is coefficients[r] * output_gradient. A row whose coefficient is zero is left alone, moments included, and each
-    row counts its own steps for the correction of its moments' bias: with one count for all, the first step of a rare row would be
-    (1 - b1) / sqrt(1 - b2) = 3 times too long.
+    The gradient of row r is coefficients[r] * output_gradient. A row whose coefficient is zero is left alone, moments
+    included, and each row counts its own steps for the correction of its moments' bias: with one count for all, the
+    first step of a rare row would be (1 - b1) / sqrt(1 - b2) = 3 times too long.
     """
 
     def __init__(self, basis: Tensor, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8) -> None:
@@ -64,12 +64,14 @@ class RankOneAdam:
     def step(self, coefficients: Tensor, output_gradient: Tensor, learning_rate: float) -> None:
         """Update the basis in place; coefficients [R], output_gradient with as many values as a row.
 
-        m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  row -= rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon)
+        m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
+        row -= rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon)
         """
         rows = self.basis.flatten(1)
         gradient = output_gradient.detach().flatten()
         if coefficients.shape != rows.shape[:1] or gradient.shape != rows.shape[1:]:
-            raise ValueError(f"{tuple(rows.shape)} needs as many coefficients and gradients, got {coefficients.shape}, {gradient.shape}")
+            got = f"{tuple(coefficients.shape)} and {tuple(gradient.shape)}"
+            raise ValueError(f"{tuple(rows.shape)} needs as many coefficients and gradients, got {got}")
         active = coefficients.detach().cpu() != 0
         self._steps += active
         steps = self._steps.clamp_min(1).double()
@@ -82,7 +84,8 @@ class RankOneAdam:
         arrays = [tensor.detach().contiguous().numpy() for tensor in (rows, *moments, coefficients, gradient)]
         blocks = -(-rows.shape[1] // _CHUNK)
         with announced("the optimizer of the basis", _COMPILE_SECONDS):
-            run(_step, blocks, *arrays, f32(self.betas[0]), f32(self.betas[1]), rates.numpy(), roots.numpy(), f32(self.epsilon))
+            decays = f32(self.betas[0]), f32(self.betas[1])
+            run(_step, blocks, *arrays, *decays, rates.numpy(), roots.numpy(), f32(self.epsilon))
 
     def _step_torch(self, rows, first, second, coefficients, gradient, active, rates, roots) -> None:
         """The same on any device, row by row: memory for one more row."""
@@ -90,7 +93,8 @@ class RankOneAdam:
             slope = coefficients[row] * gradient
             first[row].lerp_(slope, 1 - self.betas[0])
             second[row].mul_(self.betas[1]).addcmul_(slope, slope, value=1 - self.betas[1])
-            rows[row].addcdiv_(first[row], second[row].sqrt().mul_(roots[row].item()).add_(self.epsilon), value=-rates[row].item())
+            spread = second[row].sqrt().mul_(roots[row].item()).add_(self.epsilon)
+            rows[row].addcdiv_(first[row], spread, value=-rates[row].item())
 
     @torch.no_grad()
     def select(self, index: Tensor, fresh: Tensor) -> Tensor:

@@ -29,9 +29,9 @@ _COMPILE_SECONDS = 5
 def _compare(work, blocks, image, target, inside, channels, values, totals, maps):
     """Write the similarity of each image row, and each pixel's derivatives by its windowed averages.
 
-    image, target [H+2R, S]: rows of interleaved channels, mirrored at the borders; values = W * channels of them count, inside [S] is 1
-    for those and 0 behind; totals [H]: the similarities' sums; maps [3, H+4R, S], zero around the image: the derivatives by the
-    average of the image, of its square and of its product with the target.
+    image, target [H+2R, S]: rows of interleaved channels, mirrored at the borders; values = W * channels of them count,
+    inside [S] is 1 for those and 0 behind; totals [H]: the similarities' sums; maps [3, H+4R, S], zero around the
+    image: the derivatives by the average of the image, of its square and of its product with the target.
     """
     height = totals.shape[0]
     stride = image.shape[1]
@@ -92,11 +92,12 @@ def _compare(work, blocks, image, target, inside, channels, values, totals, maps
 
 @compiled
 def _differentiate(work, blocks, image, target, channels, values, maps, scale, gradient):
-    """Spread the derivatives of `_compare` over the windows: gradient [H+2R, S] by the mirrored image, times `scale`."""
+    """Spread `_compare`'s derivatives over the windows: gradient [H+2R, S] by the mirrored image, times `scale`."""
     height = image.shape[0]
     stride = image.shape[1]
     plane = maps.shape[1] * stride
-    images, targets, derivatives, gradients = image.reshape(-1), target.reshape(-1), maps.reshape(-1), gradient.reshape(-1)
+    images, targets = image.reshape(-1), target.reshape(-1)
+    derivatives, gradients = maps.reshape(-1), gradient.reshape(-1)
     nothing, two = splat(f32(0)), splat(f32(2))
     columns = np.zeros(4 * stride, np.float32)
     while True:
@@ -168,8 +169,8 @@ class _Similarity(torch.autograd.Function):
             run(_compare, blocks, flat_left, flat_right, inside, channels, values, totals, maps)
             if ctx.needs_input_grad[0]:
                 blocks, gradient = -(-len(left) // _ROWS), np.empty_like(left)
-                scale = f32(1 / (height * values))
-                run(_differentiate, blocks, flat_left, flat_right, channels, values, maps, scale, gradient.reshape(-1, stride))
+                arrays = flat_left, flat_right, channels, values, maps, f32(1 / (height * values))
+                run(_differentiate, blocks, *arrays, gradient.reshape(-1, stride))
                 ctx.save_for_backward(torch.from_numpy(_folded(gradient, width)))
         return torch.tensor(totals.sum() / (height * values), dtype=torch.float32)
 
@@ -189,8 +190,8 @@ def ssim_torch(image: Tensor, target: Tensor) -> Tensor:
     rows = F.conv2d(products, window, groups=5 * channels)
     x, z, xx, zz, xz = F.conv2d(rows, window.transpose(2, 3), groups=5 * channels).split(channels, 1)
     variance, other_variance = (xx - x * x).clamp_min(0), (zz - z * z).clamp_min(0)
-    similarity = (2 * x * z + _C1) * (2 * (xz - x * z) + _C2) / ((x * x + z * z + _C1) * (variance + other_variance + _C2))
-    return similarity.mean()
+    alike = (2 * x * z + _C1) * (2 * (xz - x * z) + _C2)
+    return (alike / ((x * x + z * z + _C1) * (variance + other_variance + _C2))).mean()
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:
@@ -200,7 +201,8 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
     structural_similarity_index_measure with data_range=1.
     """
     if image.shape != target.shape or image.ndim != 3 or min(image.shape[:2]) <= _RADIUS:
-        raise ValueError(f"two images [H,W,C] of more than {_RADIUS} pixels are needed, got {image.shape} and {target.shape}")
+        shapes = f"{tuple(image.shape)} and {tuple(target.shape)}"
+        raise ValueError(f"two images [H,W,C] of more than {_RADIUS} pixels are needed, got {shapes}")
     if image.device.type == "cpu" and image.dtype == target.dtype == torch.float32:
         return _Similarity.apply(image, target)
     return ssim_torch(image, target)

@@ -111,8 +111,8 @@ def test_the_surface_is_a_closed_mesh_around_the_avatar() -> None:
     """Opaque Gaussians on a sphere of 10 cm: the mesh has its radius, and every edge belongs to two triangles."""
     avatar = small_avatar(count=3000)
     with torch.no_grad():
-        avatar.output_layer.weight[-1] = 0
-        avatar.output_layer.bias[-1] = 8
+        avatar.decoder.output_layer.weight[-1] = 0
+        avatar.decoder.output_layer.bias[-1] = 8
         avatar.log_scales.fill_(-5.0)
     surface = extract_surface(avatar)
     radius = surface["vertices"].norm(dim=1)

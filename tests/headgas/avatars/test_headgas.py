@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from headgas.avatars.blending import blend
+from headgas.avatars.decoder import Decoder, decode_plainly
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.headgas import HeadGaS, HeadGaSConfig
 from headgas.avatars.spherical_harmonics import coefficient_count, sh_basis, sh_to_color
@@ -43,12 +44,12 @@ def test_gaussians_follow_the_published_formulas() -> None:
     angles = torch.stack([math.pi * 2.0**octave * position for octave in range(2)], -1).flatten(1)
     encoding += [angles.sin(), angles.cos()]
     first = torch.relu(
-        features @ w["feature_layer.weight"].T
-        + torch.cat(encoding, 1) @ w["encoding_layer.weight"].T
-        + w["encoding_layer.bias"]
+        features @ w["decoder.feature_layer.weight"].T
+        + torch.cat(encoding, 1) @ w["decoder.encoding_layer.weight"].T
+        + w["decoder.encoding_layer.bias"]
     )
-    second = torch.relu(first @ w["hidden_layer.weight"].T + w["hidden_layer.bias"])
-    out = second @ w["output_layer.weight"].T + w["output_layer.bias"]
+    second = torch.relu(first @ w["decoder.hidden_layer.weight"].T + w["decoder.hidden_layer.bias"])
+    out = second @ w["decoder.output_layer.weight"].T + w["decoder.output_layer.bias"]
     directions = torch.nn.functional.normalize(w["means"] - camera().position.double(), dim=1)
     colors = (torch.einsum("nk,nkc->nc", sh_basis(directions, 3), out[:, :48].view(-1, 16, 3)) + 0.5).clamp_min(0)
     torch.testing.assert_close(got.colors.double(), colors, atol=1e-5, rtol=1e-5)
@@ -103,4 +104,22 @@ def test_any_number_of_parameters_works(count: int) -> None:
     avatar = HeadGaS(space, torch.randn(10, 3) * 0.1, HeadGaSConfig(features=4, hidden=8)).eval()
     gaussians = avatar.gaussians(torch.rand(count), camera())
     assert gaussians.colors.shape == (10, 3)
-    assert avatar.output_layer.out_features == 3 * coefficient_count(3) + 1 == 49
+    assert avatar.decoder.output_layer.out_features == 3 * coefficient_count(3) + 1 == 49
+
+
+def test_the_decoder_in_blocks_equals_its_plain_twin() -> None:
+    """Values and all gradients, over several blocks with an incomplete last one."""
+    torch.manual_seed(3)
+    decoder = Decoder(5, 7, 16, 9).double()
+    features, encoding = torch.randn(5000, 5).double().requires_grad_(), torch.randn(5000, 7).double()
+    towards = torch.randn(5000, 9).double()
+    inputs = (features, *decoder.parameters())
+    got = decoder(features, encoding)
+    found = torch.autograd.grad((got * towards).sum(), inputs)
+    layers = (decoder.feature_layer, decoder.encoding_layer, decoder.hidden_layer, decoder.output_layer)
+    weights = [weight for layer in layers for weight in (layer.weight, layer.bias) if weight is not None]
+    plain = decode_plainly(features, encoding, *weights)
+    torch.testing.assert_close(got, plain)
+    for a, b in zip(found, torch.autograd.grad((plain * towards).sum(), inputs), strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(decoder.forward_folded(features.detach(), decoder.folded(encoding)), plain.detach())

@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-
 from headgas.splatting import Camera, Gaussians, get_threads, rasterize, set_threads
 from headgas.splatting.example import egg
 
@@ -29,8 +28,9 @@ def random_like(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-def render_and_differentiate(gaussians: Gaussians, camera: Camera, implementation: str, dtype: torch.dtype, depth_gradient: bool = True,
-                             **options):  # fmt: skip
+def render_and_differentiate(
+    gaussians: Gaussians, camera: Camera, implementation: str, dtype: torch.dtype, depth_gradient=True, **options
+):
     gaussians = leaves(gaussians, dtype)
     offsets = torch.zeros(len(gaussians), 2, dtype=dtype, requires_grad=True)
     options = {key: value.to(dtype) if isinstance(value, torch.Tensor) else value for key, value in options.items()}
@@ -52,8 +52,9 @@ def assert_gradients_close(ours: dict, truth: dict, tolerance: float) -> None:
 
 @pytest.mark.parametrize(
     ("channels", "antialiased", "with_depth", "size", "yaw"),
-    [(3, False, True, (70, 45), 0.0), (3, True, True, (70, 45), 0.3), (3, True, False, (33, 64), 0.3), (4, False, True, (64, 32), -0.5),
-     (1, True, True, (40, 41), 0.2), (7, False, True, (45, 37), 0.1), (17, True, True, (24, 33), 0.1)],
+    [(3, False, True, (70, 45), 0.0), (3, True, True, (70, 45), 0.3), (3, True, False, (33, 64), 0.3),
+     (4, False, True, (64, 32), -0.5), (1, True, True, (40, 41), 0.2), (7, False, True, (45, 37), 0.1),
+     (17, True, True, (24, 33), 0.1)],
 )  # fmt: skip
 def test_numba_equals_the_reference(channels, antialiased, with_depth, size, yaw):
     gaussians, camera = egg(300, *size, channels=channels, sigma=(0.8, 3.0), yaw=yaw)
@@ -91,13 +92,13 @@ def test_without_a_depth_gradient_the_depth_changes_nothing():
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_the_reference_passes_gradcheck(antialiased):
     gaussians, camera = egg(5, 6, 5, channels=2, sigma=(1.0, 2.0), yaw=0.2)
-    inputs = [tensor.double().requires_grad_() for tensor in vars(gaussians).values()] + [torch.zeros(5, 2).double().requires_grad_()]
+    inputs = [tensor.double().requires_grad_() for tensor in (*vars(gaussians).values(), torch.zeros(5, 2))]
 
     def outputs(*tensors):
         background = torch.tensor([0.3, 0.6]).double()
         result = rasterize(
-            Gaussians(*tensors[:5]), camera, screen_offsets=tensors[5], implementation="reference", antialiased=antialiased,
-            background=background, alpha_threshold=1e-9,
+            Gaussians(*tensors[:5]), camera, screen_offsets=tensors[5], implementation="reference",
+            antialiased=antialiased, background=background, alpha_threshold=1e-9,
         )  # fmt: skip
         return result.color, result.alpha, result.depth
 
@@ -168,8 +169,7 @@ def test_nothing_to_see(implementation, size):
     gaussians, camera = egg(20, *size)
     behind = replace(gaussians, means=gaussians.means - torch.tensor([0.0, 0.0, 100.0]))
     none = Gaussians(*(getattr(gaussians, name)[:0] for name in NAMES))
-    for invisible in (behind, none):
-        invisible = leaves(invisible, torch.float32)
+    for invisible in (leaves(behind, torch.float32), leaves(none, torch.float32)):
         result = rasterize(invisible, camera, background=torch.tensor([0.1, 0.2, 0.3]), implementation=implementation)
         assert torch.equal(result.color, torch.tensor([0.1, 0.2, 0.3]).expand(size[1], size[0], 3))
         assert (result.alpha == 0).all() and (result.depth == 1e10).all()

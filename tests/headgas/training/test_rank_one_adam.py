@@ -4,7 +4,6 @@
 
 import pytest
 import torch
-
 from headgas.training.rank_one_adam import RankOneAdam
 
 ROWS, GAUSSIANS, FEATURES = 7, 1500, 4
@@ -28,7 +27,9 @@ def with_torch(basis: torch.Tensor, count: int, chance: float = 1.0) -> RankOneA
         t = ours._steps.clamp_min(1).double()
         rates, roots = 0.01 / (1 - 0.9**t), (1 - 0.999**t).rsqrt()
         moments = ours._first.flatten(1), ours._second.flatten(1)
-        ours._step_torch(ours.basis.flatten(1), *moments, coefficients, gradient.flatten(), coefficients != 0, rates, roots)
+        ours._step_torch(
+            ours.basis.flatten(1), *moments, coefficients, gradient.flatten(), coefficients != 0, rates, roots
+        )
     return ours
 
 

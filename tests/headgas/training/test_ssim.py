@@ -4,13 +4,14 @@
 
 import pytest
 import torch
-from torchmetrics.functional.image import structural_similarity_index_measure
-
 from headgas.splatting import get_threads, set_threads
 from headgas.training.ssim import ssim, ssim_torch
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 
-def pair(height: int, width: int, channels: int, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, torch.Tensor]:
+def pair(
+    height: int, width: int, channels: int, dtype: torch.dtype = torch.float32
+) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(height)
     target = torch.rand(height, width, channels, generator=generator)
     image = (target + 0.2 * torch.randn(height, width, channels, generator=generator)).clamp(0, 1)
@@ -19,7 +20,9 @@ def pair(height: int, width: int, channels: int, dtype: torch.dtype = torch.floa
 
 
 def torchmetrics_ssim(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return structural_similarity_index_measure(image.permute(2, 0, 1)[None], target.permute(2, 0, 1)[None], data_range=1.0)
+    return structural_similarity_index_measure(
+        image.permute(2, 0, 1)[None], target.permute(2, 0, 1)[None], data_range=1.0
+    )
 
 
 @pytest.mark.parametrize("size", [(64, 64, 3), (37, 50, 1), (6, 11, 4), (90, 7, 3)])
@@ -35,7 +38,9 @@ def test_value_and_gradient_are_torchmetrics(size):
         (value * 3).backward()
         assert abs(value.item() - truth.item()) < 2e-5
         varied = truth_target.new_ones(size, dtype=torch.bool)
-        varied[: size[0] // 3 + 6] = False  # where nothing varies, float32 and float64 clamp different signs of rounding
+        varied[: size[0] // 3 + 6] = (
+            False  # where nothing varies, float32 and float64 clamp different signs of rounding
+        )
         torch.testing.assert_close(image.grad[varied].double() / 3, truth_image.grad[varied], rtol=1e-3, atol=2e-7)
 
 
