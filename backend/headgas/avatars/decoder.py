@@ -98,13 +98,14 @@ class _Decode(torch.autograd.Function):
         blocks = -(-len(features) // _BLOCK)
         by_features = torch.empty_like(features)
         parts: list[tuple[Tensor, ...]] = [()] * blocks
+        threshold_backward = torch.ops.aten.threshold_backward  # zero where the unit was off
 
         def block(number: int) -> None:
             rows = slice(number * _BLOCK, (number + 1) * _BLOCK)
             with torch.no_grad():
                 g3 = gradient[rows]
-                g2 = (g3 @ w3).mul_(second[rows] > 0)
-                g1 = (g2 @ w2).mul_(first[rows] > 0)
+                g2 = threshold_backward(g3 @ w3, second[rows], 0)
+                g1 = threshold_backward(g2 @ w2, first[rows], 0)
                 torch.mm(g1, wf, out=by_features[rows])
                 parts[number] = (
                     g1.T @ features[rows],

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 AVATAR, METRICS, PREVIEW, RESUME = "avatar.safetensors", "metrics.jsonl", "preview.png", "resume.safetensors"
 _LOG_EVERY = 1.0  # seconds between two lines of progress
-_SAVE_EVERY = 60.0  # seconds between two states to resume from
+_SAVE_EVERY = 60.0  # seconds between two states to resume from, unless HEADGAS_SAVE_SECONDS says otherwise
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class Run:
     ) -> None:
         """Trains to the end of the budget, then writes the avatar and its preview."""
         saved = logged = time.monotonic()
+        every = float(os.environ.get("HEADGAS_SAVE_SECONDS", _SAVE_EVERY))
         recent: list[Step] = []
         first = trainer.iteration
         with (self.folder / METRICS).open("a", encoding="utf-8") as metrics:
@@ -89,8 +90,8 @@ class Run:
                 if now - logged >= _LOG_EVERY or trainer.finished:
                     self._log(recent, trainer.budget, metrics, on_progress)
                     recent, logged = [], now
-                if now - saved >= _SAVE_EVERY and not trainer.finished:
-                    self._save_state(trainer)
+                if now - saved >= every and not trainer.finished:
+                    self.save_state(trainer)
                     saved = time.monotonic()
         log.info("trained %d steps in %.0f s", trainer.iteration - first, trainer.elapsed)
         self.finish(trainer, preview)
@@ -134,7 +135,8 @@ class Run:
             "recipe": config_to_json(self._config),
         }
 
-    def _save_state(self, trainer: Trainer) -> None:
+    def save_state(self, trainer: Trainer) -> None:
+        """Writes what `resume` needs."""
         tensors, numbers = trainer.state()
         header = {"preset": self._preset, "recipe": config_to_json(self._config), "numbers": numbers}
         path = self.folder / RESUME
