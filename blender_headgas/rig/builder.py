@@ -53,7 +53,7 @@ def _check_buildable(header: AvatarHeader, surface: Surface) -> None:
 
 
 def _armature(context: bpy.types.Context, name: str, vertices: np.ndarray) -> bpy.types.Object:
-    """An armature with a root and a head bone through the head [V,3] (metres), from its lowest to its highest point."""
+    """An armature with a root and a head bone through the head [V,3] (metres), from its bottom to its top."""
     data = bpy.data.armatures.new(name)
     rig = bpy.data.objects.new(name, data)
     context.collection.objects.link(rig)
@@ -61,7 +61,7 @@ def _armature(context: bpy.types.Context, name: str, vertices: np.ndarray) -> bp
         bpy.ops.object.mode_set(mode='OBJECT')
     context.view_layer.objects.active = rig
     bpy.ops.object.mode_set(mode='EDIT')  # bones exist only in edit mode
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    low, high = np.percentile(vertices, (1, 99), axis=0, method="nearest")  # a stray vertex must not move the neck
     centre = (low + high) / 2
     height = float(high[2] - low[2]) or 0.1
     root = data.edit_bones.new("root")
