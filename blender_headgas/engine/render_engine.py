@@ -52,8 +52,6 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         scene = depsgraph.scene
         if scene.render.use_multiview:
             raise HeadGaSError("HeadGaS does not render stereoscopy yet", "Switch Stereoscopy off")
-        if not any(obj.headgas.is_avatar for obj in scene.objects):
-            raise HeadGaSError("The scene has no avatar", "Add one with File > Import > HeadGaS Avatar")
         background, warning = background_of(scene)
         if warning:
             self.report({'WARNING'}, warning)
@@ -67,7 +65,9 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
     def _pixels(self, depsgraph: bpy.types.Depsgraph, camera: PinholeCamera) -> tuple[np.ndarray, np.ndarray]:
         """Image [H,W,4] and depth [H,W] (metres), row 0 on top."""
         avatars = posed_avatars(depsgraph)
-        if not avatars:  # all are hidden at this frame
+        if not any(obj.headgas.is_avatar for obj in bpy.data.objects):
+            raise HeadGaSError("There is no avatar", "Add one with File > Import > HeadGaS Avatar")
+        if not avatars:  # all are hidden at this frame, or in this view layer
             shape = (camera.height, camera.width)
             return np.zeros((*shape, 4), np.float32), np.full(shape, DEPTH_OF_NOTHING, np.float32)
         if client.running() is None:
