@@ -66,6 +66,11 @@ class Backend:
         """The child's process number."""
         return self._process.pid
 
+    def settle(self, seconds: float) -> bool:
+        """Whether it is free for a request: not busy with one that was cancelled. Waits at most `seconds`."""
+        with self._lock:
+            return self._connection.settle(seconds)
+
     def call(
         self,
         method: str,

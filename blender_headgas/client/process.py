@@ -90,6 +90,7 @@ class BackendProcess:
         except TimeoutError as error:
             raise HeadGaSError(f"{error}{self.log_tail()}", _REPAIR) from None
         if not line:
+            self._check_installed()
             self.check_gone()
         return _announcement(line, self.log_tail())
 
@@ -116,6 +117,14 @@ class BackendProcess:
         """Ends a child that does not answer any more."""
         self._child.kill()
         self.stop()
+
+    def _check_installed(self) -> None:
+        if "No module named headgas" in self.log_tail():
+            python = self.settings.command[0]
+            raise HeadGaSError(
+                f"{python} has no HeadGaS backend",
+                f"Install it there ({python} -m pip install headgas), or choose another Python in the preferences",
+            )
 
     def _reap(self, seconds: float) -> bool:
         try:

@@ -10,6 +10,7 @@ from ..client.launch import launch_settings, render_deadline
 from ..core.cameras import PinholeCamera
 from ..core.errors import HeadGaSError
 from ..core.images import DEPTH_OF_NOTHING, over_colour
+from ..core.messages import reportable
 from ..rig import posed_avatars
 from .failures import remember_failure
 from .frame import background_of, camera_of, region_of
@@ -37,7 +38,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         except client.Cancelled:
             return
         except HeadGaSError as error:
-            self._fail(depsgraph, str(error))
+            self._fail(depsgraph, reportable(error))
         except Exception as error:
             self._fail(depsgraph, f"HeadGaS has a bug, please report it with the console's text: {error}")
             raise

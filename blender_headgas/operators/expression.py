@@ -5,6 +5,7 @@
 import bpy
 
 from ..core.errors import HeadGaSError
+from ..core.messages import reportable
 from ..rig import avatar_of, avatar_path
 from ..rig.evaluated import header_of
 
@@ -32,7 +33,7 @@ class HEADGAS_OT_reset_expression(bpy.types.Operator):
         try:
             space = header_of(avatar_path(avatar)).expression_space
         except HeadGaSError as error:
-            self.report({'ERROR'}, str(error))
+            self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
         keys = avatar.data.shape_keys.key_blocks
         for name, neutral in zip(space.names, space.neutral, strict=True):

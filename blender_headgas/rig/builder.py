@@ -70,6 +70,7 @@ def _armature(context: bpy.types.Context, name: str, vertices: np.ndarray) -> bp
     head.head, head.tail = root.head, (centre[0], centre[1], low[2] + height)
     head.parent = root
     bpy.ops.object.mode_set(mode='OBJECT')
+    data.display_type = 'STICK'  # the default shape would hide the face
     rig.show_in_front = True
     return rig
 

@@ -118,6 +118,21 @@ def test_escape_ends_the_wait_at_once_and_the_next_answer_is_the_right_one(servi
     assert client.backend(client.launch_settings()) is backend
 
 
+def test_a_backend_that_is_stuck_in_cancelled_work_is_replaced(service, tmp_path):
+    backend = client.backend(client.launch_settings())
+    with pytest.raises(client.Cancelled):
+        backend.render([_avatar(tmp_path / "hang.safetensors")], CAMERA, 60.0, lambda: True)
+    again = client.backend(client.launch_settings())
+    assert again is not backend and _gone(backend.pid) and again.call("ping", {}) == {}
+
+
+def test_a_python_without_the_backend_is_named(monkeypatch):
+    monkeypatch.setenv("HEADGAS_PYTHON", sys.executable)
+    with pytest.raises(HeadGaSError, match="has no HeadGaS backend") as error:
+        client.backend(client.launch_settings())
+    assert sys.executable in error.value.message and "pip install headgas" in error.value.hint
+
+
 def test_a_killed_backend_is_noticed_and_replaced(service):
     backend = client.backend(client.launch_settings())
     os.kill(backend.pid, 9)

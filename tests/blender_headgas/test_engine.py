@@ -309,7 +309,7 @@ def test_a_scene_without_avatar(scene, tmp_path):
 
 def test_refused_by_the_backend(scene, service: StandIn, tmp_path):
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "refuse.safetensors")))
-    _fails(scene, tmp_path, "This avatar is refused\nTry another")
+    _fails(scene, tmp_path, "This avatar is refused \nTry another")
 
 
 def test_a_bug_in_the_backend_shows_its_traceback(scene, service, tmp_path):
