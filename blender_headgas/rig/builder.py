@@ -90,7 +90,7 @@ def _control_mesh(name: str, surface: Surface) -> bpy.types.Object:
 def _material(name: str, attribute: str, mean_color: np.ndarray) -> bpy.types.Material:
     """A matte material that shows a colour attribute; `mean_color` [3] is what Solid shading shows."""
     material = bpy.data.materials.new(f"{name} control")
-    if material.node_tree is None:  # before 5.0 a material starts without nodes
+    if bpy.app.version < (5, 0, 0):  # since then every material has nodes
         material.use_nodes = True
     nodes = material.node_tree.nodes
     color = nodes.new('ShaderNodeVertexColor')
