@@ -66,8 +66,9 @@ class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
 
 def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
     """The avatar's file, and what is in it or wrong with it."""
-    layout.use_property_split = True
-    layout.prop(avatar.headgas, "filepath")
+    row = layout.row()
+    row.use_property_split = True
+    row.prop(avatar.headgas, "filepath")
     try:
         header = header_of(avatar_path(avatar))
     except HeadGaSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Color, Matrix
 
 from ..core.checkpoint import AvatarHeader, Surface, read_header, read_surface
 from ..core.errors import HeadGaSError
@@ -88,7 +88,7 @@ def _control_mesh(name: str, surface: Surface) -> bpy.types.Object:
 
 
 def _material(name: str, attribute: str, mean_color: np.ndarray) -> bpy.types.Material:
-    """A matte material that shows a colour attribute; `mean_color` [3] is what Solid shading shows."""
+    """A matte material that shows a colour attribute; `mean_color` [3] (sRGB) is what Solid shading shows."""
     material = bpy.data.materials.new(f"{name} control")
     if bpy.app.version < (5, 0, 0):  # since then every material has nodes
         material.use_nodes = True
@@ -99,7 +99,7 @@ def _material(name: str, attribute: str, mean_color: np.ndarray) -> bpy.types.Ma
     shader.inputs["Roughness"].default_value = 0.8
     color.location = (shader.location.x - 250, shader.location.y)
     material.node_tree.links.new(color.outputs["Color"], shader.inputs["Base Color"])
-    material.diffuse_color[:3] = mean_color
+    material.diffuse_color[:3] = Color(mean_color).from_srgb_to_scene_linear()
     return material
 
 
