@@ -242,20 +242,15 @@ def _run_session(folder: Path, end: str) -> tuple[int | None, str]:
 
 @pytest.mark.parametrize("end", ["sys.exit()", "os.kill(os.getpid(), 9)", _WITHOUT_A_WINDOW])
 def test_nothing_outlives_blender(service, tmp_path, end):
-    before = _shared_memory()
     status, text = _run_session(tmp_path, end)
     pid = int(text.split("PID ")[1].split()[0])
     limit = time.monotonic() + 5
-    while not (_gone(pid) and _shared_memory() <= before) and time.monotonic() < limit:
+    memory = Path("/dev/shm", service.requests[-1]["pixels"].lstrip("/"))
+    while not (_gone(pid) and not memory.exists()) and time.monotonic() < limit:
         time.sleep(0.05)
-    assert _gone(pid) and _shared_memory() <= before, text
+    assert _gone(pid) and not memory.exists(), text
     assert (tmp_path / "still.png").exists()
     if end != "os.kill(os.getpid(), 9)":
         assert "leaked" not in text and "Traceback" not in text, text
     if end == _WITHOUT_A_WINDOW:
         assert "AS EXPECTED" in text and status == 1, text
-
-
-def _shared_memory() -> set[Path]:
-    folder = Path("/dev/shm")
-    return set(folder.iterdir()) if folder.is_dir() else set()
