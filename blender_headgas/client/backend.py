@@ -5,6 +5,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,16 +42,13 @@ class Backend:
         self.settings = settings
         self._pixels = PixelBuffer()
         self._lock = threading.Lock()
-        self._connection: ServiceConnection | None = None
         self._process = BackendProcess(settings)
         try:
-            announcement = self._process.wait_for_announcement(cancelled)
-            patience = Patience("Connecting to the backend", ANSWER_DEADLINE, cancelled, self._process.check_alive)
-            self._connection = self._guarded(
-                lambda: in_thread(
-                    lambda: ServiceConnection(announcement.host, announcement.port, self._process.key), patience
-                )
-            )
+            self._connection = self._connect(cancelled)
+        except BaseException:
+            self._process.stop()
+            raise
+        try:
             self.facts = self.call("hello", {"version": VERSION, "protocol": PROTOCOL}, cancelled=cancelled)
         except BaseException:
             self.close()
@@ -65,6 +63,11 @@ class Backend:
     def pid(self) -> int:
         """The child's process number."""
         return self._process.pid
+
+    def settle(self, seconds: float) -> bool:
+        """Whether it is free for a request: not busy with one that was cancelled. Waits at most `seconds`."""
+        with self._lock:
+            return self._connection.settle(seconds)
 
     def call(
         self,
@@ -102,10 +105,16 @@ class Backend:
 
     def close(self) -> None:
         """Ends the child and gives back all memory."""
-        if self._connection is not None:
-            self._connection.close()
+        self._connection.close()
         self._process.stop()
         self._pixels.close()
+
+    def _connect(self, cancelled: Callable[[], bool]) -> ServiceConnection:
+        process = self._process
+        announcement = process.wait_for_announcement(cancelled)
+        patience = Patience("Connecting to the backend", ANSWER_DEADLINE, cancelled, process.check_alive)
+        connect = partial(ServiceConnection, announcement.host, announcement.port, process.key)
+        return self._guarded(lambda: in_thread(connect, patience))
 
     def _patience(self, method: str, deadline: float, cancelled: Callable[[], bool]) -> Patience:
         return Patience(f"The backend's answer to '{method}'", deadline, cancelled, self._process.check_alive)

@@ -3,6 +3,7 @@
 """Requests and answers: JSON over an authenticated local connection; nothing is ever unpickled."""
 
 import json
+import time
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from typing import Any
@@ -36,7 +37,7 @@ class ServiceConnection:
         except (OSError, EOFError, AuthenticationError, AssertionError, ValueError) as error:
             # AssertionError is what Python 3.11 raises for a peer that does not begin with the challenge
             raise ConnectionLost(f"no connection to {host}:{port}: {error!r}") from None
-        self._last = 0
+        self._last = self._answered = 0  # request numbers
 
     def close(self) -> None:
         """Hangs up."""
@@ -63,6 +64,18 @@ class ServiceConnection:
             raise ConnectionLost(f"an answer to '{method}' without a result")
         return result
 
+    def settle(self, seconds: float) -> bool:
+        """Whether nothing that was cancelled is still being worked on; waits for it at most `seconds`."""
+        end = time.monotonic() + seconds
+        try:
+            while self._answered < self._last:
+                if not self._connection.poll(max(0.0, end - time.monotonic())):
+                    return False
+                self._read_json()
+        except (OSError, EOFError, ConnectionLost):
+            return False
+        return True
+
     def receive_binary(self, size: int, patience: Patience) -> bytes:
         """The binary message of exactly `size` bytes that follows an answer."""
         try:
@@ -76,12 +89,17 @@ class ServiceConnection:
 
     def _receive_json(self, patience: Patience) -> dict[str, Any]:
         self._wait(patience)
+        return self._read_json()
+
+    def _read_json(self) -> dict[str, Any]:
         try:
             answer = json.loads(self._connection.recv_bytes(_MESSAGE_LIMIT))
         except ValueError:
             raise ConnectionLost("an answer that is not JSON") from None
         if not isinstance(answer, dict):
             raise ConnectionLost("an answer that is not a JSON object")
+        if isinstance(answer.get("id"), int):
+            self._answered = answer["id"]
         return answer
 
     def _wait(self, patience: Patience) -> None:

@@ -11,7 +11,7 @@ import bpy
 from . import discovery
 from .process import LaunchSettings
 
-_EXTENSION = __package__.rpartition(".")[0]
+_EXTENSION = str(__package__).rpartition(".")[0]
 
 
 def preferences() -> bpy.types.AddonPreferences | None:

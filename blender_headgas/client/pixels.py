@@ -17,9 +17,9 @@ def frame_bytes(width: int, height: int) -> int:
     return width * height * _BYTES_PER_PIXEL
 
 
-def split_frame(data: memoryview | bytes, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def split_frame(data: memoryview | bytes | None, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Copies of the image [H,W,4] and the depth [H,W] (metres), float32, row 0 on top."""
-    values = np.frombuffer(data, np.float32, count=width * height * 5)
+    values = np.ndarray(width * height * 5, np.float32, data)
     image, depth = values[: width * height * 4], values[width * height * 4 :]
     return image.reshape(height, width, 4).copy(), depth.reshape(height, width).copy()
 
@@ -42,6 +42,8 @@ class PixelBuffer:
 
     def frame(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the image [H,W,4] and the depth [H,W] in the segment."""
+        if self._memory is None:
+            raise RuntimeError("no memory is reserved")
         return split_frame(self._memory.buf, width, height)
 
     def close(self) -> None:
@@ -61,7 +63,7 @@ def _allocated(size: int) -> SharedMemory | None:
         return None
     try:
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(memory._fd, 0, size)
+            os.posix_fallocate(memory._fd, 0, size)  # type: ignore[attr-defined]
     except OSError as error:
         _log.warning("no room for %d bytes of shared memory (%s): pixels travel over the connection", size, error)
         memory.close()

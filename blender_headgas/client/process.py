@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from ..core.errors import HeadGaSError
 from .discovery import clean_environment
@@ -59,6 +60,7 @@ class BackendProcess:
                 )
         except OSError as error:
             raise HeadGaSError(f"{settings.command[0]} could not be started: {error}", _REPAIR) from None
+        self._input, self._output = cast(IO[bytes], self._child.stdin), cast(IO[bytes], self._child.stdout)
 
     @property
     def alive(self) -> bool:
@@ -86,10 +88,11 @@ class BackendProcess:
         """Reads the one line that the child writes when it accepts connections; `deadline` in seconds."""
         patience = Patience("Starting the backend", deadline, cancelled, lambda: None)
         try:
-            line = in_thread(lambda: self._child.stdout.readline(_LINE_LIMIT), patience)
+            line = in_thread(lambda: self._output.readline(_LINE_LIMIT), patience)
         except TimeoutError as error:
             raise HeadGaSError(f"{error}{self.log_tail()}", _REPAIR) from None
         if not line:
+            self._check_installed()
             self.check_gone()
         return _announcement(line, self.log_tail())
 
@@ -105,17 +108,25 @@ class BackendProcess:
     def stop(self) -> None:
         """Ends the child: asks by closing its standard input, then insists."""
         with contextlib.suppress(OSError):
-            self._child.stdin.close()
+            self._input.close()
         for insist in (lambda: None, self._child.terminate, self._child.kill):
             insist()
             if self._reap(2.0):
                 break
-        self._child.stdout.close()
+        self._output.close()
 
     def kill(self) -> None:
         """Ends a child that does not answer any more."""
         self._child.kill()
         self.stop()
+
+    def _check_installed(self) -> None:
+        if "No module named headgas" in self.log_tail():
+            python = self.settings.command[0]
+            raise HeadGaSError(
+                f"{python} has no HeadGaS backend",
+                f"Install it there ({python} -m pip install headgas), or choose another Python in the preferences",
+            )
 
     def _reap(self, seconds: float) -> bool:
         try:

@@ -9,13 +9,14 @@ from .backend import Backend
 from .process import LaunchSettings
 from .waiting import never
 
+_GRACE = 2.0  # seconds; a new start takes longer
 _running: Backend | None = None
 
 
 def backend(settings: LaunchSettings, cancelled: Callable[[], bool] = never) -> Backend:
-    """The running backend, or a new one when there is none, it has died, or it was started with other settings."""
+    """The running backend; or a new one when it is of no use: dead, differently set, or busy with cancelled work."""
     global _running  # noqa: PLW0603 - the one registry of the process
-    if _running is not None and (not _running.alive or _running.settings != settings):
+    if _running is not None and not (_running.alive and _running.settings == settings and _running.settle(_GRACE)):
         stop()
     if _running is None:
         _running = Backend(settings, cancelled)

@@ -7,7 +7,7 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -200,7 +200,7 @@ def _tensor(path: Path, table: _Table, name: str, dtype: str) -> np.ndarray:
     return np.fromfile(path, _DTYPES[dtype], count=shape[0] * shape[1], offset=offset).reshape(shape)
 
 
-def _whole_numbers(values: Any, count: int) -> bool:
+def _whole_numbers(values: Any, count: int) -> TypeGuard[list[int]]:
     return (
         isinstance(values, list)
         and len(values) == count

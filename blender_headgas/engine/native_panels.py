@@ -8,6 +8,8 @@ import bpy
 
 ENGINE = 'HEADGAS'
 _USELESS = {"RENDER_PT_simplify", "RENDER_PT_simplify_viewport", "RENDER_PT_simplify_render", "RENDER_PT_gpencil"}
+_USELESS |= {"RENDER_PT_freestyle", "VIEWLAYER_PT_freestyle"}
+_BORROWED = {"EEVEE_WORLD_PT_surface", "EEVEE_MATERIAL_PT_context_material", "EEVEE_MATERIAL_PT_surface"}
 
 
 def register() -> None:
@@ -23,7 +25,8 @@ def unregister() -> None:
 
 
 def _panels() -> Iterator[type[bpy.types.Panel]]:
-    """Those that every simple engine has: output, colour management, the camera's lens, …"""
+    """Those of every simple engine (output, colours, the camera's lens, …), the world's and the material's."""
     for panel in bpy.types.Panel.__subclasses__():
-        if 'BLENDER_RENDER' in getattr(panel, "COMPAT_ENGINES", ()) and panel.__name__ not in _USELESS:
+        simple = 'BLENDER_RENDER' in getattr(panel, "COMPAT_ENGINES", ()) and panel.__name__ not in _USELESS
+        if simple or panel.__name__ in _BORROWED:
             yield panel

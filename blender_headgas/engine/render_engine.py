@@ -10,6 +10,7 @@ from ..client.launch import launch_settings, render_deadline
 from ..core.cameras import PinholeCamera
 from ..core.errors import HeadGaSError
 from ..core.images import DEPTH_OF_NOTHING, over_colour
+from ..core.messages import reportable
 from ..rig import posed_avatars
 from .failures import remember_failure
 from .frame import background_of, camera_of, region_of
@@ -37,7 +38,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         except client.Cancelled:
             return
         except HeadGaSError as error:
-            self._fail(depsgraph, str(error))
+            self._fail(depsgraph, reportable(error))
         except Exception as error:
             self._fail(depsgraph, f"HeadGaS has a bug, please report it with the console's text: {error}")
             raise
@@ -52,8 +53,6 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         scene = depsgraph.scene
         if scene.render.use_multiview:
             raise HeadGaSError("HeadGaS does not render stereoscopy yet", "Switch Stereoscopy off")
-        if not any(obj.headgas.is_avatar for obj in scene.objects):
-            raise HeadGaSError("The scene has no avatar", "Add one with File > Import > HeadGaS Avatar")
         background, warning = background_of(scene)
         if warning:
             self.report({'WARNING'}, warning)
@@ -67,7 +66,9 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
     def _pixels(self, depsgraph: bpy.types.Depsgraph, camera: PinholeCamera) -> tuple[np.ndarray, np.ndarray]:
         """Image [H,W,4] and depth [H,W] (metres), row 0 on top."""
         avatars = posed_avatars(depsgraph)
-        if not avatars:  # all are hidden at this frame
+        if not any(obj.headgas.is_avatar for obj in bpy.data.objects):
+            raise HeadGaSError("There is no avatar", "Add one with File > Import > HeadGaS Avatar")
+        if not avatars:  # all are hidden at this frame, or in this view layer
             shape = (camera.height, camera.width)
             return np.zeros((*shape, 4), np.float32), np.full(shape, DEPTH_OF_NOTHING, np.float32)
         if client.running() is None:

@@ -5,6 +5,7 @@
 import bpy
 
 from ..core.errors import HeadGaSError
+from ..core.messages import reportable
 from ..rig import avatar_of, avatar_path
 from ..rig.evaluated import header_of
 
@@ -28,14 +29,17 @@ class HEADGAS_OT_reset_expression(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        avatar = avatar_of(context.object)
         try:
-            space = header_of(avatar_path(avatar)).expression_space
+            _reset(avatar_of(context.object))
         except HeadGaSError as error:
-            self.report({'ERROR'}, str(error))
+            self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
-        keys = avatar.data.shape_keys.key_blocks
-        for name, neutral in zip(space.names, space.neutral, strict=True):
-            if name in keys:
-                keys[name].value = neutral
         return {'FINISHED'}
+
+
+def _reset(avatar: bpy.types.Object) -> None:
+    space = header_of(avatar_path(avatar)).expression_space
+    keys = avatar.data.shape_keys.key_blocks
+    for name, neutral in zip(space.names, space.neutral, strict=True):
+        if name in keys:
+            keys[name].value = neutral

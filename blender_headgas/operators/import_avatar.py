@@ -8,6 +8,7 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ..core.errors import HeadGaSError
+from ..core.messages import reportable
 from ..rig import build_avatar
 
 
@@ -36,7 +37,7 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
                 build_avatar(context, Path(bpy.path.abspath(str(path))).resolve())
                 imported += 1
             except HeadGaSError as error:
-                self.report({'ERROR'}, str(error))
+                self.report({'ERROR'}, reportable(error))
         return {'FINISHED'} if imported else {'CANCELLED'}
 
 

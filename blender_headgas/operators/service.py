@@ -7,6 +7,7 @@ import bpy
 from .. import client
 from ..client.launch import launch_settings
 from ..core.errors import HeadGaSError
+from ..core.messages import reportable
 
 
 class HEADGAS_OT_test_backend(bpy.types.Operator):
@@ -24,7 +25,7 @@ class HEADGAS_OT_test_backend(bpy.types.Operator):
             backend = client.backend(launch_settings())
             backend.call("ping", {})
         except (HeadGaSError, client.BackendBug) as error:
-            self.report({'ERROR'}, str(error))
+            self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
         self.report({'INFO'}, f"Backend ready: {describe(backend.facts)}")
         return {'FINISHED'}

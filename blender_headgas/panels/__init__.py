@@ -2,12 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user sees."""
 
-from .avatar import (
-    HEADGAS_PT_avatar_channels,
-    HEADGAS_PT_avatar_object,
-    HEADGAS_PT_avatar_sidebar,
-    HEADGAS_UL_channels,
-)
+from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar, HEADGAS_UL_channels
 from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
 
@@ -16,6 +11,5 @@ classes = (
     HEADGAS_UL_channels,
     HEADGAS_PT_avatar_object,
     HEADGAS_PT_avatar_sidebar,
-    HEADGAS_PT_avatar_channels,
     HEADGAS_PT_render,
 )

@@ -29,42 +29,24 @@ class HEADGAS_UL_channels(bpy.types.UIList):
         return flags, []
 
 
-class _AvatarPanel:
+class HEADGAS_PT_avatar_object(bpy.types.Panel):
+    """The avatar in the object properties"""
+
+    bl_idname = "HEADGAS_PT_avatar_object"
     bl_label = "HeadGaS"
+    bl_space_type = 'PROPERTIES'
+    bl_region_type = 'WINDOW'
+    bl_context = "object"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        avatar = avatar_of(context.object)
-        layout = self.layout
-        layout.use_property_split = True
-        layout.prop(avatar.headgas, "filepath")
-        try:
-            header = header_of(avatar_path(avatar))
-        except HeadGaSError as error:
-            for line in str(error).splitlines():
-                layout.label(text=line, icon='ERROR')
-            return
-        space = header.expression_space
-        layout.label(text=f"{header.model}, {header.gaussians:,} Gaussians, {len(space.names)} {space.kind} channels")
-        keys = avatar.data.shape_keys
-        missing = [name for name in space.names if not keys or name not in keys.key_blocks]
-        if missing:
-            layout.label(text=f"{len(missing)} channels were renamed or deleted: {missing[0]}, …", icon='ERROR')
+        _draw_link(self.layout, avatar_of(context.object))
 
 
-class HEADGAS_PT_avatar_object(_AvatarPanel, bpy.types.Panel):
-    """The avatar in the object properties"""
-
-    bl_idname = "HEADGAS_PT_avatar_object"
-    bl_space_type = 'PROPERTIES'
-    bl_region_type = 'WINDOW'
-    bl_context = "object"
-
-
-class HEADGAS_PT_avatar_sidebar(_AvatarPanel, bpy.types.Panel):
+class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
     """The avatar in the 3D view's sidebar"""
 
     bl_idname = "HEADGAS_PT_avatar_sidebar"
@@ -73,31 +55,38 @@ class HEADGAS_PT_avatar_sidebar(_AvatarPanel, bpy.types.Panel):
     bl_region_type = 'UI'
     bl_category = "HeadGaS"
 
-
-class HEADGAS_PT_avatar_channels(bpy.types.Panel):
-    """The avatar's sliders"""
-
-    bl_idname = "HEADGAS_PT_avatar_channels"
-    bl_label = "Channels"
-    bl_parent_id = "HEADGAS_PT_avatar_sidebar"
-    bl_space_type = 'VIEW_3D'
-    bl_region_type = 'UI'
-    bl_category = "HeadGaS"
-
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        avatar = avatar_of(context.object)
-        return avatar is not None and avatar.data.shape_keys is not None
+        return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        avatar = avatar_of(context.object)
-        self.layout.template_list(
-            HEADGAS_UL_channels.bl_idname,
-            "",
-            avatar.data.shape_keys,
-            "key_blocks",
-            avatar,
-            "active_shape_key_index",
-            rows=8,
-        )
-        self.layout.operator("headgas.reset_expression")
+        _draw_link(self.layout, avatar_of(context.object))
+        _draw_channels(self.layout, avatar_of(context.object))
+
+
+def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
+    """The avatar's file, and what is in it or wrong with it."""
+    row = layout.row()
+    row.use_property_split = True
+    row.prop(avatar.headgas, "filepath")
+    try:
+        header = header_of(avatar_path(avatar))
+    except HeadGaSError as error:
+        for line in str(error).splitlines():
+            layout.label(text=line, icon='ERROR')
+        return
+    space = header.expression_space
+    layout.label(text=f"{header.model}, {header.gaussians:,} Gaussians, {len(space.names)} {space.kind} channels")
+    keys = avatar.data.shape_keys
+    missing = [name for name in space.names if not keys or name not in keys.key_blocks]
+    if missing:
+        layout.label(text=f"Renamed or deleted: {', '.join(missing)}", icon='ERROR')
+
+
+def _draw_channels(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
+    """The avatar's sliders."""
+    if not avatar.data.shape_keys:
+        return
+    keys, active = avatar.data.shape_keys, "active_shape_key_index"
+    layout.template_list(HEADGAS_UL_channels.bl_idname, "", keys, "key_blocks", avatar, active, rows=8)
+    layout.operator("headgas.reset_expression")

@@ -11,7 +11,7 @@ from ..operators.service import describe
 class HeadGaSPreferences(bpy.types.AddonPreferences):
     """How the backend is run"""
 
-    bl_idname = __package__.rpartition(".")[0]
+    bl_idname = str(__package__).rpartition(".")[0]
 
     backend_python: bpy.props.StringProperty(
         name="Backend Python",

@@ -27,6 +27,6 @@ class HEADGAS_PT_render(bpy.types.Panel):
         layout.use_property_split = True
         layout.prop(context.scene.render, "film_transparent")
         if context.scene.view_settings.view_transform != 'Standard':
-            layout.label(text="Colours equal the capture's under the Standard view transform", icon='INFO')
+            layout.label(text="Standard keeps the captured colours", icon='INFO')
         layout.label(text="The backend runs" if client.running() else "The first render starts the backend")
         layout.operator("headgas.test_backend")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Color, Matrix
 
 from ..core.checkpoint import AvatarHeader, Surface, read_header, read_surface
 from ..core.errors import HeadGaSError
@@ -53,7 +53,7 @@ def _check_buildable(header: AvatarHeader, surface: Surface) -> None:
 
 
 def _armature(context: bpy.types.Context, name: str, vertices: np.ndarray) -> bpy.types.Object:
-    """An armature with a root and a head bone through the head [V,3] (metres), from its lowest to its highest point."""
+    """An armature with a root and a head bone through the head [V,3] (metres), from its bottom to its top."""
     data = bpy.data.armatures.new(name)
     rig = bpy.data.objects.new(name, data)
     context.collection.objects.link(rig)
@@ -61,7 +61,7 @@ def _armature(context: bpy.types.Context, name: str, vertices: np.ndarray) -> bp
         bpy.ops.object.mode_set(mode='OBJECT')
     context.view_layer.objects.active = rig
     bpy.ops.object.mode_set(mode='EDIT')  # bones exist only in edit mode
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    low, high = np.percentile(vertices, (1, 99), axis=0, method="nearest")  # a stray vertex must not move the neck
     centre = (low + high) / 2
     height = float(high[2] - low[2]) or 0.1
     root = data.edit_bones.new("root")
@@ -70,6 +70,7 @@ def _armature(context: bpy.types.Context, name: str, vertices: np.ndarray) -> bp
     head.head, head.tail = root.head, (centre[0], centre[1], low[2] + height)
     head.parent = root
     bpy.ops.object.mode_set(mode='OBJECT')
+    data.display_type = 'STICK'  # the default shape would hide the face
     rig.show_in_front = True
     return rig
 
@@ -87,9 +88,9 @@ def _control_mesh(name: str, surface: Surface) -> bpy.types.Object:
 
 
 def _material(name: str, attribute: str, mean_color: np.ndarray) -> bpy.types.Material:
-    """A matte material that shows a colour attribute; `mean_color` [3] is what Solid shading shows."""
+    """A matte material that shows a colour attribute; `mean_color` [3] (sRGB) is what Solid shading shows."""
     material = bpy.data.materials.new(f"{name} control")
-    if material.node_tree is None:  # before 5.0 a material starts without nodes
+    if bpy.app.version < (5, 0, 0):  # since then every material has nodes
         material.use_nodes = True
     nodes = material.node_tree.nodes
     color = nodes.new('ShaderNodeVertexColor')
@@ -98,7 +99,7 @@ def _material(name: str, attribute: str, mean_color: np.ndarray) -> bpy.types.Ma
     shader.inputs["Roughness"].default_value = 0.8
     color.location = (shader.location.x - 250, shader.location.y)
     material.node_tree.links.new(color.outputs["Color"], shader.inputs["Base Color"])
-    material.diffuse_color[:3] = mean_color
+    material.diffuse_color[:3] = Color(mean_color).from_srgb_to_scene_linear()
     return material
 
 

@@ -18,7 +18,6 @@ sys.path.insert(0, str(ROOT))  # beside the installed extension, for tests of si
 if HAS_BPY:
     _resources = tempfile.TemporaryDirectory(prefix="headgas-test-")
     os.environ["BLENDER_USER_RESOURCES"] = _resources.name  # before bpy is imported: it looks once
-    os.environ.pop("HEADGAS_PYTHON", None)
 
     import bpy
 

@@ -118,6 +118,21 @@ def test_escape_ends_the_wait_at_once_and_the_next_answer_is_the_right_one(servi
     assert client.backend(client.launch_settings()) is backend
 
 
+def test_a_backend_that_is_stuck_in_cancelled_work_is_replaced(service, tmp_path):
+    backend = client.backend(client.launch_settings())
+    with pytest.raises(client.Cancelled):
+        backend.render([_avatar(tmp_path / "hang.safetensors")], CAMERA, 60.0, lambda: True)
+    again = client.backend(client.launch_settings())
+    assert again is not backend and _gone(backend.pid) and again.call("ping", {}) == {}
+
+
+def test_a_python_without_the_backend_is_named(monkeypatch):
+    monkeypatch.setenv("HEADGAS_PYTHON", sys.executable)
+    with pytest.raises(HeadGaSError, match="has no HeadGaS backend") as error:
+        client.backend(client.launch_settings())
+    assert sys.executable in error.value.message and "pip install headgas" in error.value.hint
+
+
 def test_a_killed_backend_is_noticed_and_replaced(service):
     backend = client.backend(client.launch_settings())
     os.kill(backend.pid, 9)
@@ -183,7 +198,6 @@ def test_blender_s_python_variables_do_not_leak():
 
 _SESSION = """
 import os, sys
-sys.path.insert(0, {tests!r})
 import bpy
 bpy.ops.preferences.addon_enable(module="bl_ext.user_default.headgas")
 bpy.ops.headgas.import_avatar(filepath={avatar!r})
@@ -194,33 +208,49 @@ scene.render.filepath = {image!r}
 bpy.ops.render.render(write_still=True)
 from bl_ext.user_default.headgas import client
 print("PID", client.running().pid, flush=True)
-{end}
 """
 
 
-@pytest.mark.parametrize("end", ["sys.exit()", "os.kill(os.getpid(), 9)"])
-def test_nothing_outlives_blender(service, tmp_path, end):
-    values = {"tests": str(Path(__file__).parent), "avatar": str(write_avatar(tmp_path / "a.safetensors"))}
-    script = tmp_path / "session.py"
-    script.write_text(_SESSION.format(**values, image=str(tmp_path / "still.png"), end=end))
-    before = set(Path("/dev/shm").iterdir()) if Path("/dev/shm").is_dir() else set()
-    log = tmp_path / "session.log"
+_WITHOUT_A_WINDOW = """
+from bl_ext.user_default.headgas import engine
+from types import SimpleNamespace
+import sys
+engine.failures.bpy = SimpleNamespace(app=SimpleNamespace(background=True, module=False, binary_path="blender"))
+bpy.context.object.headgas.filepath = "/nowhere"
+try:
+    bpy.ops.render.render(write_still=True)
+except RuntimeError as error:
+    print("AS EXPECTED", error)
+"""
+
+
+def _run_session(folder: Path, end: str) -> tuple[int | None, str]:
+    """Runs a Blender of its own that renders a frame and then `end`. Returns its exit status and what it printed."""
+    avatar, image = str(write_avatar(folder / "a.safetensors")), str(folder / "still.png")
+    script, log = folder / "session.py", folder / "session.log"
+    script.write_text(_SESSION.format(avatar=avatar, image=image) + end)
     with log.open("wb") as file:
         session = subprocess.Popen([sys.executable, str(script)], stdout=file, stderr=file)
         try:
-            session.wait(40)
+            status = session.wait(40)
         except subprocess.TimeoutExpired:  # the bpy 4.5 module can hang after everything of ours has ended
+            status = None
             session.kill()
             session.wait()
-    text = log.read_text()
+    return status, log.read_text()
+
+
+@pytest.mark.parametrize("end", ["sys.exit()", "os.kill(os.getpid(), 9)", _WITHOUT_A_WINDOW])
+def test_nothing_outlives_blender(service, tmp_path, end):
+    status, text = _run_session(tmp_path, end)
     pid = int(text.split("PID ")[1].split()[0])
     limit = time.monotonic() + 5
-    while not _gone(pid) and time.monotonic() < limit:
+    memory = Path("/dev/shm", service.requests[-1]["pixels"].lstrip("/"))
+    while not (_gone(pid) and not memory.exists()) and time.monotonic() < limit:
         time.sleep(0.05)
-    assert _gone(pid), text
+    assert _gone(pid) and not memory.exists(), text
     assert (tmp_path / "still.png").exists()
-    if end == "sys.exit()":
+    if end != "os.kill(os.getpid(), 9)":
         assert "leaked" not in text and "Traceback" not in text, text
-    while Path("/dev/shm").is_dir() and set(Path("/dev/shm").iterdir()) - before and time.monotonic() < limit:
-        time.sleep(0.05)
-    assert not Path("/dev/shm").is_dir() or set(Path("/dev/shm").iterdir()) <= before
+    if end == _WITHOUT_A_WINDOW:
+        assert "AS EXPECTED" in text and status == 1, text

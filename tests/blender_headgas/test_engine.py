@@ -98,7 +98,29 @@ def test_points_land_where_blender_projects_them(scene, avatar, service, tmp_pat
         assert np.allclose([u / w / 48, 1 - v / w / 32, z], expected, atol=1e-5)
 
 
-def test_depth_pass(scene, avatar, tmp_path):
+def test_moving_cameras_and_cuts(scene, avatar, service):
+    second = scene.camera.copy()
+    second.data = scene.camera.data.copy()
+    scene.collection.objects.link(second)
+    for frame, x in ((1, 0.0), (3, 0.5)):
+        scene.camera.location.x = x
+        scene.camera.keyframe_insert("location", frame=frame)
+        scene.camera.data.lens = 50 + 50 * x
+        scene.camera.data.keyframe_insert("lens", frame=frame)
+    second.animation_data_clear()
+    second.location.x = -0.7
+    for frame, camera in ((1, scene.camera), (4, second)):
+        scene.timeline_markers.new("cut", frame=frame).camera = camera
+    scene.frame_start, scene.frame_end = 1, 4
+    bpy.ops.render.render(animation=True)
+    cameras = [request["camera"] for request in service.requests]
+    assert [-camera["viewmat"][0][3] for camera in cameras] == pytest.approx([0.0, 0.25, 0.5, -0.7], abs=1e-6)
+    widths = [camera["K"][0][0] for camera in cameras]
+    assert widths == pytest.approx([lens / 36 * 48 for lens in (50, 62.5, 75, 50)], rel=1e-5)
+
+
+def _layers(scene, tmp_path) -> dict[str, np.ndarray]:
+    """Renders the passes of all view layers, [H,W] float32 each, row 0 on top."""
     settings = scene.render.image_settings
     if hasattr(settings, "media_type"):
         settings.media_type = 'MULTI_LAYER_IMAGE'
@@ -108,10 +130,13 @@ def test_depth_pass(scene, avatar, tmp_path):
     settings.color_depth, settings.exr_codec = '32', 'NONE'
     scene.render.filepath = str(tmp_path / "layers.exr")
     bpy.ops.render.render(write_still=True)
-    layers = read_layers(tmp_path / "layers.exr")
-    assert sorted(layers) == [
-        f"ViewLayer.{name}" for name in ("Combined.A", "Combined.B", "Combined.G", "Combined.R", "Depth.Z")
-    ]
+    return read_layers(tmp_path / "layers.exr")
+
+
+def test_depth_pass(scene, avatar, tmp_path):
+    layers = _layers(scene, tmp_path)
+    passes = ("Combined.A", "Combined.B", "Combined.G", "Combined.R", "Depth.Z")
+    assert sorted(layers) == [f"ViewLayer.{name}" for name in passes]
     columns, rows = np.meshgrid(np.arange(48), np.arange(32))
     assert (layers["ViewLayer.Depth.Z"] == columns + 1000 * rows).all()
 
@@ -209,6 +234,20 @@ def test_instances_are_avatars_too(scene, avatar, service, tmp_path):
     assert offsets == pytest.approx([0.0, 0.5])
 
 
+def test_each_view_layer_has_its_own_avatars(scene, avatar, service, tmp_path):
+    collection = bpy.data.collections.new("second")
+    scene.collection.children.link(collection)
+    bpy.context.view_layer.active_layer_collection = bpy.context.view_layer.layer_collection.children["second"]
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "second.safetensors")))
+    bpy.context.object.data.shape_keys.key_blocks["jawOpen"].value = 1.0
+    scene.view_layers.new("without").layer_collection.children["second"].exclude = True
+    layers = _layers(scene, tmp_path)
+    seen = [sorted(item["expression"][0] for item in request["avatars"]) for request in service.requests]
+    assert seen == [pytest.approx([0.1, 1.0]), pytest.approx([0.1])]
+    difference = layers["ViewLayer.Combined.B"] - layers["without.Combined.B"]
+    assert difference == pytest.approx(1.0 + 4 * NEUTRAL[3], abs=1e-4)
+
+
 def test_world_colour_behind_the_avatar(scene, service, tmp_path):
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "half.safetensors")))
     transparent = render_still(tmp_path / "transparent.exr")
@@ -265,12 +304,12 @@ def test_renamed_channel(scene, avatar, tmp_path):
 
 
 def test_a_scene_without_avatar(scene, tmp_path):
-    _fails(scene, tmp_path, "The scene has no avatar")
+    _fails(scene, tmp_path, "There is no avatar")
 
 
 def test_refused_by_the_backend(scene, service: StandIn, tmp_path):
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "refuse.safetensors")))
-    _fails(scene, tmp_path, "This avatar is refused\nTry another")
+    _fails(scene, tmp_path, "This avatar is refused \nTry another")
 
 
 def test_a_bug_in_the_backend_shows_its_traceback(scene, service, tmp_path):

@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The extension as a package: its zip, its registration, its imports, its versions."""
+"""The extension as a package: its zip, its registration, its version."""
 
-import ast
 import importlib.util
 import subprocess
 import sys
@@ -96,65 +95,9 @@ def test_output_and_camera_panels_show_for_our_engine():
     assert 'HEADGAS' in bpy.types.DATA_PT_lens.COMPAT_ENGINES
 
 
-def _imports(folder: Path) -> set[tuple[str, str]]:
-    found = set()
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                found |= {(path.name, alias.name.split(".")[0]) for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                found.add((path.name, node.module.split(".")[0]))
-    return found
-
-
-_BLENDER = {
-    "bpy",
-    "bpy_extras",
-    "bmesh",
-    "mathutils",
-    "gpu",
-    "gpu_extras",
-    "bl_math",
-    "blf",
-    "idprop",
-    "freestyle",
-    "cycles",
-}
-
-
-def test_the_extension_needs_blender_numpy_and_the_standard_library_alone():
-    allowed = _BLENDER | {"numpy"} | sys.stdlib_module_names
-    assert not {entry for entry in _imports(ROOT / "blender_headgas") if entry[1] not in allowed}
-
-
-def test_the_backend_never_imports_blender():
-    assert not {entry for entry in _imports(ROOT / "backend") if entry[1] in _BLENDER | {"blender_headgas", "bl_ext"}}
-
-
-_ROOMS = {  # a room imports only from the rooms listed for it
-    "core": set(),
-    "client": {"core"},
-    "rig": {"core", "client"},
-    "operators": {"core", "client", "rig"},
-    "engine": {"core", "client", "rig"},
-    "panels": {"core", "client", "rig", "engine", "operators"},
-}
-
-
-@pytest.mark.parametrize("room", _ROOMS)
-def test_a_room_imports_only_from_the_rooms_below(room):
-    for path in (ROOT / "blender_headgas" / room).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level == 2:
-                names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-                assert set(names) <= _ROOMS[room], f"{path}: {names}"
-
-
-def test_versions_agree():
+def test_the_client_speaks_of_the_manifest_s_version():
     from bl_ext.user_default.headgas.client import protocol
 
     manifest = tomllib.loads((ROOT / "blender_manifest.toml").read_text("utf-8"))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert manifest["version"] == project["version"] == protocol.VERSION
-    assert f'__version__ = "{protocol.VERSION}"' in (ROOT / "backend" / "headgas" / "__init__.py").read_text("utf-8")
+    assert manifest["version"] == protocol.VERSION
     assert "blender" not in manifest["name"].lower()
