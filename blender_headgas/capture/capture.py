@@ -13,7 +13,15 @@ import numpy as np
 
 from ..core.errors import HeadGaSError
 from .cameras import intrinsics, place_camera, viewmat
-from .character import Surface, channels, evaluated_expression, evaluated_surface, set_expression, surface_points
+from .character import (
+    SEEN_RESOLUTION,
+    Surface,
+    channels,
+    evaluated_expression,
+    evaluated_surface,
+    set_expression,
+    surface_points,
+)
 from .regions import Regions
 from .render import LENS, capture_camera, capture_settings, expression_kept, only_character, render_image
 from .sampler import Sample, sample
@@ -22,7 +30,7 @@ from .writer import IMAGES, MANIFEST, POINTS, expression_kind, open_folder, writ
 POINT_COUNT = 20_000
 _FRAME_MARGIN = 1.04
 _FACE_TO_HEAD = 2.2  # a head's radius over the radius of what its shape keys move
-_VIEWS_FOR_POINTS = 12
+_VIEWS_FOR_POINTS = 6
 
 Progress = Callable[[int, int], None]  # frames done, frames in all
 
@@ -151,12 +159,12 @@ def _points(
     if "jawOpen" in names:
         set_expression(head, names, np.array([float(name == "jawOpen") for name in names]))
         surfaces.append(evaluated_surface(head))
-    eyes = []
+    cameras = []
     for view in [one for one in samples if one.split == "train"][:_VIEWS_FOR_POINTS]:
         place_camera(camera, head, framing.target, view.yaw, view.pitch, framing.distance * view.distance)
         bpy.context.view_layer.update()
-        eyes.append(np.linalg.inv(viewmat(camera, head))[:3, 3])
-    return surface_points(surfaces, np.array(eyes), POINT_COUNT, seed)
+        cameras.append((viewmat(camera, head), intrinsics(camera.data, SEEN_RESOLUTION, SEEN_RESOLUTION)))
+    return surface_points(surfaces, cameras, POINT_COUNT, seed)
 
 
 def _frame(

@@ -46,7 +46,7 @@ def cavity(slit: Slit, points: SkinPoints) -> Part:
 
     positions = deform(NEUTRAL)
     depth = np.repeat(np.arange(7.0), count)
-    colour = ramp(depth, [0, 1, 2, 3, 5, 6], [(201, 108, 102), (176, 74, 74), (140, 48, 50), (96, 30, 34),
+    colour = ramp(depth, [0, 1, 2, 3, 5, 6], [(201, 108, 102), (176, 74, 74), (150, 54, 56), (110, 36, 40),
                                              (48, 14, 18), (30, 8, 10)])
     faces = mirrored(grid_faces(7, count))
     end = (6 * count + np.arange(count))[None]
@@ -72,15 +72,15 @@ def _arch(t: np.ndarray, width: float, front: float) -> tuple[np.ndarray, np.nda
 
 def _tooth_row(upper: bool) -> tuple[np.ndarray, np.ndarray]:
     """Rounded teeth on an arch: positions [V,3], quads [F,4]."""
-    sizes = np.array([0.50, 0.40, 0.43, 0.42, 0.42, 0.48]) if upper else np.array([0.33, 0.36, 0.39, 0.42, 0.42, 0.48])
-    heights = np.array([0.98, 0.88, 0.96, 0.84, 0.8, 0.76]) if upper else np.array([0.8, 0.8, 0.88, 0.8, 0.76, 0.74])
+    sizes = np.array([0.50, 0.40, 0.43, 0.42, 0.42, 0.48, 0.5]) if upper else np.array([0.33, 0.36, 0.39, 0.42, 0.42, 0.48, 0.5])
+    heights = np.array([0.98, 0.88, 0.96, 0.84, 0.8, 0.76, 0.72]) if upper else np.array([0.8, 0.8, 0.88, 0.8, 0.76, 0.74, 0.7])
     width, front = (2.0, -7.62) if upper else (1.85, -7.38)
     fine = np.linspace(0, 1, 400)
     x, y, _ = _arch(fine, width, front)
     length = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
     middle = np.cumsum(sizes) - sizes / 2
     places = np.interp(middle, length, fine)
-    ball, faces = _ball(16, 11)
+    ball, faces = _ball(14, 9)
     block = np.sign(ball) * np.abs(ball) ** 0.5
     edge = MOUTH_Z + (-0.20 if upper else -0.36)
     pieces = []
