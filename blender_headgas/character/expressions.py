@@ -8,7 +8,7 @@ from .pose import NEUTRAL, SIDES, Eye, Pose, Slide, with_eye
 from .topology import EYE_AZIMUTH, MOUTH_ELEVATION, MOUTH_HALF_WIDTH
 
 _LIP = MOUTH_ELEVATION
-_CLOSED = {"upper": -0.30, "lower": 0.30}  # both edges meet on one line below the middle
+_CLOSED = {"upper": -0.33, "lower": 0.25}  # the upper lid's edge ends just over the lower one's, below the middle
 _JAW_OPEN = Pose(jaw_open=15.5)
 GAZE_DEGREES = {"Up": 22.0, "Down": 24.0, "In": 28.0, "Out": 28.0}
 

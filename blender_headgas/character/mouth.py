@@ -82,7 +82,7 @@ def _tooth_row(upper: bool) -> tuple[np.ndarray, np.ndarray]:
     places = np.interp(middle, length, fine)
     ball, faces = _ball(14, 9)
     block = np.sign(ball) * np.abs(ball) ** 0.5
-    edge = MOUTH_Z + (-0.20 if upper else -0.36)
+    edge = MOUTH_Z + (-0.20 if upper else -0.24)
     pieces = []
     for sign in (1, -1):
         for place, size, height in zip(places, sizes, heights, strict=True):
