@@ -22,6 +22,8 @@ _CONFLICTS = [  # stems that faces don't do at once
     ("mouthPress", "jawOpen"), ("mouthPress", "mouthUpperUp"), ("mouthPress", "mouthLowerDown"),
     ("mouthRollLower", "mouthLowerDown"), ("mouthRollUpper", "mouthUpperUp"), ("mouthShrugLower", "jawOpen"),
     ("mouthShrugLower", "mouthLowerDown"), ("mouthShrugUpper", "mouthUpperUp"), ("tongueOut", "cheekPuff"),
+    ("mouthClose", "jawOpen"), ("mouthClose", "mouthUpperUp"), ("mouthClose", "mouthLowerDown"),
+    ("mouthClose", "mouthFunnel"), ("mouthClose", "mouthShrugLower"), ("mouthClose", "tongueOut"),
     ("mouthRollLower", "mouthFunnel"), ("mouthRollUpper", "mouthFunnel"), ("mouthRollLower", "mouthPucker"),
     ("mouthRollUpper", "mouthPucker"), ("mouthStretch", "mouthSmile"), ("mouthDimple", "mouthPucker"),
 ]
@@ -72,7 +74,9 @@ def facial_units(names: Sequence[str]) -> list[Unit]:
             continue
         stem = name.removesuffix("Left").removesuffix("Right")
         left, right = stem + "Left", stem + "Right"
-        if stem != name and left in known and right in known:
+        if name == "mouthClose" and "jawOpen" in known:  # closes the lips of an open jaw: alone it has no meaning
+            units.append(Unit(name, "mouth", (("jawOpen", name),)))
+        elif stem != name and left in known and right in known:
             add(stem, _region(stem), (left, right), (left,), (right,))
         else:
             add(name, _region(name), (name,))
@@ -102,7 +106,7 @@ class _Script:
 
     def __init__(self, names: Sequence[str], seed: int) -> None:
         self.names = list(names)
-        self.units = [unit for unit in facial_units(names) if unit.stem != "mouthClose"]
+        self.units = facial_units(names)
         self.rng = np.random.default_rng(seed)
         self.uses = np.zeros(len(self.units))
         self.reserved: set[frozenset[str]] = set()
@@ -113,9 +117,6 @@ class _Script:
         for channels, strength in parts:
             for channel in channels:
                 values[self.names.index(channel)] = strength
-        if "mouthClose" in self.names and "jawOpen" in self.names and self.rng.random() < 0.12:
-            # Lips that stay closed while the jaw drops: it has a meaning only beside jawOpen.
-            values[self.names.index("mouthClose")] = values[self.names.index("jawOpen")] * self.rng.uniform(0.5, 1.0)
         return values
 
     def variant(self, unit: Unit) -> tuple[str, ...]:
