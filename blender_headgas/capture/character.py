@@ -96,9 +96,10 @@ def _seen_triangles(surface: Surface, cameras: list[tuple[np.ndarray, np.ndarray
     """
     tree = BVHTree.FromPolygons(surface.vertices.tolist(), surface.triangles.tolist(), all_triangles=True)
     hit = np.zeros(len(surface.triangles), bool)
+    middles = np.arange(SEEN_RESOLUTION) + 0.5
+    x, y = (axis.ravel() for axis in np.meshgrid(middles, middles))
     for view, K in cameras:
-        pixels = np.stack([*np.meshgrid(np.arange(SEEN_RESOLUTION) + 0.5, np.arange(SEEN_RESOLUTION) + 0.5), np.ones((SEEN_RESOLUTION, SEEN_RESOLUTION))], -1)
-        rays = pixels.reshape(-1, 3) @ np.linalg.inv(K).T @ view[:3, :3]
+        rays = np.stack([x, y, np.ones_like(x)], axis=1) @ np.linalg.inv(K).T @ view[:3, :3]
         eye = Vector(-view[:3, :3].T @ view[:3, 3])
         found = [tree.ray_cast(eye, ray)[2] for ray in rays.tolist()]
         hit[[index for index in found if index is not None]] = True

@@ -55,7 +55,7 @@ def _side_poses(name: str, side: float) -> dict[str, Pose]:
             Slide(side * 6, -23, 5.5, 3.2, move_elevation=1.5, lip=1),
         ),
         f"mouthSmile{name}": _sliding(
-            Slide(corner, _LIP, 7.0, 7.0, move_azimuth=side * 3.6, move_elevation=4.6),
+            Slide(corner, _LIP, 6.2, 7.0, move_azimuth=side * 3.6, move_elevation=5.6),
             Slide(side * 6, _LIP - 1.5, 5, 4, move_elevation=-0.7, swell=-0.10), cheek,
             eye=(name, Eye().upper - 0.04, Eye().lower - 0.14),
         ),
@@ -103,7 +103,8 @@ def _middle_poses() -> dict[str, Pose]:
         "mouthRollLower": _sliding(Slide(0, _LIP - 1.5, 11, 2.6, move_elevation=1.5, swell=-0.40, lip=-1)),
         "mouthShrugUpper": _sliding(Slide(0, _LIP + 2, 10, 4, move_elevation=1.4, swell=0.12)),
         "mouthShrugLower": _sliding(
-            Slide(0, _LIP - 3, 10, 4, move_elevation=1.8, swell=0.16), Slide(0, -43, 9, 5, move_elevation=1.4, swell=0.1)
+            Slide(0, _LIP - 3, 10, 4, move_elevation=1.8, swell=0.16),
+            Slide(0, -43, 9, 5, move_elevation=1.4, swell=0.1),
         ),
         "tongueOut": _sliding(tongue_out=1.0),
     }

@@ -116,7 +116,7 @@ def lashes(name: str, slit: Slit, points: SkinPoints) -> Part:
         stem /= np.linalg.norm(stem, axis=1, keepdims=True)
         tip = root + length[:, None] * (stem + np.array([0, 0, 0.22]))
         bend = root + 0.55 * length[:, None] * stem
-        thick = 0.035 * np.array([0, 0, 1.0])
+        thick = 0.045 * np.array([0, 0, 1.0])
         half = 0.36 * (right - left)
         return np.stack(
             [left + thick, right + thick, right - thick, left - thick,

@@ -6,7 +6,7 @@ import numpy as np
 
 from .hair import HAIR, hairline
 from .part import Part, with_roughness
-from .pose import NEUTRAL, Pose
+from .pose import Pose
 from .skin import SkinPoints, lip_coordinates, moved_points, skin_positions
 from .topology import Topology
 
@@ -67,6 +67,3 @@ def skin(topology: Topology, points: SkinPoints) -> Part:
         groups[f"lidEdge{name}"] = slit.loop
     caps = [np.array(cap)[None] for cap in topology.caps]
     return Part("Skin", rest, [topology.quads, *caps], skin_colours(points), deform, groups)
-
-
-__all__ = ["NEUTRAL", "skin", "skin_colours"]

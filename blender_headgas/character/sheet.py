@@ -19,7 +19,7 @@ from .studio import add_studio
 
 TILE, SAMPLES, COLUMNS = 320, 64, 3
 _BACKGROUND = np.array([0.937, 0.945, 0.953, 1.0])  # sRGB
-_TARGET, _DISTANCE, _LENS = Vector((0.0, -0.02, -0.012)), 0.86, 85.0
+_TARGET, _DISTANCE, _LENS = Vector((0.0, -0.02, -0.016)), 0.78, 85.0
 _BOTH = ("Left", "Right")
 
 
@@ -29,7 +29,7 @@ def _both(**values: float) -> dict[str, float]:
 
 POSES = (  # yaw and pitch in degrees, shape keys
     (-18, 3, {}),
-    (24, 4, {**_both(mouthSmile=0.95, cheekSquint=0.5, mouthUpperUp=0.35, browOuterUp=0.3), "jawOpen": 0.25}),
+    (24, 4, {**_both(mouthSmile=1.0, cheekSquint=0.4, browOuterUp=0.3), "jawOpen": 0.35}),
     (-8, 0, {**_both(eyeWide=0.9, browOuterUp=0.9), "browInnerUp": 0.8, "mouthFunnel": 0.5, "jawOpen": 0.55}),
     (32, 6, {"mouthPucker": 0.9, "eyeBlinkLeft": 1.0, "browOuterUpRight": 0.8, "cheekSquintLeft": 0.5}),
     (0, 2, {**_both(browDown=0.9, eyeSquint=0.5, mouthFrown=0.6, noseSneer=0.4)}),

@@ -84,7 +84,8 @@ def test_the_eyes_look_the_same_way():
 def test_lips_close_only_over_an_open_jaw():
     values = np.stack([s.expression for s in sample(NAMES, 300, 0, 0)])
     close, jaw = values[:, NAMES.index("mouthClose")], values[:, NAMES.index("jawOpen")]
-    assert close.max() > 0 and (close <= jaw).all()
+    tongue = values[:, NAMES.index("tongueOut")]
+    assert close.max() > 0 and (close <= jaw).all() and (tongue <= jaw).all()
 
 
 def test_unknown_names_are_sampled_too():
@@ -110,7 +111,7 @@ def scene():
     (64, 48, (0.05, 0.05), "AUTO", (1.5, 1), 1.0),
     (64, 64, (0.05, -0.05), "AUTO", (1, 1.5), 1.0),
 ])
-def test_a_point_lands_on_its_pixel(scene, tmp_path, width, height, shift, fit, aspect, scale):
+def test_a_point_lands_on_its_pixel(scene, tmp_path, width, height, shift, fit, aspect, scale):  # noqa: PLR0917
     """A small glowing ball, rendered, has its centre of light where viewmat and K say."""
     head = bpy.data.objects.new("head", None)
     scene.collection.objects.link(head)

@@ -125,8 +125,10 @@ def test_a_full_blink_hides_the_eyeball_from_the_front(head, keys, groups, side_
         positions = keys["Basis"] + amount * (keys[f"eyeBlink{side_name}"] - keys["Basis"])
         faces = [list(p.vertices) for p in head.data.polygons if skin[list(p.vertices)].all()]
         tree = BVHTree.FromPolygons(positions.tolist(), faces)
-        front = [positions[i] for i in groups[f"eyeball{side_name}"] if positions[i][1] < EYE_CENTRE[1] * METRES - 0.010]
-        blocked = [tree.ray_cast(Vector((p[0], -0.3, p[2])), Vector((0, 1, 0)), p[1] + 0.3)[0] is not None for p in front]
+        ball = positions[groups[f"eyeball{side_name}"]]
+        front = ball[ball[:, 1] < EYE_CENTRE[1] * METRES - 0.010]
+        ahead = Vector((0, 1, 0))
+        blocked = [tree.ray_cast(Vector((x, -0.3, z)), ahead, y + 0.3)[0] is not None for x, y, z in front]
         assert (np.mean(blocked) == 1.0) == (amount == 1.0), (amount, np.mean(blocked))
         assert np.mean(blocked) >= least
 
