@@ -104,12 +104,12 @@ def scene():
 
 @pytest.mark.parametrize("width, height, shift, fit, aspect, scale", [
     (64, 64, (0.0, 0.0), "AUTO", (1, 1), 1.0),
-    (80, 48, (0.12, -0.07), "AUTO", (1, 1), 1.0),
+    (80, 48, (0.12, 0.07), "AUTO", (1, 1), 1.0),
     (48, 80, (-0.10, 0.15), "AUTO", (1, 1), 2.0),
     (64, 48, (0.05, 0.05), "VERTICAL", (1, 1), 1.0),
     (48, 64, (0.05, 0.05), "HORIZONTAL", (1, 1), 1.0),
     (64, 48, (0.05, 0.05), "AUTO", (1.5, 1), 1.0),
-    (64, 64, (0.05, -0.05), "AUTO", (1, 1.5), 1.0),
+    (64, 64, (0.05, -0.02), "AUTO", (1, 1.5), 1.0),
 ])
 def test_a_point_lands_on_its_pixel(scene, tmp_path, width, height, shift, fit, aspect, scale):  # noqa: PLR0917
     """A small glowing ball, rendered, has its centre of light where viewmat and K say."""
