@@ -59,7 +59,7 @@ def project(points: np.ndarray, view: np.ndarray, K: np.ndarray) -> np.ndarray:
 
 
 def place_camera(
-    camera: bpy.types.Object, head: bpy.types.Object, target: np.ndarray, yaw: float, pitch: float, distance: float
+    camera: bpy.types.Object, head: bpy.types.Object, target: np.ndarray, *, yaw: float, pitch: float, distance: float
 ) -> None:
     """Look at target [3] (head space) from in front of the face; degrees and metres, yaw to the subject's left."""
     a, e = np.deg2rad(yaw), np.deg2rad(pitch)

@@ -13,7 +13,15 @@ import numpy as np
 
 from ..core.errors import HeadGaSError
 from .cameras import intrinsics, place_camera, viewmat
-from .character import Surface, channels, evaluated_expression, evaluated_surface, set_expression, surface_points
+from .character import (
+    SEEN_RESOLUTION,
+    Surface,
+    channels,
+    evaluated_expression,
+    evaluated_surface,
+    set_expression,
+    surface_points,
+)
 from .regions import Regions
 from .render import LENS, capture_camera, capture_settings, expression_kept, only_character, render_image
 from .sampler import Sample, sample
@@ -22,7 +30,7 @@ from .writer import IMAGES, MANIFEST, POINTS, expression_kind, open_folder, writ
 POINT_COUNT = 20_000
 _FRAME_MARGIN = 1.04
 _FACE_TO_HEAD = 2.2  # a head's radius over the radius of what its shape keys move
-_VIEWS_FOR_POINTS = 12
+_VIEWS_FOR_POINTS = 6
 
 Progress = Callable[[int, int], None]  # frames done, frames in all
 
@@ -43,7 +51,7 @@ def capture_character(
     test_frames: int = 14,
     resolution: int = 256,
     seed: int = 0,
-    samples: int = 16,
+    samples: int = 12,
     names: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -76,13 +84,13 @@ def capture_character(
         set_expression(head, used, np.zeros(len(used)))
         neutral = evaluated_surface(head)
         open_folder(folder, {**settings, "character": _fingerprint(head, neutral)})
-        framing = _framing(head, neutral)
+        studio = _Studio(head, used, camera, _framing(head, neutral), resolution)
         if not (folder / POINTS).exists():
-            write_points(folder, _points(head, used, neutral, camera, framing, plan_samples, seed))
+            write_points(folder, _points(studio, neutral, plan_samples, seed))
         regions = Regions(head, used)
         entries = []
         for index, wanted in enumerate(plan_samples):
-            entries.append(_frame(index, wanted, head, used, camera, framing, regions, folder, resolution))
+            entries.append(_frame(studio, index, wanted, regions, folder))
             if progress is not None:
                 progress(index + 1, len(plan_samples))
     write_json(folder / MANIFEST, _manifest(used, entries))
@@ -142,41 +150,50 @@ def _framing(head: bpy.types.Object, neutral: Surface) -> Framing:
     return Framing(target, _FRAME_MARGIN * radius / float(np.sin(half_angle)))
 
 
-def _points(
-    head: bpy.types.Object, names: list[str], neutral: Surface, camera: bpy.types.Object, framing: Framing,
-    samples: list[Sample], seed: int,
-) -> np.ndarray:
+@dataclass(frozen=True)
+class _Studio:
+    """What one capture's frames have in common."""
+
+    head: bpy.types.Object
+    names: list[str]
+    camera: bpy.types.Object
+    framing: Framing
+    resolution: int
+
+    def place(self, view: Sample) -> None:
+        distance = self.framing.distance * view.distance
+        place_camera(self.camera, self.head, self.framing.target, yaw=view.yaw, pitch=view.pitch, distance=distance)
+        bpy.context.view_layer.update()
+
+
+def _points(studio: _Studio, neutral: Surface, samples: list[Sample], seed: int) -> np.ndarray:
     """Where training starts: what the training cameras see of the neutral face, and of the open mouth."""
     surfaces = [neutral]
-    if "jawOpen" in names:
-        set_expression(head, names, np.array([float(name == "jawOpen") for name in names]))
-        surfaces.append(evaluated_surface(head))
-    eyes = []
+    if "jawOpen" in studio.names:
+        set_expression(studio.head, studio.names, np.array([float(name == "jawOpen") for name in studio.names]))
+        surfaces.append(evaluated_surface(studio.head))
+    cameras = []
     for view in [one for one in samples if one.split == "train"][:_VIEWS_FOR_POINTS]:
-        place_camera(camera, head, framing.target, view.yaw, view.pitch, framing.distance * view.distance)
-        bpy.context.view_layer.update()
-        eyes.append(np.linalg.inv(viewmat(camera, head))[:3, 3])
-    return surface_points(surfaces, np.array(eyes), POINT_COUNT, seed)
+        studio.place(view)
+        K = intrinsics(studio.camera.data, SEEN_RESOLUTION, SEEN_RESOLUTION)
+        cameras.append((viewmat(studio.camera, studio.head), K))
+    return surface_points(surfaces, cameras, POINT_COUNT, seed)
 
 
-def _frame(
-    index: int, wanted: Sample, head: bpy.types.Object, names: list[str], camera: bpy.types.Object, framing: Framing,
-    regions: Regions, folder: Path, resolution: int,
-) -> dict:
+def _frame(studio: _Studio, index: int, wanted: Sample, regions: Regions, folder: Path) -> dict:
     """Pose, render unless the image is there already, and describe one frame."""
-    set_expression(head, names, wanted.expression)
-    place_camera(camera, head, framing.target, wanted.yaw, wanted.pitch, framing.distance * wanted.distance)
-    bpy.context.view_layer.update()
-    name = f"{index:04d}"
+    set_expression(studio.head, studio.names, wanted.expression)
+    studio.place(wanted)
+    name, size = f"{index:04d}", studio.resolution
     image = folder / IMAGES / f"{name}.png"
     if not image.exists():
         render_image(bpy.context.scene, image)
-    expression = evaluated_expression(head, names)
-    view, K = viewmat(camera, head), intrinsics(camera.data, resolution, resolution)
+    expression = evaluated_expression(studio.head, studio.names)
+    view, K = viewmat(studio.camera, studio.head), intrinsics(studio.camera.data, size, size)
     return {
-        "name": name, "split": wanted.split, "image": f"{IMAGES}/{name}.png", "width": resolution,
-        "height": resolution, "viewmat": view.tolist(), "K": K.tolist(), "expression": expression,
-        "boxes": regions.boxes(np.array(expression), view, K, resolution, resolution),
+        "name": name, "split": wanted.split, "image": f"{IMAGES}/{name}.png", "width": size, "height": size,
+        "viewmat": view.tolist(), "K": K.tolist(), "expression": expression,
+        "boxes": regions.boxes(np.array(expression), view, K, size, size),
     }
 
 

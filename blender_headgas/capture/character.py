@@ -13,6 +13,7 @@ from ..core.errors import HeadGaSError
 from .cameras import head_to_world
 
 _SOLID_TYPES = {"MESH", "CURVE", "SURFACE", "META", "FONT"}
+SEEN_RESOLUTION = 160  # rays per row and column that look for visible triangles
 
 
 @dataclass(frozen=True)
@@ -88,43 +89,39 @@ def evaluated_surface(head: bpy.types.Object) -> Surface:
     return Surface(np.concatenate(vertices), np.concatenate(triangles))
 
 
-def _scattered(surface: Surface, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Triangle numbers [count] and barycentric coordinates [count,3], even over the area."""
-    a, b, c = (surface.vertices[surface.triangles[:, i]] for i in range(3))
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+def _seen_triangles(surface: Surface, cameras: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Mask [T] of the triangles that one of the cameras (viewmat [4,4], K [3,3]) sees.
+
+    Rays through a coarse grid of pixels miss small triangles, so a triangle whose vertices were all touched counts too.
+    """
+    tree = BVHTree.FromPolygons(surface.vertices.tolist(), surface.triangles.tolist(), all_triangles=True)
+    hit = np.zeros(len(surface.triangles), bool)
+    middles = np.arange(SEEN_RESOLUTION) + 0.5
+    x, y = (axis.ravel() for axis in np.meshgrid(middles, middles))
+    for view, K in cameras:
+        rays = np.stack([x, y, np.ones_like(x)], axis=1) @ np.linalg.inv(K).T @ view[:3, :3]
+        eye = Vector(-view[:3, :3].T @ view[:3, 3])
+        found = [tree.ray_cast(eye, ray)[2] for ray in rays.tolist()]
+        hit[[index for index in found if index is not None]] = True
+    touched = np.zeros(len(surface.vertices), bool)
+    touched[surface.triangles[hit]] = True
+    return touched[surface.triangles].all(axis=1)
+
+
+def surface_points(
+    surfaces: list[Surface], cameras: list[tuple[np.ndarray, np.ndarray]], count: int, seed: int
+) -> np.ndarray:
+    """Points [count,3] on the first surface, metres: even over what the cameras see of it in any of its states.
+
+    The surfaces are one character in several expressions: an open mouth shows teeth that the neutral face hides. The
+    cameras (viewmat [4,4], K [3,3]) have images of SEEN_RESOLUTION pixels a side.
+    """
+    rng = np.random.default_rng(seed)
+    seen = np.logical_or.reduce([_seen_triangles(surface, cameras) for surface in surfaces])
+    corners = surfaces[0].vertices[surfaces[0].triangles[seen]]  # [S,3,3]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     chosen = rng.choice(len(area), size=count, p=area / area.sum())
     u, v = rng.random((2, count))
     root = np.sqrt(u)  # uniform over a triangle: Osada et al. 2002, "Shape distributions", equation 1
-    return chosen, np.stack([1 - root, root * (1 - v), root * v], axis=1)
-
-
-def _seen(surface: Surface, points: np.ndarray, eyes: np.ndarray) -> np.ndarray:
-    """Mask [N] of points [N,3] that one of the eyes [E,3] sees."""
-    tree = BVHTree.FromPolygons(surface.vertices.tolist(), surface.triangles.tolist(), all_triangles=True)
-    seen = np.zeros(len(points), bool)
-    for eye in eyes:
-        hidden = np.where(~seen)[0]
-        rays = points[hidden] - eye
-        lengths = np.linalg.norm(rays, axis=1)
-        start = Vector(eye)
-        for index, ray, length in zip(hidden, rays / lengths[:, None], lengths, strict=True):
-            seen[index] = tree.ray_cast(start, Vector(ray), length - 5e-4)[0] is None
-    return seen
-
-
-def surface_points(surfaces: list[Surface], eyes: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Points [n,3] on the first surface, in metres: even over what the eyes [E,3] see of it in any of its states.
-
-    The surfaces are one character in several expressions; an open mouth shows teeth that the neutral face hides.
-    """
-    rng = np.random.default_rng(seed)
-    triangle, weights = _scattered(surfaces[0], 3 * count, rng)
-
-    def places(surface: Surface) -> np.ndarray:
-        return np.einsum("nk,nkd->nd", weights, surface.vertices[surface.triangles[triangle]])
-
-    seen = np.zeros(len(triangle), bool)
-    for surface in surfaces:
-        hidden = np.where(~seen)[0]
-        seen[hidden] = _seen(surface, places(surface)[hidden], eyes)
-    return places(surfaces[0])[np.where(seen)[0][:count]].astype(np.float32)
+    weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
+    return np.einsum("nk,nkd->nd", weights, corners[chosen]).astype(np.float32)

@@ -24,7 +24,9 @@ class HEADGAS_OT_capture_character(bpy.types.Operator):
     resolution: bpy.props.IntProperty(
         name="Resolution", description="Width and height in pixels", default=256, min=32, soft_max=2048
     )
-    samples: bpy.props.IntProperty(name="Samples", description="Cycles samples per pixel", default=16, min=1, soft_max=256)
+    samples: bpy.props.IntProperty(
+        name="Samples", description="Cycles samples per pixel", default=12, min=1, soft_max=256
+    )
     seed: bpy.props.IntProperty(name="Seed", description="Another seed, another set of expressions", default=0, min=0)
 
     @classmethod

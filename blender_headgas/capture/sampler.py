@@ -13,6 +13,8 @@ import numpy as np
 
 MAX_YAW, MAX_PITCH, DISTANCE_SPREAD = 35.0, 15.0, 0.06  # degrees, degrees, share of the distance
 _SIDES = ("Left", "Right")
+# mouthClose closes the lips of an open jaw, and a tongue needs room: alone they have no meaning. Name: greatest value.
+_WITH_OPEN_JAW = {"mouthClose": 0.6, "tongueOut": 1.0}
 _CONFLICTS = [  # stems that faces don't do at once
     ("mouthLeft", "mouthRight"), ("jawLeft", "jawRight"), ("browDown", "browInnerUp"), ("browDown", "browOuterUp"),
     ("mouthSmile", "mouthFrown"), ("mouthSmile", "mouthPucker"), ("mouthSmile", "mouthFunnel"),
@@ -22,6 +24,10 @@ _CONFLICTS = [  # stems that faces don't do at once
     ("mouthPress", "jawOpen"), ("mouthPress", "mouthUpperUp"), ("mouthPress", "mouthLowerDown"),
     ("mouthRollLower", "mouthLowerDown"), ("mouthRollUpper", "mouthUpperUp"), ("mouthShrugLower", "jawOpen"),
     ("mouthShrugLower", "mouthLowerDown"), ("mouthShrugUpper", "mouthUpperUp"), ("tongueOut", "cheekPuff"),
+    ("tongueOut", "jawOpen"), ("tongueOut", "mouthShrug"), ("tongueOut", "mouthPress"), ("tongueOut", "mouthRoll"),
+    ("tongueOut", "mouthPucker"),
+    ("mouthClose", "jawOpen"), ("mouthClose", "mouthUpperUp"), ("mouthClose", "mouthLowerDown"),
+    ("mouthClose", "mouthFunnel"), ("mouthClose", "mouthShrugLower"), ("mouthClose", "tongueOut"),
     ("mouthRollLower", "mouthFunnel"), ("mouthRollUpper", "mouthFunnel"), ("mouthRollLower", "mouthPucker"),
     ("mouthRollUpper", "mouthPucker"), ("mouthStretch", "mouthSmile"), ("mouthDimple", "mouthPucker"),
 ]
@@ -45,6 +51,7 @@ class Unit:
     stem: str  # what conflicts and unseen pairs are told by
     region: str
     variants: tuple[tuple[str, ...], ...]  # the usual one first: both sides, then left, then right
+    limit: float = 1.0  # greatest plausible value
 
 
 def facial_units(names: Sequence[str]) -> list[Unit]:
@@ -72,7 +79,9 @@ def facial_units(names: Sequence[str]) -> list[Unit]:
             continue
         stem = name.removesuffix("Left").removesuffix("Right")
         left, right = stem + "Left", stem + "Right"
-        if stem != name and left in known and right in known:
+        if name in _WITH_OPEN_JAW and "jawOpen" in known:
+            units.append(Unit(name, _region(name), (("jawOpen", name),), _WITH_OPEN_JAW[name]))
+        elif stem != name and left in known and right in known:
             add(stem, _region(stem), (left, right), (left,), (right,))
         else:
             add(name, _region(name), (name,))
@@ -92,7 +101,8 @@ def _clash(first: Unit, second: Unit) -> bool:
     if first.region == second.region and first.region.startswith("gaze") or first is second:
         return True
     return any(
-        (first.stem.startswith(a) and second.stem.startswith(b)) or (first.stem.startswith(b) and second.stem.startswith(a))
+        one.startswith(a) and other.startswith(b)
+        for one, other in ((first.stem, second.stem), (second.stem, first.stem))
         for a, b in _CONFLICTS
     )
 
@@ -102,7 +112,7 @@ class _Script:
 
     def __init__(self, names: Sequence[str], seed: int) -> None:
         self.names = list(names)
-        self.units = [unit for unit in facial_units(names) if unit.stem != "mouthClose"]
+        self.units = facial_units(names)
         self.rng = np.random.default_rng(seed)
         self.uses = np.zeros(len(self.units))
         self.reserved: set[frozenset[str]] = set()
@@ -113,9 +123,6 @@ class _Script:
         for channels, strength in parts:
             for channel in channels:
                 values[self.names.index(channel)] = strength
-        if "mouthClose" in self.names and "jawOpen" in self.names and self.rng.random() < 0.12:
-            # Lips that stay closed while the jaw drops: it has a meaning only beside jawOpen.
-            values[self.names.index("mouthClose")] = values[self.names.index("jawOpen")] * self.rng.uniform(0.5, 1.0)
         return values
 
     def variant(self, unit: Unit) -> tuple[str, ...]:
@@ -147,7 +154,8 @@ class _Script:
         """A combination of movements as an expression [B]; many movements at once are weaker."""
         units = self.draw(count, chosen)
         low, high = 0.3, 1.0 if len(units) <= 3 else 0.8
-        return self.expression([(self.variant(unit), float(self.rng.uniform(low, high))) for unit in units])
+        strengths = self.rng.uniform(low, high, len(units))
+        return self.expression((self.variant(u), u.limit * s) for u, s in zip(units, strengths, strict=True))
 
     def reserve(self, count: int) -> list[tuple[Unit, Unit]]:
         """Pairs of movements that training must never show together."""
@@ -185,7 +193,7 @@ def sample(names: Sequence[str], frames: int, test_frames: int, seed: int = 0) -
         unit = script.units[index]
         turn = position // len(script.units)
         channels = unit.variants[turn % len(unit.variants)]
-        expressions.append(script.expression([(channels, strengths[turn % len(strengths)])]))
+        expressions.append(script.expression([(channels, unit.limit * strengths[turn % len(strengths)])]))
     while len(expressions) < frames:
         expressions.append(script.mix(int(script.rng.integers(2, 6))))
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..core.errors import HeadGaSError
 
 MANIFEST, PLAN, POINTS, IMAGES = "capture.json", "capture.plan.json", "points.npy", "images"
+_CHOOSE = "Choose a folder you may write to."
 _ARKIT_MARKS = {"jawOpen", "eyeBlinkLeft", "mouthSmileLeft", "browInnerUp"}
 
 
@@ -43,9 +44,9 @@ def open_folder(folder: Path, plan: dict) -> None:
     try:
         (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HeadGaSError(f"Can't write to {folder}: {error.strerror}.", "Choose a folder you may write to.") from error
+        raise HeadGaSError(f"Can't write to {folder}: {error.strerror}.", _CHOOSE) from error
     if not os.access(folder, os.W_OK):
-        raise HeadGaSError(f"Can't write to {folder}.", "Choose a folder you may write to.")
+        raise HeadGaSError(f"Can't write to {folder}.", _CHOOSE)
     before = _plan_of(folder)
     if before == plan:
         return

@@ -13,7 +13,7 @@ from .hair import brows, hair
 from .materials import COLOUR_ATTRIBUTE, make_materials
 from .mouth import cavity, teeth_and_gums, tongue
 from .part import Part
-from .pose import SIDES, Pose
+from .pose import NEUTRAL, SIDES, Pose
 from .skin import grid_points
 from .topology import build_topology
 
@@ -31,10 +31,10 @@ def build_parts() -> list[Part]:
     return [*parts, *ears(), hair(), collar()]
 
 
-def displacements(parts: list[Part], pose: Pose) -> np.ndarray:
-    """How far a pose moves every vertex of the joined parts: [V,3] centimetres."""
+def joined_positions(parts: list[Part], pose: Pose = NEUTRAL) -> np.ndarray:
+    """Every vertex of the joined parts in a pose: [V,3] centimetres."""
     return np.concatenate([
-        np.zeros_like(part.positions) if part.deform is None else part.deform(pose) - part.positions for part in parts
+        part.positions if part.deform is None or pose is NEUTRAL else part.deform(pose) for part in parts
     ])
 
 
@@ -55,7 +55,7 @@ def _mesh(parts: list[Part]) -> bpy.types.Mesh:
 
     mesh = bpy.data.meshes.new("HeadGaS Demo Head")
     mesh.vertices.add(int(offsets[-1]))
-    mesh.vertices.foreach_set("co", (np.concatenate([p.positions for p in parts]) * METRES).astype(np.float32).ravel())
+    mesh.vertices.foreach_set("co", (joined_positions(parts) * METRES).astype(np.float32).ravel())
     mesh.loops.add(len(loops))
     mesh.loops.foreach_set("vertex_index", loops.astype(np.int32))
     mesh.polygons.add(len(sizes))
@@ -81,7 +81,7 @@ def _attributes(mesh: bpy.types.Mesh, parts: list[Part]) -> None:
     attribute.data.foreach_set("color", linear.astype(np.float32).ravel())
     corner = np.empty(len(mesh.loops), np.int32)
     mesh.loops.foreach_get("vertex_index", corner)
-    positions = np.concatenate([part.positions for part in parts])
+    positions = joined_positions(parts)
     strand = np.concatenate([np.zeros((len(p.positions), 2)) if p.uv is None else p.uv for p in parts])
     rest = positions[:, [0, 2]] / 20.0 + positions[:, [1]] * [0.013, 0.031]
     for name, values in (("Rest", rest), ("Strand", strand)):
@@ -90,11 +90,11 @@ def _attributes(mesh: bpy.types.Mesh, parts: list[Part]) -> None:
 
 
 def _add_keys(head: bpy.types.Object, parts: list[Part]) -> None:
-    basis = np.concatenate([part.positions for part in parts])
+    basis = joined_positions(parts)
     head.shape_key_add(name="Basis", from_mix=False)
-    for name, pose in arkit_poses().items():
+    for name, (pose, start) in arkit_poses().items():
         key = head.shape_key_add(name=name, from_mix=False)
-        moved = (basis + displacements(parts, pose)) * METRES
+        moved = (basis + joined_positions(parts, pose) - joined_positions(parts, start)) * METRES
         key.data.foreach_set("co", moved.astype(np.float32).ravel())
         key.value = 0.0
 

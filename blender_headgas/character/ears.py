@@ -6,6 +6,7 @@ import numpy as np
 
 from .part import Part, grid_faces, mirrored, ramp, with_roughness
 
+_BACK = [1.04, 1.05, 1.0, 0.85, 0.5]  # the rings behind the ear's rim
 EAR_PLACE = np.array([6.55, 1.0, -0.6])
 
 
@@ -15,9 +16,9 @@ def _bump(x: np.ndarray, centre: float, width: float) -> np.ndarray:
 
 def _ear_form() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A left ear lying flat: positions [V,3] (back, up, out) in cm, quads [F,4], hollowness [V] in 0..1."""
-    spokes = 72
-    rings = np.concatenate([[0.03], np.linspace(0.1, 0.78, 13), np.linspace(0.82, 1.0, 9), [1.04, 1.05, 1.0, 0.85, 0.5]])
-    on_back = np.arange(len(rings)) >= len(rings) - 5
+    spokes = 60
+    rings = np.concatenate([[0.03], np.linspace(0.1, 0.78, 13), np.linspace(0.82, 1.0, 9), _BACK])
+    on_back = np.arange(len(rings)) >= len(rings) - len(_BACK)
     turn = np.linspace(0, 2 * np.pi, spokes, endpoint=False)
     s, a = np.meshgrid(rings, turn, indexing="ij")
     back, up = np.cos(a), np.sin(a)
@@ -58,7 +59,7 @@ def ears() -> list[Part]:
     edge = np.clip((form[:, 0] + 0.6) / 2.0, 0, 1)[:, None] * (1 - hollow[:, None])
     tone = tone * (1 - 0.35 * edge) + np.array([232, 150, 130]) / 255 * 0.35 * edge
     colour = with_roughness(tone, 0.46)
-    centre = np.arange(72)[None, ::-1]
+    centre = np.arange(60)[None, ::-1]
     return [
         Part("Skin", left, [faces, centre], colour, groups={"earLeft": np.arange(len(left))}),
         Part("Skin", left * [-1, 1, 1], [mirrored(faces), mirrored(centre)], colour,
@@ -68,20 +69,20 @@ def ears() -> list[Part]:
 
 def collar() -> Part:
     """A rolled knitted collar that ends the neck cleanly."""
-    spokes = 160
+    spokes = 144
     turn = np.linspace(0, 2 * np.pi, spokes, endpoint=False)
     profile = np.array(  # (radius, height): inside the neck, over the roll, down and out, closed underneath
         [(3.9, -14.6), (4.55, -13.2), (4.85, -12.62), (5.15, -12.38), (5.5, -12.42), (5.78, -12.75), (5.92, -13.3),
-         (5.95, -14.0), (5.9, -14.7), (5.95, -15.2), (6.2, -15.6), (6.5, -16.1), (6.6, -16.5), (6.3, -16.75), (4.0, -16.8),
-         (0.4, -16.8)]
+         (5.95, -14.0), (5.9, -14.7), (5.95, -15.2), (6.2, -15.6), (6.5, -16.1), (6.6, -16.5), (6.3, -16.75),
+         (4.0, -16.8), (0.4, -16.8)]
     )
-    fine = np.linspace(0, len(profile) - 1, 46)
+    fine = np.linspace(0, len(profile) - 1, 26)
     radius = np.interp(fine, np.arange(len(profile)), profile[:, 0])
     height = np.interp(fine, np.arange(len(profile)), profile[:, 1])
-    for _ in range(2):
+    for _ in range(1):
         radius[1:-1] = 0.25 * radius[:-2] + 0.5 * radius[1:-1] + 0.25 * radius[2:]
         height[1:-1] = 0.25 * height[:-2] + 0.5 * height[1:-1] + 0.25 * height[2:]
-    ribs = 0.05 * np.sin(turn * 40)[None] * np.clip((radius - 4.6) / 0.6, 0, 1)[:, None]
+    ribs = 0.05 * np.sin(turn * 36)[None] * np.clip((radius - 4.6) / 0.6, 0, 1)[:, None]
     r = radius[:, None] + ribs
     slope = -0.16 * np.cos(turn)[None]  # the front lies lower than the back
     ring = np.stack(

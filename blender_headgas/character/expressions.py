@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The expressions: what every ARKit-named shape key does to the face at its full value."""
 
+from dataclasses import replace
+
 from .pose import NEUTRAL, SIDES, Eye, Pose, Slide, with_eye
 from .topology import EYE_AZIMUTH, MOUTH_ELEVATION, MOUTH_HALF_WIDTH
 
 _LIP = MOUTH_ELEVATION
-_CLOSED = {"upper": -0.30, "lower": 0.30}  # both edges meet on one line below the middle
+_CLOSED = {"upper": -0.33, "lower": 0.25}  # the upper lid's edge ends just over the lower one's, below the middle
+_JAW_OPEN = Pose(jaw_open=15.5)
 GAZE_DEGREES = {"Up": 22.0, "Down": 24.0, "In": 28.0, "Out": 28.0}
 
 
@@ -52,7 +55,7 @@ def _side_poses(name: str, side: float) -> dict[str, Pose]:
             Slide(side * 6, -23, 5.5, 3.2, move_elevation=1.5, lip=1),
         ),
         f"mouthSmile{name}": _sliding(
-            Slide(corner, _LIP, 7.0, 7.0, move_azimuth=side * 3.6, move_elevation=4.6),
+            Slide(corner, _LIP, 6.2, 7.0, move_azimuth=side * 3.6, move_elevation=5.6),
             Slide(side * 6, _LIP - 1.5, 5, 4, move_elevation=-0.7, swell=-0.10), cheek,
             eye=(name, Eye().upper - 0.04, Eye().lower - 0.14),
         ),
@@ -88,7 +91,7 @@ def _middle_poses() -> dict[str, Pose]:
             Slide(30, -27, 12, 9, swell=1.05), Slide(-30, -27, 12, 9, swell=1.05),
             Slide(0, _LIP, 11, 6, squeeze=0.12, swell=0.22),
         ),
-        "jawOpen": _sliding(Slide(0, _LIP - 1, 9, 5, move_elevation=-0.8, lip=-1), jaw_open=15.5),
+        "jawOpen": _JAW_OPEN,
         "jawForward": _sliding(jaw_forward=0.75),
         "mouthPucker": _sliding(kiss),
         "mouthFunnel": _sliding(
@@ -100,10 +103,9 @@ def _middle_poses() -> dict[str, Pose]:
         "mouthRollLower": _sliding(Slide(0, _LIP - 1.5, 11, 2.6, move_elevation=1.5, swell=-0.40, lip=-1)),
         "mouthShrugUpper": _sliding(Slide(0, _LIP + 2, 10, 4, move_elevation=1.4, swell=0.12)),
         "mouthShrugLower": _sliding(
-            Slide(0, _LIP - 3, 10, 4, move_elevation=1.8, swell=0.16), Slide(0, -43, 9, 5, move_elevation=1.4, swell=0.1)
+            Slide(0, _LIP - 3, 10, 4, move_elevation=1.8, swell=0.16),
+            Slide(0, -43, 9, 5, move_elevation=1.4, swell=0.1),
         ),
-        "mouthClose": _sliding(Slide(0, _LIP - 1, 10, 4.5, move_elevation=1.1, lip=-1),
-                               Slide(0, _LIP + 1, 10, 4.5, move_elevation=-0.9, lip=1)),
         "tongueOut": _sliding(tongue_out=1.0),
     }
     for name, side in SIDES.items():
@@ -114,9 +116,14 @@ def _middle_poses() -> dict[str, Pose]:
     return poses
 
 
-def arkit_poses() -> dict[str, Pose]:
-    """All 52 ARKit names in alphabetical order, each with its full pose."""
+def arkit_poses() -> dict[str, tuple[Pose, Pose]]:
+    """All 52 ARKit names in alphabetical order, each with its full pose and the pose that it starts from.
+
+    mouthClose is the only one that does not start from the neutral face: it closes the lips of an open jaw.
+    """
     poses = _middle_poses()
     for name, side in SIDES.items():
         poses |= _eye_poses(name, side) | _side_poses(name, side)
-    return dict(sorted(poses.items()))
+    pairs = {name: (pose, NEUTRAL) for name, pose in poses.items()}
+    pairs["mouthClose"] = (replace(_JAW_OPEN, lips_held=1.0), _JAW_OPEN)
+    return dict(sorted(pairs.items()))

@@ -10,8 +10,8 @@ from .skin import SkinPoints, skin_positions
 from .surface import EYE_CENTRE, EYE_RADIUS
 from .topology import Slit
 
-IRIS_ANGLE, PUPIL_ANGLE = 31.5, 12.5  # degrees from the eye's axis
-_SEGMENTS = 80
+IRIS_ANGLE, PUPIL_ANGLE = 31.0, 13.0  # degrees from the eye's axis
+_SEGMENTS = 72
 
 
 def _centre(side: float) -> np.ndarray:
@@ -31,22 +31,19 @@ def _gazing(local: np.ndarray, name: str, pose: Pose) -> np.ndarray:
 def eyeball(name: str) -> Part:
     """A sphere whose pole looks out of the face: pupil, iris with fibres, limbal ring, sclera."""
     rings = np.concatenate(
-        [[0.5], np.linspace(4, PUPIL_ANGLE + 2, 7), np.linspace(PUPIL_ANGLE + 3.5, IRIS_ANGLE + 3, 16),
-         np.linspace(IRIS_ANGLE + 7, 179, 15)]
+        [[0.5], np.linspace(5, PUPIL_ANGLE + 1.5, 5), np.linspace(PUPIL_ANGLE + 3.0, IRIS_ANGLE + 3, 14),
+         np.linspace(IRIS_ANGLE + 8, 179, 10)]
     )
     turn = np.linspace(0, 2 * np.pi, _SEGMENTS, endpoint=False)
     angle, spin = np.meshgrid(np.deg2rad(rings), turn, indexing="ij")
     angle, spin = angle.ravel(), spin.ravel()
     local = EYE_RADIUS * np.stack([np.sin(angle) * np.cos(spin), -np.cos(angle), np.sin(angle) * np.sin(spin)], axis=1)
-    # The iris is a shallow dish: seen from the side it has depth, and it can't touch the lids.
-    inside = np.clip((IRIS_ANGLE - np.rad2deg(angle)) / 10.0, 0.0, 1.0)
-    local *= (1.0 - 0.03 * inside)[:, None]
 
     degrees = np.rad2deg(angle)
     fibres = 0.5 * np.sin(spin * 23 + 1.3 * np.sin(spin * 5)) + 0.5 * np.sin(spin * 37 + 2.0 * np.sin(spin * 3 + 1.0))
     inner = (degrees - PUPIL_ANGLE) / (IRIS_ANGLE - PUPIL_ANGLE)
     iris = ramp(inner, [0.0, 0.12, 0.42, 0.75, 0.9, 1.0],
-                [(46, 30, 18), (140, 92, 40), (108, 122, 74), (66, 106, 92), (32, 62, 60), (20, 34, 36)])
+                [(20, 14, 10), (146, 98, 44), (108, 122, 74), (66, 106, 92), (32, 62, 60), (20, 34, 36)])
     iris *= (1.0 + 0.22 * fibres * np.clip(np.sin(np.clip(inner, 0, 1) * np.pi), 0, 1))[:, None]
     sclera = ramp(degrees, [IRIS_ANGLE, 60, 95], [(243, 240, 236), (240, 232, 226), (222, 186, 174)])
     soft = np.clip((degrees - IRIS_ANGLE + 0.4) / 2.4, 0, 1)[:, None]
@@ -100,10 +97,10 @@ def lashes(name: str, slit: Slit, points: SkinPoints) -> Part:
     keys = SkinPoints.__dataclass_fields__
     edge_points = SkinPoints(*(getattr(points, key)[upper] for key in keys))
     centre, side = _centre(SIDES[name]), SIDES[name]
-    count = 25
+    count = 21
     place = np.linspace(0.10, 0.985, count)
-    length = 0.16 + 0.50 * place**1.5 * (1 - 0.35 * np.clip((place - 0.9) / 0.1, 0, 1))
-    width = 0.5 * np.gradient(place)[:, None]
+    length = 0.20 + 0.52 * place**1.5 * (1 - 0.35 * np.clip((place - 0.9) / 0.1, 0, 1))
+    width = 0.56 * np.gradient(place)[:, None]
 
     def along(edge: np.ndarray, at: np.ndarray) -> np.ndarray:
         where = np.linspace(0, 1, len(edge))
@@ -119,8 +116,8 @@ def lashes(name: str, slit: Slit, points: SkinPoints) -> Part:
         stem /= np.linalg.norm(stem, axis=1, keepdims=True)
         tip = root + length[:, None] * (stem + np.array([0, 0, 0.22]))
         bend = root + 0.55 * length[:, None] * stem
-        thick = 0.035 * np.array([0, 0, 1.0])
-        half = 0.30 * (right - left)
+        thick = 0.045 * np.array([0, 0, 1.0])
+        half = 0.36 * (right - left)
         return np.stack(
             [left + thick, right + thick, right - thick, left - thick,
              bend - half + thick, bend + half + thick, bend + half - thick, bend - half - thick, tip], axis=1

@@ -6,7 +6,7 @@ import numpy as np
 
 from .hair import HAIR, hairline
 from .part import Part, with_roughness
-from .pose import NEUTRAL, Pose
+from .pose import Pose
 from .skin import SkinPoints, lip_coordinates, moved_points, skin_positions
 from .topology import Topology
 
@@ -40,9 +40,9 @@ def skin_colours(points: SkinPoints) -> np.ndarray:
     tint(_BLUSH, 0.16 * _spot(points, 0, -44, 10, 5))  # chin
     tint(_SHADOW, 0.34 * _spot(points, 21, 6.5, 9, 3.6))  # upper lids
     tint(_SHADOW, 0.16 * _spot(points, 20, -5.5, 7, 2))  # under the eyes
-    tint(_NOSTRIL, 0.9 * _spot(points, 2.8, -18.4, 1.25, 0.8))
-    q, taper, across = lip_coordinates(points)
-    lips = (1.0 - _smoothstep(0.86, 1.10, q)) * (np.abs(across) < 1.0) * np.clip(taper * 4, 0, 1)
+    tint(_NOSTRIL, 0.9 * _spot(points, 2.8, -18.4, 1.5, 1.0))
+    distance, thickness, across = lip_coordinates(points)
+    lips = (1.0 - _smoothstep(-0.07, 0.09, distance - thickness)) * (1.0 - _smoothstep(0.90, 1.04, np.abs(across)))
     tint(_LIPS * np.array([1.0, 0.96, 0.97]), lips[:, None] * np.where(points.above_mouth, 0.92, 0.82)[:, None])
     scalp = _smoothstep(-1.0, 3.5, points.elevation - hairline(points.azimuth))[:, None]
     tint(HAIR * 0.55, scalp)
@@ -61,11 +61,9 @@ def skin(topology: Topology, points: SkinPoints) -> Part:
         positions[moved] = skin_positions(some, pose)
         return positions
 
-    groups = {"lips": np.where(lip_coordinates(points)[0] * (np.abs(points.azimuth) < 16) + 9 * (np.abs(points.azimuth) >= 16) < 1.1)[0]}
+    distance, thickness, across = lip_coordinates(points)
+    groups = {"lips": np.where((distance < thickness) & (np.abs(across) < 1.0))[0]}
     for name, slit in topology.eyes.items():
         groups[f"lidEdge{name}"] = slit.loop
     caps = [np.array(cap)[None] for cap in topology.caps]
     return Part("Skin", rest, [topology.quads, *caps], skin_colours(points), deform, groups)
-
-
-__all__ = ["NEUTRAL", "skin", "skin_colours"]

@@ -12,6 +12,7 @@ from .surface import RAY_ORIGIN, angles, directions, skin_radius
 HAIR = np.array([92, 56, 36]) / 255
 BROW = np.array([74, 46, 32]) / 255
 _AROUND = 6
+_PARTING_ROOTS = 20  # on either side
 PARTING = 2.6  # cm; the parting runs front to back on the subject's left
 
 
@@ -80,9 +81,9 @@ def _scalp_roots(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     front = np.linspace(-62, 50, 26)  # a row along the hairline, so that the face has a clean frame
     azimuth.append(front)
     elevation.append(hairline(front) + 1.5 + rng.uniform(0, 2, len(front)))
-    along = np.linspace(-5.2, 3.5, 12)  # both sides of the parting, so that no scalp shows
+    along = np.linspace(-8.2, 6.0, _PARTING_ROOTS)  # both sides of the parting, so that no scalp shows
     for beside in (-0.12, 0.12):
-        spots = np.stack([np.full(12, PARTING + beside), along, np.full(12, 9.0)], axis=1)
+        spots = np.stack([np.full_like(along, PARTING + beside), along, np.full_like(along, 9.0)], axis=1)
         a, e = angles(spots)
         azimuth.append(a)
         elevation.append(e)
@@ -100,6 +101,7 @@ def hair(seed: int = 4) -> Part:
     front = np.clip((-at[:, 1] - 2.0) / 4.0, 0, 1) * (elevation > 25)
     length = 4.2 + 3.6 * layer + 1.2 * front + rng.uniform(-0.8, 0.8, count)
     length *= np.where((elevation < 14) & (np.abs(azimuth) < 100), 0.55, 1.0)
+    rooted = np.where(np.arange(count) >= count - 2 * _PARTING_ROOTS, 0.42, 0.05)  # the parting has no trough
     wobble = rng.uniform(-0.16, 0.16, (count, 3))
     path = np.empty((count, rings, 3))
     outward = np.empty_like(path)
@@ -109,7 +111,8 @@ def hair(seed: int = 4) -> Part:
         ray = r / np.linalg.norm(r, axis=1, keepdims=True)
         surface = skin_radius(ray)
         rise = np.sin(np.pi * min(t * 1.05, 1.0))
-        lift = 0.05 + (0.2 + 0.5 * layer) * min(t * 4.0, 1.0) + (0.5 + 0.6 * front) * rise * (0.4 + layer) + 0.12 * t**2
+        lift = rooted + (0.25 + 0.5 * layer - rooted) * min(t * 4.0, 1.0)
+        lift += (0.5 + 0.6 * front) * rise * (0.4 + layer) + 0.12 * t**2
         place = RAY_ORIGIN + (surface + lift)[:, None] * ray
         path[:, step], outward[:, step] = place, ray
         flow = _flow(at) + wobble
@@ -122,7 +125,7 @@ def hair(seed: int = 4) -> Part:
     locks = np.stack(
         [_tube(path[i], outward[i], width[i] * profile, 0.36 * width[i] * profile**0.8) for i in range(count)]
     )
-    shade = rng.uniform(0.82, 1.18, count)[:, None, None] * (0.72 + 0.42 * np.sin(np.pi * np.clip(t, 0, 1) ** 0.8))[:, None]
+    shade = rng.uniform(0.82, 1.18, count)[:, None, None] * (0.72 + 0.42 * np.sin(np.pi * t**0.8))[:, None]
     colour = HAIR * np.broadcast_to(shade, (count, rings, _AROUND)).reshape(-1, 1)
     start = np.arange(count)[:, None] * rings * _AROUND
     root_caps, tip_caps = start + np.arange(_AROUND)[::-1], start + (rings - 1) * _AROUND + np.arange(_AROUND)
@@ -145,15 +148,16 @@ def brows(name: str, seed: int = 2) -> Part:
     place_a = azimuth[:, None] + reach[:, None] * along * np.cos(steer)[:, None]
     place_e = elevation[:, None] + reach[:, None] * along * np.sin(steer)[:, None] * 0.62 - 0.6
     points = SkinPoints.upper_face(side * place_a.ravel(), place_e.ravel())
-    profile = np.clip((np.linspace(0, 1, rings) + 0.15) / 0.5, 0.2, 1) * np.maximum(1 - np.linspace(0, 1, rings) ** 2.4, 0.05)
+    stretch = np.linspace(0, 1, rings)
+    profile = np.clip((stretch + 0.02) / 0.5, 0.1, 1) * np.maximum(1 - stretch**2.4, 0.05)
     half = np.interp(t, [0, 0.25, 0.7, 1.0], [0.20, 0.27, 0.22, 0.12])
 
     def deform(pose: Pose) -> np.ndarray:
         roots = skin_positions(points, pose).reshape(count, rings, 3)
         outward = roots - RAY_ORIGIN
         outward /= np.linalg.norm(outward, axis=-1, keepdims=True)
-        lifted = roots + outward * (0.05 + 0.06 * np.sin(np.pi * np.linspace(0, 1, rings)))[:, None]
-        tubes = [_tube(lifted[i], outward[i], half[i] * profile, 0.13 * profile) for i in range(count)]
+        lifted = roots + outward * (0.05 + 0.06 * np.sin(np.pi * stretch))[:, None]
+        tubes = [_tube(lifted[i], outward[i], half[i] * profile, 0.08 * profile) for i in range(count)]
         return np.stack(tubes).reshape(-1, 3)
 
     rest = deform(NEUTRAL)

@@ -10,6 +10,10 @@ from .skin import SkinPoints, skin_positions, turn_jaw
 from .topology import Slit
 
 MOUTH_Z = -5.75  # where the lips meet, in the middle
+_UPPER_WIDTHS = [0.52, 0.42, 0.45, 0.44, 0.44, 0.50, 0.52]  # from the middle outwards, cm
+_LOWER_WIDTHS = [0.34, 0.37, 0.40, 0.44, 0.44, 0.50, 0.52]
+_UPPER_HEIGHTS = [0.98, 0.88, 0.96, 0.84, 0.80, 0.76, 0.72]
+_LOWER_HEIGHTS = [0.80, 0.80, 0.88, 0.80, 0.76, 0.74, 0.70]
 
 
 def _jawed(positions: np.ndarray, weight: np.ndarray, pose: Pose) -> np.ndarray:
@@ -25,7 +29,7 @@ def cavity(slit: Slit, points: SkinPoints) -> Part:
     )
     down = 0.5 - 0.5 * np.sin(turn)  # the jaw's share: 0 at the palate, 1 under the tongue
     rest = skin_positions(edge_points)
-    shapes = [(-7.05, 2.25, 1.0, 1.25, 0.35), (-5.2, 2.45, 1.25, 1.5, 0.1), (-2.8, 1.7, 1.0, 1.1, 0.0),
+    shapes = [(-7.05, 2.6, 1.0, 1.25, 0.35), (-5.2, 2.9, 1.25, 1.5, 0.1), (-2.8, 1.7, 1.0, 1.1, 0.0),
               (-1.6, 0.3, 0.2, 0.2, 0.0)]  # y, half width, up, down, share of the lips' movement
 
     def deform(pose: Pose) -> np.ndarray:
@@ -46,8 +50,8 @@ def cavity(slit: Slit, points: SkinPoints) -> Part:
 
     positions = deform(NEUTRAL)
     depth = np.repeat(np.arange(7.0), count)
-    colour = ramp(depth, [0, 1, 2, 3, 5, 6], [(201, 108, 102), (176, 74, 74), (140, 48, 50), (96, 30, 34),
-                                             (48, 14, 18), (30, 8, 10)])
+    colour = ramp(depth, [0, 1, 2, 3, 5, 6], [(201, 108, 102), (176, 74, 74), (160, 60, 62), (126, 44, 48),
+                                             (60, 20, 24), (30, 8, 10)])
     faces = mirrored(grid_faces(7, count))
     end = (6 * count + np.arange(count))[None]
     return Part("Mouth", positions, [faces, end], with_roughness(colour, 0.30), deform)
@@ -67,22 +71,22 @@ def _ball(columns: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
 def _arch(t: np.ndarray, width: float, front: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x, y [N] and heading (radians) [N] along a dental arch, t in -1..1."""
     a = t * 1.35
-    return width * np.sin(a), front + 2.5 * (1.0 - np.cos(a)), a
+    return width * np.sin(a), front + 2.1 * (1.0 - np.cos(a)), a
 
 
 def _tooth_row(upper: bool) -> tuple[np.ndarray, np.ndarray]:
     """Rounded teeth on an arch: positions [V,3], quads [F,4]."""
-    sizes = np.array([0.50, 0.40, 0.43, 0.42, 0.42, 0.48]) if upper else np.array([0.33, 0.36, 0.39, 0.42, 0.42, 0.48])
-    heights = np.array([0.98, 0.88, 0.96, 0.84, 0.8, 0.76]) if upper else np.array([0.8, 0.8, 0.88, 0.8, 0.76, 0.74])
-    width, front = (2.0, -7.62) if upper else (1.85, -7.38)
+    sizes = np.array(_UPPER_WIDTHS if upper else _LOWER_WIDTHS)
+    heights = np.array(_UPPER_HEIGHTS if upper else _LOWER_HEIGHTS)
+    width, front = (2.42, -7.62) if upper else (2.24, -7.38)
     fine = np.linspace(0, 1, 400)
     x, y, _ = _arch(fine, width, front)
     length = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
     middle = np.cumsum(sizes) - sizes / 2
     places = np.interp(middle, length, fine)
-    ball, faces = _ball(16, 11)
+    ball, faces = _ball(14, 9)
     block = np.sign(ball) * np.abs(ball) ** 0.5
-    edge = MOUTH_Z + (-0.20 if upper else -0.36)
+    edge = MOUTH_Z + (-0.20 if upper else -0.24)
     pieces = []
     for sign in (1, -1):
         for place, size, height in zip(places, sizes, heights, strict=True):
@@ -99,7 +103,7 @@ def _tooth_row(upper: bool) -> tuple[np.ndarray, np.ndarray]:
 
 def _gum(upper: bool) -> tuple[np.ndarray, np.ndarray]:
     """A rounded band that the teeth stand in."""
-    width, front = (2.02, -7.48) if upper else (1.87, -7.24)
+    width, front = (2.44, -7.48) if upper else (2.26, -7.24)
     x, y, heading = _arch(np.linspace(-1.0, 1.0, 40), width, front)
     spin = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     z = MOUTH_Z + (0.84 if upper else -1.28)
@@ -133,13 +137,13 @@ def tongue() -> Part:
     local = ball * np.stack([np.full(len(ball), 1.25), np.full(len(ball), 2.3), np.full(len(ball), 0.42)], axis=1)
     local[:, 2] -= 0.14 * np.exp(-((local[:, 0] / 0.22) ** 2)) * (ball[:, 2] > 0)
     local[:, 2] += 0.10 * (1 - ball[:, 1] ** 2)
-    rest = local + [0, -4.75, MOUTH_Z - 0.78]
+    rest = local + [0, -4.95, MOUTH_Z - 0.62]
     front = np.clip(0.5 - 0.5 * ball[:, 1], 0, 1)
 
     def deform(pose: Pose) -> np.ndarray:
-        out = pose.tongue_out * front[:, None] * np.array([0, -2.9, 0.25])
-        out[:, 2] -= pose.tongue_out * 1.1 * np.clip(front - 0.55, 0, 1) ** 2 * 4
+        out = pose.tongue_out * front[:, None] * np.array([0, -2.7, 1.05])
+        out[:, 2] -= pose.tongue_out * 6.0 * np.clip(front - 0.78, 0, 1) ** 2  # the tip hangs down a little
         return _jawed(rest + out, np.ones(len(rest)), pose)
 
-    colour = ramp(front, [0, 1], [(150, 66, 70), (214, 112, 112)])
+    colour = ramp(front, [0, 1], [(170, 76, 80), (228, 126, 124)])
     return Part("Mouth", rest, [mirrored(faces)], with_roughness(colour, 0.28), deform)

@@ -26,8 +26,8 @@ class Slide:
 class Eye:
     """How far the lid edges stand above and below the slit (cm), and where the eyeball looks (degrees)."""
 
-    upper: float = 0.80
-    lower: float = 0.78
+    upper: float = 0.81
+    lower: float = 0.84
     up: float = 0.0
     left: float = 0.0  # towards the subject's left
 
@@ -42,6 +42,7 @@ class Pose:
     jaw_left: float = 0.0  # centimetres
     jaw_forward: float = 0.0  # centimetres
     tongue_out: float = 0.0  # 0 to 1
+    lips_held: float = 0.0  # 1 keeps the lower lip where it was while the jaw drops
 
 
 NEUTRAL = Pose()

@@ -56,21 +56,21 @@ def _lid_offset(points: SkinPoints, pose: Pose) -> np.ndarray:
 
 
 def lip_coordinates(points: SkinPoints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distance from the mouth's slit in lip thicknesses [N], the lips' taper [N], and across [N] in -1..1."""
+    """Distance from the mouth's slit (cm), the lip's thickness (cm), and across in -1..1; all [N]."""
     across = points.azimuth / MOUTH_HALF_WIDTH
-    taper = np.sqrt(np.maximum(1.0 - across**2, 0.0))
     bow = 1.0 - 0.20 * _gauss(across, 0.10) + 0.10 * _gauss(np.abs(across) - 0.24, 0.13)
     upper = 0.60 * bow * np.maximum(1.0 - np.abs(across) ** 1.6, 0.0) + 0.04
     lower = 0.86 * np.maximum(1.0 - np.abs(across) ** 2.2, 0.0) ** 0.8 + 0.04
     distance = np.abs(points.elevation - MOUTH_ELEVATION) * CM_PER_DEGREE_MOUTH
-    return distance / np.where(points.above_mouth, upper, lower), taper, across
+    return distance, np.where(points.above_mouth, upper, lower), across
 
 
 def _relief(points: SkinPoints) -> np.ndarray:
     """Centimetres [N] that lips and small forms add to the form."""
-    q, taper, across = lip_coordinates(points)
-    fullness = np.where(points.above_mouth, 0.34 - 0.05 * _gauss(across, 0.12), 0.44)
-    lips = fullness * taper**0.9 * np.exp(-(((q - 0.42) / 0.46) ** 2))
+    distance, thickness, across = lip_coordinates(points)
+    taper = np.sqrt(np.maximum(1.0 - across**2, 0.0))
+    fullness = np.where(points.above_mouth, 0.27 - 0.04 * _gauss(across, 0.12), 0.35)
+    lips = fullness * taper**0.9 * np.exp(-(((distance / thickness - 0.42) / 0.46) ** 2))
     a, e = np.abs(points.azimuth), points.elevation
     philtrum = -0.09 * _gauss(a, 1.6) * _gauss(e + 23.0, 2.2) + 0.05 * _gauss(a - 3.4, 1.4) * _gauss(e + 23.4, 2.0)
     chin_fold = -0.16 * _gauss(a, 7.0) * _gauss(e + 36.2, 1.7)
@@ -125,7 +125,8 @@ def skin_positions(points: SkinPoints, pose: Pose = NEUTRAL) -> np.ndarray:
     azimuth, elevation, swell = _slid(points, pose)
     rays = directions(azimuth, elevation + _lid_offset(points, pose))
     radius = skin_radius(rays) + _relief(points) + swell
-    return turn_jaw(_lid_clearance(RAY_ORIGIN + radius[:, None] * rays, points), points.jaw, pose)
+    held = pose.lips_held * _gauss(points.elevation - MOUTH_ELEVATION, 4.5)
+    return turn_jaw(_lid_clearance(RAY_ORIGIN + radius[:, None] * rays, points), points.jaw * (1.0 - held), pose)
 
 
 def moved_points(points: SkinPoints, pose: Pose) -> np.ndarray:

@@ -8,8 +8,8 @@ The smooth minimum is the polynomial one of Inigo Quilez, "Smooth minimum" (iqui
 
 import numpy as np
 
-EYE_CENTRE = np.array([3.3, -6.25, 0.15])  # the left eyeball; the right one mirrors it in x
-EYE_RADIUS = 1.72
+EYE_CENTRE = np.array([3.4, -6.15, 0.15])  # the left eyeball; the right one mirrors it in x
+EYE_RADIUS = 1.84
 LID_THICKNESS = 0.14
 NECK_END = -14.4  # the neck is cut flat here, inside the collar
 RAY_ORIGIN = np.array([0.0, 1.0, 0.0])  # every point of the skin can be seen from here
@@ -50,10 +50,10 @@ def head_distance(points: np.ndarray) -> np.ndarray:
     d = _join(d, _ellipsoid(p, (0, -2.2, -3.2), (5.75, 6.0, 6.6)), 2.5)
     d = _join(d, _capsule(p, (0, 2.0, -5.0), (0, 3.0, -20.0), 4.3, 4.6), 1.6)
     d = _join(d, _ellipsoid(p, (0, -6.45, -8.5), (1.85, 1.75, 1.5)), 2.0)
-    d = _join(d, _ellipsoid(p, (0, -6.2, -5.6), (3.1, 2.2, 2.4)), 1.8)
+    d = _join(d, _ellipsoid(p, (0, -6.1, -5.6), (3.1, 2.2, 2.4)), 1.8)
     d = _join(d, _ellipsoid(p, (3.75, -5.1, -3.0), (2.5, 2.6, 2.3)), 1.7)
     d = _join(d, _capsule(p, (1.3, -7.35, 2.5), (4.6, -6.2, 2.7), 0.85, 0.75), 1.3)
-    d = _carve(d, _ellipsoid(p, (3.3, -9.7, 0.15), (2.35, 2.25, 1.75)), 1.1)
+    d = _carve(d, _ellipsoid(p, (3.4, -9.7, 0.15), (2.5, 2.25, 1.85)), 1.1)
     nose = _capsule(p, (0, -7.35, 1.4), (0, -9.2, -2.1), 0.55, 0.68)
     nose = _join(nose, _ellipsoid(p, (0, -9.35, -2.35), (0.95, 0.9, 0.82)), 0.6)
     nose = _join(nose, _ellipsoid(p, (0.95, -8.55, -2.6), (0.62, 0.75, 0.6)), 0.5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MOUTH_ELEVATION, MOUTH_HALF_WIDTH = -29.3, 14.2  # degrees
-EYE_ELEVATION, EYE_AZIMUTH, EYE_HALF_WIDTH = 0.6, 21.3, 10.6  # degrees
+EYE_ELEVATION, EYE_AZIMUTH, EYE_HALF_WIDTH = 0.6, 21.8, 11.5  # degrees
 LOWEST = -71.0
 
 
@@ -43,14 +43,14 @@ def _spaced(start: float, end: float, knots: list[float], steps: list[float]) ->
 
 def _rows() -> np.ndarray:
     knots = [-74, -60, -50, -40, -34, -29, -25, -20, -12, -8, 0, 6, 14, 24, 40, 90]
-    steps = [2.4, 2.4, 1.6, 0.9, 0.55, 0.42, 0.6, 0.8, 0.7, 0.55, 0.42, 0.5, 0.9, 1.6, 3.4, 4.0]
+    steps = [2.6, 2.6, 1.7, 1.0, 0.6, 0.45, 0.65, 0.9, 0.8, 0.6, 0.44, 0.55, 1.0, 1.9, 4.0, 5.0]
     stops = [LOWEST, MOUTH_ELEVATION, EYE_ELEVATION, 88.5]
     parts = [_spaced(a, b, knots, steps) for a, b in zip(stops[:-1], stops[1:], strict=True)]
     return np.concatenate([parts[0]] + [part[1:] for part in parts[1:]])
 
 
 def _columns() -> np.ndarray:
-    half = _spaced(0.0, 180.0, [0, 10, 32, 45, 80, 180], [0.62, 0.7, 0.72, 1.6, 4.0, 5.0])
+    half = _spaced(0.0, 180.0, [0, 10, 32, 45, 80, 180], [0.62, 0.72, 0.76, 1.8, 4.5, 6.0])
     return np.concatenate([-half[-2:0:-1], half])
 
 
