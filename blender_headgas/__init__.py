@@ -29,7 +29,7 @@ def _rooms() -> tuple[ModuleType, ...]:
     """The packages that own classes, from the ground up; each has `classes`, some register() and unregister()."""
     from . import capture, character, client, engine, operators, panels, rig
 
-    return client, character, capture, rig, operators, engine, panels
+    return client, character, capture, rig, engine, operators, panels
 
 
 def _nothing() -> None:

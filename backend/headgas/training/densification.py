@@ -73,12 +73,15 @@ class Densification:
         return Change(source, fresh | splitting[source], splitting[source])
 
 
-def moved_into_parent(means: Tensor, quaternions: Tensor, log_scales: Tensor, split: Tensor) -> tuple[Tensor, Tensor]:
+def moved_into_parent(
+    means: Tensor, quaternions: Tensor, log_scales: Tensor, split: Tensor, seed: int
+) -> tuple[Tensor, Tensor]:
     """Means [N,3] and log scales [N,3] after a split: each child is drawn from its parent's own distribution."""
     if not split.any():
         return means, log_scales
     means, log_scales = means.clone(), log_scales.clone()
-    local = torch.randn_like(means[split]) * log_scales[split].exp()
+    random = torch.randn(int(split.sum()), 3, generator=torch.Generator().manual_seed(seed)).to(means.device)
+    local = random * log_scales[split].exp()
     means[split] += _rotate(torch.nn.functional.normalize(quaternions[split], dim=1), local)
     log_scales[split] -= torch.tensor(_SPLIT_SHRINK).log()
     return means, log_scales

@@ -187,7 +187,7 @@ class Trainer:
         avatar, source = self.avatar, change.source
         values = {name: getattr(avatar, name)[source] for name in _PER_GAUSSIAN}
         values["means"], values["log_scales"] = moved_into_parent(
-            values["means"], values["quaternions"], values["log_scales"], change.split
+            values["means"], values["quaternions"], values["log_scales"], change.split, seed=hash((self._seed, self.iteration))
         )
         for group in self._optimizer.param_groups:
             if group["name"] not in _PER_GAUSSIAN:
@@ -221,7 +221,6 @@ class Trainer:
             for i, parameter in enumerate(group["params"]):
                 for key, value in self._optimizer.state.get(parameter, {}).items():
                     tensors[f"optimizer.{group['name']}.{i}.{key}"] = value
-        tensors["random"] = torch.get_rng_state()
         numbers = {
             "iteration": self.iteration,
             "elapsed": self.elapsed,
@@ -250,7 +249,6 @@ class Trainer:
         self._basis_optimizer.restore(part("basis_optimizer."))
         self._densification = Densification(self.avatar.count, self.device)
         self._densification.restore(part("densification."), numbers["densification_frames"])
-        torch.set_rng_state(tensors["random"])
         self.iteration, self.elapsed = numbers["iteration"], numbers["elapsed"]
         self._events, self._seed = numbers["events"], numbers["seed"]
         self._order = FrameOrder(len(self._frames), self._seed)
