@@ -146,7 +146,7 @@ class _Rasterize(torch.autograd.Function):
         gradients += [np.empty((count, colors), f32), np.empty((count, 2), f32)]
         run(
             projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height,
-            settings.eps2d, settings.antialiased, screen, lists.ranks, lists.first_entry, slots, channels, colors if
+            settings.eps2d, settings.antialiased, screen, lists.ranks, lists.first_entry, slots, colors if
             with_depth else -1, *gradients,
         )  # fmt: skip
         results = [torch.from_numpy(gradient) for gradient in gradients]
