@@ -18,7 +18,7 @@ from headgas.splatting.threads import get_threads, run
 f32 = np.float32
 _NO_OFFSETS = np.empty((0, 2), np.float32)
 _NO_IMAGE = np.empty((0, 0), np.float32)
-_COMPILE_SECONDS = 20
+_COMPILE_SECONDS = 10
 
 
 @dataclass(frozen=True)
