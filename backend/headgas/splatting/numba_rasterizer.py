@@ -18,7 +18,7 @@ from headgas.splatting.threads import get_threads, run
 f32 = np.float32
 _NO_OFFSETS = np.empty((0, 2), np.float32)
 _NO_IMAGE = np.empty((0, 0), np.float32)
-_COMPILE_SECONDS = 20
+_COMPILE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class _Rasterize(torch.autograd.Function):
         gradients += [np.empty((count, colors), f32), np.empty((count, 2), f32)]
         run(
             projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height,
-            settings.eps2d, settings.antialiased, screen, lists.ranks, lists.first_entry, slots, channels, colors if
+            settings.eps2d, settings.antialiased, screen, lists.ranks, lists.first_entry, slots, colors if
             with_depth else -1, *gradients,
         )  # fmt: skip
         results = [torch.from_numpy(gradient) for gradient in gradients]

@@ -11,9 +11,10 @@ import math
 import numpy as np
 
 from headgas.splatting.compiling import compiled
-from headgas.splatting.simd import fetch_add
+from headgas.splatting.simd import LANES, fetch_add, load, prefetch, splat, store
 
 BLOCK = 512  # Gaussians taken by a thread at a time
+_AHEAD = 8  # Gaussians to prefetch
 
 f32 = np.float32
 _FAR = f32(1e10)
@@ -180,9 +181,9 @@ def _quaternion_gradient(w, x, y, z, inverse, N, s0, s1, s2):
 
 
 @compiled
-def project_backward(  # noqa: PLR0915  one formula after another, in registers
+def project_backward(  # noqa: PLR0912, PLR0915  one formula after another, in registers
     work, blocks, means, quaternions, scales, opacities, camera, width, height, eps2d, antialiased, screen, ranks,
-    first_entry, slots, channels, depth_channel, mean_gradient, quaternion_gradient, scale_gradient, opacity_gradient,
+    first_entry, slots, depth_channel, mean_gradient, quaternion_gradient, scale_gradient, opacity_gradient,
     color_gradient, screen_gradient,
 ):  # fmt: skip
     """Add up the slots of every Gaussian and back-propagate them to its parameters.
@@ -196,7 +197,9 @@ def project_backward(  # noqa: PLR0915  one formula after another, in registers
     fx, fy = camera[12], camera[13]
     low_x, high_x, low_y, high_y = _limits(camera, width, height)
     colors = color_gradient.shape[1]
-    total = np.empty(6 + channels, np.float32)
+    stride = slots.shape[1]
+    flat_slots = slots.reshape(-1)
+    total = np.empty(stride, np.float32)
     one, two, half = f32(1), f32(2), f32(0.5)
     while True:
         block = fetch_add(work, 0)
@@ -212,10 +215,14 @@ def project_backward(  # noqa: PLR0915  one formula after another, in registers
                 color_gradient[i] = f32(0)
                 screen_gradient[i] = f32(0)
                 continue
-            total[:] = f32(0)
-            for e in range(first_entry[rank], first_entry[rank + 1]):
-                for j in range(6 + channels):
-                    total[j] += slots[e, j]
+            ahead = ranks[min(i + _AHEAD, count - 1)]
+            if ahead >= 0:
+                prefetch(flat_slots, first_entry[ahead] * stride)
+            for j in range(0, stride, LANES):
+                lanes = splat(f32(0))
+                for e in range(first_entry[rank], first_entry[rank + 1]):
+                    lanes = lanes + load(flat_slots, e * stride + j)
+                store(total, j, lanes)
             for j in range(colors):
                 color_gradient[i, j] = total[6 + j]
             A, B, C = screen[i, 2], screen[i, 3], screen[i, 4]

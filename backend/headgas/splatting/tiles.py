@@ -235,7 +235,9 @@ def blend_backward(  # noqa: PLR0915  one formula after another, in registers
         y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
         for entry in range(first_of_tile[tile], ends[tile]):
             at = listed[entry] * stride
-            prefetch(flat, listed[min(entry + _AHEAD, ends[tile] - 1)] * stride)
+            ahead = min(entry + _AHEAD, ends[tile] - 1)
+            prefetch(flat, listed[ahead] * stride)
+            prefetch(flat_slots, entries[ahead] * slots.shape[1])
             u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
             values = load_scalars(flat, at + HEADER, background)
             first, last = _pixel_range(y0, y1, top)
