@@ -55,8 +55,10 @@ def _side_poses(name: str, side: float) -> dict[str, Pose]:
             Slide(side * 6, -23, 5.5, 3.2, move_elevation=1.5, lip=1),
         ),
         f"mouthSmile{name}": _sliding(
-            Slide(corner, _LIP, 6.2, 7.0, move_azimuth=side * 3.6, move_elevation=5.6),
-            Slide(side * 6, _LIP - 1.5, 5, 4, move_elevation=-0.7, swell=-0.10), cheek,
+            Slide(corner, _LIP, 6.2, 7.0, move_azimuth=side * 3.2, move_elevation=4.8),
+            Slide(side * 6, _LIP - 1.5, 5, 4, move_elevation=-0.7, swell=-0.12), cheek,
+            Slide(side * 8, _LIP + 2.8, 6, 2.4, move_elevation=-1.0, swell=-0.06, lip=1),  # stretched lips get thin
+            Slide(side * 8, _LIP - 3.6, 6, 2.8, move_elevation=1.3, swell=-0.06, lip=-1),
             eye=(name, Eye().upper - 0.04, Eye().lower - 0.14),
         ),
         f"mouthFrown{name}": _sliding(

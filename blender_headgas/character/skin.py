@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .pose import NEUTRAL, SIDES, Pose
+from .pose import NEUTRAL, SIDES, Pose, Slide
 from .surface import EYE_CENTRE, EYE_RADIUS, RAY_ORIGIN, directions, skin_radius
 from .topology import EYE_AZIMUTH, EYE_ELEVATION, EYE_HALF_WIDTH, MOUTH_ELEVATION, MOUTH_HALF_WIDTH, Topology
 
 JAW_HINGE = np.array([0.0, 0.4, -2.2])
 DEGREES_PER_CM_EYE, CM_PER_DEGREE_MOUTH = 6.1, 0.19
+# The corners of the resting mouth turn up a little.
+_FRIENDLY = tuple(Slide(side * MOUTH_HALF_WIDTH, MOUTH_ELEVATION, 5.5, 6.0, move_elevation=1.5) for side in (1, -1))
 LID_REACH_UP, LID_REACH_DOWN = 7.5, 7.0  # degrees over which a lid's movement fades out
 
 
@@ -82,7 +84,7 @@ def _slid(points: SkinPoints, pose: Pose) -> tuple[np.ndarray, np.ndarray, np.nd
     """Azimuth, elevation (degrees) and swelling (cm), each [N], after the pose's slides."""
     azimuth, elevation = points.azimuth.copy(), points.elevation.copy()
     swell = np.zeros(len(azimuth))
-    for slide in pose.slides:
+    for slide in _FRIENDLY + pose.slides:
         away = points.azimuth - slide.azimuth
         weight = _gauss(away, slide.width) * _gauss(points.elevation - slide.elevation, slide.height)
         if slide.lip:
@@ -132,8 +134,9 @@ def skin_positions(points: SkinPoints, pose: Pose = NEUTRAL) -> np.ndarray:
 def moved_points(points: SkinPoints, pose: Pose) -> np.ndarray:
     """Mask [N] of the points that a pose can move: the rest needs no projection."""
     azimuth, elevation, swell = _slid(points, pose)
+    rest_azimuth, rest_elevation, _ = _slid(points, NEUTRAL)
     lids = _lid_offset(points, pose) - _lid_offset(points, NEUTRAL)
-    moved = np.maximum(np.abs(azimuth - points.azimuth), np.abs(elevation - points.elevation) + np.abs(lids))
+    moved = np.maximum(np.abs(azimuth - rest_azimuth), np.abs(elevation - rest_elevation) + np.abs(lids))
     jaw = abs(pose.jaw_open) + abs(pose.jaw_left) + abs(pose.jaw_forward)
     return (moved > 2e-3) | (np.abs(swell) > 1e-4) | ((points.jaw > 1e-4) & (jaw > 0))
 

@@ -146,7 +146,7 @@ def test_jaw_open_reveals_both_rows_of_teeth(head, keys, groups):
             eye = Vector((0.0, -0.6, 0.06))  # a viewer a little above the mouth
             rays = [Vector(p) - eye for p in front]
             free = [tree.ray_cast(eye, ray.normalized(), ray.length - 1e-4)[0] is None for ray in rays]
-            assert np.mean(free) > 0.1 if seen else not any(free), (key, row, np.mean(free))
+            assert np.mean(free) > 0.1 if seen else np.mean(free) < 0.02, (key, row, np.mean(free))
 
 
 def test_gaze_turns_the_pupils(keys, groups):
