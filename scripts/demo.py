@@ -96,7 +96,7 @@ class Demo:
             ("animation.gif", "the avatar, animated in Blender and rendered by the HeadGaS engine"),
             ("comparison.png", "captured | avatar | error"),
             ("animation.blend", "the scene; open it in Blender with the extension installed"),
-            (f"extension/{build_extension.file_name()}", "in Blender: Preferences > Get Extensions > Install from Disk"),
+            (f"extension/{build_extension.file_name()}", "in Blender: Preferences > Get Extensions > …"),
             ("run/avatar.safetensors", "the avatar; File > Import > HeadGaS Avatar"),
             ("capture", "the captured frames"),
             ("summary.json", "all figures"),

@@ -13,7 +13,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
-intrinsic = cast(Callable[..., Callable[..., Any]], extending.intrinsic)  # called without the first parameter
+intrinsic = cast(Callable[..., Any], extending.intrinsic)  # called without the first parameter
 LANES = 16 if binding.get_host_cpu_features().get("avx512f", False) else 8
 
 _FLOAT = ir.FloatType()
