@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One Blender for a run of tests: the built extension installed as a user would, a scene, and a clean end.
 
-The conftest.py of every folder whose tests need Blender takes all names of this module.
+The conftest.py of each folder whose tests need Blender takes its hooks and fixtures from here.
 """
 
 import importlib.util
@@ -31,7 +31,6 @@ if HAS_BPY:
     ZIP = build_extension.build(Path(_resources.name) / "dist")
     bpy.ops.extensions.package_install_files(filepath=str(ZIP), repo="user_default", enable_on_install=True)
 
-__all__ = ["collect_ignore_glob", "pytest_sessionfinish", "pytest_unconfigure", "scene"]
 _status = 0
 
 
@@ -54,12 +53,17 @@ def pytest_unconfigure() -> None:
         os._exit(_status)
 
 
+def enable_extension() -> None:
+    """Enables it again after a test that went back to Blender's factory settings."""
+    if ADDON not in bpy.context.preferences.addons:
+        bpy.ops.preferences.addon_enable(module=ADDON)
+
+
 @pytest.fixture
 def scene(tmp_path: Path):
     """The scene of a new file with a camera 1 m in front of the origin, rendered by HeadGaS into float images."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    if ADDON not in bpy.context.preferences.addons:
-        bpy.ops.preferences.addon_enable(module=ADDON)
+    enable_extension()
     scene = bpy.context.scene
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     scene.collection.objects.link(camera)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.blender import *  # noqa: F403
+from tests.blender import collect_ignore_glob, enable_extension, pytest_sessionfinish, pytest_unconfigure, scene  # noqa: F401
 
 
 @pytest.fixture
@@ -14,6 +14,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The stand-in backend, found through HEADGAS_PYTHON as a user's would be; ended after the test."""
     from stand_in import StandIn
 
+    enable_extension()
     stand_in = StandIn(tmp_path, monkeypatch)
     yield stand_in
     stand_in.stop()

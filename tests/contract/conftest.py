@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.blender import *  # noqa: F403
+from tests.blender import collect_ignore_glob, pytest_sessionfinish, pytest_unconfigure, scene  # noqa: F401
 
 _ROOT = Path(__file__).resolve().parents[2]
 

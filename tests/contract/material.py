@@ -14,7 +14,6 @@ from headgas import cli
 from headgas.avatars import load_avatar, save_avatar
 from headgas.avatars.rendering import PlacedAvatar, render_frame
 from headgas.captures import load_capture
-
 from tests.headgas.conftest import small_avatar, write_capture
 
 _APART = 0.15  # metres from the first avatar to the second, to the subject's left
@@ -38,8 +37,8 @@ def main(folder: Path) -> None:
     aside[0, 3] = _APART
     arrays = {}
     for number, frame in enumerate(capture.frames):
-        arguments = ["--capture", str(folder / "capture"), "--frame", str(number), "--out", str(folder / f"{number}.png")]
-        assert cli.main(["render", str(folder / "a.safetensors"), *arguments]) == 0
+        command = ["render", str(folder / "a.safetensors"), "--capture", str(folder / "capture")]
+        assert cli.main([*command, "--frame", str(number), "--out", str(folder / f"{number}.png")]) == 0
         expression = torch.from_numpy(frame.expression)
         one = PlacedAvatar(first, expression, torch.eye(4))
         for name, placed in (("one", [one]), ("two", [one, PlacedAvatar(second, expression, aside)])):

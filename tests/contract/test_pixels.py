@@ -149,7 +149,7 @@ def test_a_border_render_is_a_crop_of_the_whole(scene, head, material, tmp_path)
     crop = render_still(tmp_path / "crop.exr")
     assert crop.shape == (24, 24, 4)
     difference = np.abs(crop - material.expected["one_image_0"][:24, 12:36])
-    # footprints are linearised at most 0.15 of a picture beyond its edges, which are nearer in a crop: broad ones differ
+    # a broad footprint is linearised at most 0.15 of a picture beyond its edges, and those of a crop are nearer
     assert difference.max() < _STEP and np.median(difference) < _CLOSE / 10
 
 

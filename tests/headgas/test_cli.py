@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: exit codes, what goes to which stream, and what it writes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import headgas
+from headgas import cli, doctor
+from headgas.avatars import load_avatar, save_avatar
+from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
+from headgas.captures import load_capture
+from tests.headgas.conftest import NAMES, SIZE, small_avatar, write_capture
+
+Edit = Callable[[Callable[[dict], None]], Path]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`capture`, a folder, and `avatar.safetensors`, which fits it; no test changes them."""
+    folder = tmp_path_factory.mktemp("cli")
+    write_capture(folder / "capture", frames=4, test=2)
+    save_avatar(folder / "avatar.safetensors", small_avatar(), "headgas", {"iterations": 1})
+    return folder
+
+
+def _fails(capsys: Capture, arguments: list[object], message: str) -> None:
+    """The command ends with 2 and says `message` on standard error, without a traceback."""
+    try:
+        code = cli.main([str(argument) for argument in arguments])
+    except SystemExit as end:  # argparse
+        code = end.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert message in captured.err and "headgas" in captured.err and "Traceback" not in captured.err
+
+
+def test_a_bug_ends_with_1_and_its_traceback() -> None:
+    code = (
+        "import sys; from headgas import cli, commands; commands.info = lambda options: 1 / 0; "
+        "sys.exit(cli.main(['info', 'x']))"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert finished.returncode == 1
+    assert "Traceback" in finished.stderr and "ZeroDivisionError" in finished.stderr and not finished.stdout
+
+
+def test_the_program_ends_with_its_exit_code(folder: Path) -> None:
+    command = [sys.executable, "-m", "headgas", "info", str(folder / "none.safetensors")]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2 and "there is no such file" in finished.stderr
+    assert not finished.stdout and "Traceback" not in finished.stderr
+
+
+def test_version(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0 and capsys.readouterr().out == f"headgas {headgas.__version__}\n"
+
+
+def test_evaluate(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    sheet = tmp_path / "new" / "sheet.png"
+    arguments = ["evaluate", str(folder / "avatar.safetensors"), str(folder / "capture")]
+    assert cli.main([*arguments, "--json", "--sheet", str(sheet)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result) == {
+        "psnr", "ssim", "lpips", "regions", "frames", "frames_per_second", "bytes", "gaussians", "preset",
+    }  # fmt: skip
+    assert result["frames"] == 2 and result["gaussians"] == 60 and result["preset"] == "headgas"
+    assert result["bytes"] == (folder / "avatar.safetensors").stat().st_size
+    assert 0 < result["psnr"] < 60 and 0 < result["ssim"] < 1 and result["frames_per_second"] > 0
+    assert result["regions"]["mouth"] > 0
+    assert Image.open(sheet).width >= 3 * SIZE
+    assert cli.main([*arguments, "--split", "all"]) == 0
+    text = capsys.readouterr().out
+    assert "mean of 6 frames (all)" in text and text.count("\n") >= 6
+
+
+def test_render_writes_straight_alpha(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "still.png"
+    avatar, capture = folder / "avatar.safetensors", folder / "capture"
+    assert cli.main(["render", str(avatar), "--capture", str(capture), "--frame", "4", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["still.png"]
+    image = Image.open(out)
+    assert image.mode == "RGBA" and image.size == (SIZE, SIZE)
+    frame = load_capture(capture).frames[4]
+    placed = PlacedAvatar(load_avatar(avatar).avatar, torch.from_numpy(frame.expression), torch.eye(4))
+    rgba = render_frame([placed], frame.camera)[0]
+    alpha = rgba[..., 3].numpy()
+    half = (alpha > 0.2) & (alpha < 0.8)
+    assert half.any()
+    straight = linear_to_srgb(rgba[..., :3] / rgba[..., 3:]).clamp(0, 1).numpy()
+    pixels = np.asarray(image, np.float32) / 255
+    assert np.abs(pixels[..., :3] - straight)[half].max() <= 0.51 / 255
+    assert np.abs(pixels[..., 3] - alpha).max() <= 0.51 / 255
+
+
+def test_info(folder: Path, capsys: Capture) -> None:
+    avatar = str(folder / "avatar.safetensors")
+    assert cli.main(["info", avatar, "--json"]) == 0
+    header = json.loads(capsys.readouterr().out)
+    assert {"format", "version", "model", "preset", "config", "expression_space", "training", "bytes"} <= set(header)
+    assert header["expression_space"]["names"] == list(NAMES)
+    assert cli.main(["info", avatar]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in NAMES) and "preset headgas" in text
+
+
+def test_check(folder: Path, capsys: Capture) -> None:
+    assert cli.main(["check", str(folder / "capture")]) == 0
+    captured = capsys.readouterr()
+    assert "4 training and 2 test frames" in captured.out and not captured.err
+
+
+def test_check_lists_every_problem(edit_capture: Edit, capsys: Capture) -> None:
+    def damage(data: dict) -> None:
+        data["frames"][1]["expression"] = [0.5]
+        data["frames"][2]["image"] = "images/none.png"
+        data["frames"][3]["viewmat"][0][0] = 7.0
+
+    capture = edit_capture(damage)
+    assert cli.main(["check", str(capture)]) == 2
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert len(lines) == 3 and "3 problems found" in captured.err and "Traceback" not in captured.err
+    for field in ("'0001'", "'0003'", "none.png"):
+        assert sum(field in line for line in lines) == 1
+
+
+def test_doctor(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_TEST_SECONDS", 0.05)
+    assert cli.main(["doctor", "--json"]) == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert set(findings) == {
+        "headgas", "python", "platform", "executable", "packages", "device", "rasterizer", "threads", "self_test",
+        "missing",
+    }  # fmt: skip
+    assert findings["self_test"]["result"] == "passed" and findings["self_test"]["frames_per_second"] > 0
+    assert findings["packages"]["torch"] and all({"what", "fix"} == set(entry) for entry in findings["missing"])
+    assert cli.main(["doctor"]) == 0
+    assert "Self-test: passed" in capsys.readouterr().out
+
+
+def test_train(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert cli.main(["train", str(folder / "capture"), "--out", str(out), "--budget", "2s", "--gaussians", "300"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.strip() == str(out / "avatar.safetensors") and "PSNR" in captured.err
+    assert {"avatar.safetensors", "metrics.jsonl", "preview.png"} <= {path.name for path in out.iterdir()}
+    assert not list(out.glob("*.part"))
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert lines[-1]["progress"] == pytest.approx(1.0, abs=0.01) and lines[-1]["gaussians"] <= 300
+    assert Image.open(out / "preview.png").width >= 3 * SIZE
+    assert cli.main(["evaluate", str(out / "avatar.safetensors"), str(folder / "capture"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gaussians"] == lines[-1]["gaussians"]
+
+
+@pytest.mark.parametrize("budget", ["soon", "0", "-5s", "5 m", "1d", ""])
+def test_a_budget_that_is_no_time(folder: Path, capsys: Capture, tmp_path: Path, budget: str) -> None:
+    arguments = ["train", folder / "capture", "--out", tmp_path / "run", f"--budget={budget}"]
+    _fails(capsys, arguments, "is no time: expected for example 90s, 5m or 1h")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--iterations=0", "--iterations=x", "--gaussians=-3", "--threads=1.5"])
+def test_numbers_that_are_none(folder: Path, capsys: Capture, tmp_path: Path, option: str) -> None:
+    _fails(capsys, ["train", folder / "capture", "--out", tmp_path / "run", option], "whole number of at least 1")
+
+
+@pytest.mark.parametrize("command", ["check", "train", "evaluate", "render"])
+def test_a_missing_capture(folder: Path, capsys: Capture, tmp_path: Path, command: str) -> None:
+    missing, avatar, out = tmp_path / "none", folder / "avatar.safetensors", tmp_path / "out"
+    arguments: dict[str, list[object]] = {
+        "check": [missing],
+        "train": [missing, "--out", out],
+        "evaluate": [avatar, missing],
+        "render": [avatar, "--capture", missing, "--frame", 0, "--out", out],
+    }
+    _fails(capsys, [command, *arguments[command]], str(missing))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("frame", [-1, 6, 1000])
+def test_a_frame_out_of_range(folder: Path, capsys: Capture, tmp_path: Path, frame: int) -> None:
+    arguments = ["render", folder / "avatar.safetensors", "--capture", folder / "capture", "--frame", frame]
+    _fails(capsys, [*arguments, "--out", tmp_path / "x.png"], f"--frame {frame}: the capture has the frames 0 to 5")
+    assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("command", ["info", "evaluate", "render"])
+def test_an_avatar_that_is_a_folder(folder: Path, capsys: Capture, tmp_path: Path, command: str) -> None:
+    rest: dict[str, list[object]] = {
+        "info": [],
+        "evaluate": [folder / "capture"],
+        "render": ["--capture", folder / "capture", "--frame", 0, "--out", tmp_path / "x.png"],
+    }
+    _fails(capsys, [command, tmp_path, *rest[command]], str(tmp_path))
+
+
+def test_an_avatar_of_other_parameters(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    save_avatar(other, small_avatar(names=("jawOpen", "tongueOut")), "headgas", {})
+    _fails(capsys, ["evaluate", other, folder / "capture"], "headgas: ")
+
+
+def test_an_unwritable_out(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    avatar, capture = folder / "avatar.safetensors", folder / "capture"
+    render = ["render", avatar, "--capture", capture, "--frame", 0, "--out"]
+    _fails(capsys, [*render, file / "x.png"], "x.png: cannot be written")
+    _fails(capsys, ["evaluate", avatar, capture, "--sheet", file / "x.png"], "x.png: cannot be written")
+    for run in (file, file / "run"):
+        _fails(capsys, ["train", capture, "--out", run, "--iterations", 1], str(run))
+    assert file.read_text() == "in the way"
+
+
+def test_unknown_presets_and_commands(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    _fails(capsys, ["train", folder / "capture", "--out", tmp_path / "x", "--preset", "none"], "no preset 'none'")
+    _fails(capsys, ["improve"], "invalid choice: 'improve'")
+    _fails(capsys, [], "COMMAND")
