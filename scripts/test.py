@@ -9,6 +9,7 @@ this machine. With pytest arguments, what they select runs wherever it belongs.
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import environment
@@ -27,6 +28,7 @@ def main() -> int:
     except environment.SetupError as error:
         print(f"test.py: {error}", file=sys.stderr)
         return 2
+    started = time.monotonic()
     results = {"backend": _pytest(backend, _BACKEND_TESTS, arguments, {})}
     for version, python in blenders.items():
         if python is None:
@@ -37,6 +39,7 @@ def main() -> int:
     print()
     for name, code in results.items():
         print(f"{name}: {'no tests selected' if code == _NO_TESTS else 'passed' if code == 0 else 'FAILED'}")
+    print(f"{time.monotonic() - started:.0f} seconds")
     if set(results.values()) == {_NO_TESTS}:
         return _NO_TESTS
     return max(code for code in (0, *results.values()) if code != _NO_TESTS)
