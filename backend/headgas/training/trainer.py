@@ -214,6 +214,7 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything a continued run needs: tensors, and JSON."""
+        self.avatar.refresh_encoding()  # as a restored trainer begins: both go on with the same numbers
         tensors = {f"avatar.{name}": value.detach() for name, value in self.avatar.tensors().items()}
         tensors |= {f"basis_optimizer.{name}": value for name, value in self._basis_optimizer.state().items()}
         tensors |= {f"densification.{name}": value for name, value in self._densification.state().items()}
