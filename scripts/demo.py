@@ -60,11 +60,11 @@ class Demo:
             "HEADGAS_EXTENSION": str(extension),
         }
         self._begin("building the demo head and capturing it with Cycles")
-        self._call(blender, STAGES / "capture.py", out, frames, variables=variables)
+        self._in_blender(blender, STAGES / "capture.py", out, frames, variables=variables)
         self._begin(f"training an avatar for {budget}")
         self._call(backend, "-m", "headgas", "train", out / "capture", "--out", out / "run", "--budget", budget)
         self._begin("animating the avatar in Blender and rendering 48 frames")
-        self._call(blender, STAGES / "animate.py", out, variables=variables)
+        self._in_blender(blender, STAGES / "animate.py", out, variables=variables)
         self._begin("comparing with the captured frames")
         self._call(backend, STAGES / "compare.py", out)
         self._end()
@@ -79,9 +79,14 @@ class Demo:
             self.seconds[self._stage] = round(time.monotonic() - self._started, 1)
             print(f"      {self.seconds[self._stage]:.0f} s", flush=True)
 
-    def _call(self, python: Path, *arguments: object, variables: dict[str, str] | None = None) -> None:
+    def _call(self, python: Path, *arguments: object) -> None:
+        subprocess.run([str(python), *map(str, arguments)], check=True, stdin=subprocess.DEVNULL)
+
+    def _in_blender(self, python: Path, *arguments: object, variables: dict[str, str]) -> None:
+        """Progress and errors come through; Blender's own chatter goes to a log."""
         command = [str(python), *map(str, arguments)]
-        subprocess.run(command, check=True, env=os.environ | (variables or {}), stdin=subprocess.DEVNULL)
+        with (self.out / "blender.log").open("ab") as log:
+            subprocess.run(command, check=True, env=os.environ | variables, stdin=subprocess.DEVNULL, stdout=log)
 
     def conclude(self, total: float) -> None:
         out = self.out

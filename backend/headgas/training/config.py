@@ -33,7 +33,7 @@ class TrainingConfig:
     quaternions_rate: float = 1e-2
     log_scales_rate: float = 2e-2
     basis_rate: float = 5e-2
-    decoder_rate: float = 2e-3
+    decoder_rate: float = 5e-3
     final_rate: float = 0.03
 
     # Densification. HeadGaS: iterations 500 to 15,000, otherwise as 3D Gaussian Splatting
