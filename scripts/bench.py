@@ -50,6 +50,7 @@ def rasterizer(size: int, count: int) -> dict[str, Callable[[], object]]:
         for tensor in vars(gaussians).values():
             tensor.grad = None
         result = rasterize(gaussians, camera)
+        assert result.depth is not None
         torch.autograd.backward((result.color, result.alpha, result.depth), gradients)
 
     return {"forward": forward, "forward + backward": forward_and_backward}

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole job on this machine, from nothing: `python3 scripts/demo.py [--out out/demo] [--budget 150s]`.
 
-Builds the demo head in Blender, captures it with Cycles, trains an avatar, imports it into a new scene through the extension,
-animates its shape keys and renders the sequence with the HeadGaS engine. Each part is the product's own.
+Builds the demo head in Blender, captures it with Cycles, trains an avatar, imports it into a new scene through the
+extension, animates its shape keys and renders the sequence with the HeadGaS engine. Each part is the product's own.
 """
 
 import argparse
@@ -95,12 +95,13 @@ class Demo:
         unfinished = out / "summary.json.part"
         unfinished.write_text(json.dumps(summary, indent=2), encoding="utf-8")
         os.replace(unfinished, out / "summary.json")
-        print(f"\nDone in {total / 60:.1f} minutes: PSNR {summary['psnr']:.2f} dB, SSIM {summary['ssim']:.4f} on test frames.")
+        print(f"\nDone in {total / 60:.1f} minutes.")
+        print(f"Test frames: PSNR {summary['psnr']:.2f} dB, SSIM {summary['ssim']:.4f}")
         for name, what in (
             ("animation.gif", "the avatar, animated in Blender and rendered by the HeadGaS engine"),
             ("comparison.png", "captured | avatar | error"),
             ("animation.blend", "the scene; open it in Blender with the extension installed"),
-            (f"extension/{build_extension.file_name()}", "the extension: Edit > Preferences > Get Extensions > Install from Disk"),
+            (f"extension/{build_extension.file_name()}", "in Blender: Preferences > Get Extensions > …"),
             ("run/avatar.safetensors", "the avatar; File > Import > HeadGaS Avatar"),
             ("capture", "the captured frames"),
             ("summary.json", "all figures"),

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sets up what is missing and runs every test: `python3 scripts/test.py [pytest arguments]`.
 
-The backend's tests run in `.venv`; the extension's and the seam's run once in each Blender version whose Python is on this
-machine. With pytest arguments, what they select runs wherever it belongs.
+The backend's tests run in `.venv`; the extension's and the seam's run once in each Blender version whose Python is on
+this machine. With pytest arguments, what they select runs wherever it belongs.
 """
 
 import os
@@ -57,7 +57,7 @@ def _pytest(python: Path, folders: tuple[str, ...], arguments: list[str], variab
 
 
 def _is_test_path(argument: str) -> bool:
-    return not argument.startswith("-") and (environment.ROOT / argument.split("::")[0]).exists()
+    return not argument.startswith("-") and (environment.ROOT / argument.split("::", maxsplit=1)[0]).exists()
 
 
 if __name__ == "__main__":

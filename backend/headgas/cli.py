@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the folder to write")
     train.add_argument("--preset", default=None, help="the recipe (default: headgas)")
     length = train.add_mutually_exclusive_group()
-    length.add_argument("--budget", type=_seconds, metavar="TIME", help="training time, such as 90s, 5m or 1h (default: 5m)")
+    budget_help = "training time, such as 90s, 5m or 1h (default: 5m)"
+    length.add_argument("--budget", type=_seconds, metavar="TIME", help=budget_help)
     length.add_argument("--iterations", type=_positive, metavar="N", help="training steps")
     train.add_argument("--gaussians", type=_positive, metavar="MAX", help="the largest number of Gaussians")
     train.add_argument("--seed", type=int, default=0)
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     render = commands.add_parser("render", help="render an avatar as one frame of a capture shows it")
     render.add_argument("avatar", type=Path)
     render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
-    render.add_argument("--frame", type=int, required=True, metavar="N", help="the frame's place in the capture, from 0")
+    render.add_argument("--frame", type=int, required=True, metavar="N", help="its place in the capture, from 0")
     render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     _machine(render)
     render.set_defaults(run=_lazily("render"))

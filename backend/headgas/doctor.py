@@ -33,7 +33,8 @@ def examine(as_json: bool) -> None:
         print(f"  {name:<14} {version or 'not installed'}")
     print(f"Device: {findings['device']}; rasterizer: {findings['rasterizer']}; {findings['threads']} threads")
     test = findings["self_test"]
-    print(f"Self-test: {test['result']}, {test['frames_per_second']:.0f} frames/s at {_TEST_SIZE}², {_TEST_GAUSSIANS} Gaussians")
+    speed = f"{test['frames_per_second']:.0f} frames/s at {_TEST_SIZE}², {_TEST_GAUSSIANS} Gaussians"
+    print(f"Self-test: {test['result']}, {speed}")
     for missing in findings["missing"]:
         print(f"- {missing['what']}\n  {missing['fix']}")
 

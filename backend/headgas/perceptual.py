@@ -3,7 +3,8 @@
 """VGG16 features: the perceptual loss of training and LPIPS. Weights are read from this machine, never fetched.
 
 Where weights are looked for: the folder in the environment variable HEADGAS_WEIGHTS, then torch's own cache of
-checkpoints. `vgg16-*.pth` is torchvision's file; `vgg.pth` holds LPIPS's five linear layers (richzhang/PerceptualSimilarity).
+checkpoints. `vgg16-*.pth` is torchvision's file; `vgg.pth` holds LPIPS's five linear layers
+(richzhang/PerceptualSimilarity).
 """
 
 import logging

@@ -105,7 +105,7 @@ def _seen_triangles(surface: Surface, cameras: list[tuple[np.ndarray, np.ndarray
         hit[[index for index in found if index is not None]] = True
     touched = np.zeros(len(surface.vertices), bool)
     touched[surface.triangles[hit]] = True
-    return touched[surface.triangles].all(axis=1)
+    return np.all(touched[surface.triangles], axis=1)
 
 
 def surface_points(

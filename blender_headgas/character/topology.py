@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The skin's topology: a grid over azimuth and elevation, slit open at the mouth and the eyes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ class Topology:
     eyes: dict[str, Slit]  # Left, Right
 
 
-def _spaced(start: float, end: float, knots: list[float], steps: list[float]) -> np.ndarray:
+def _spaced(start: float, end: float, knots: Sequence[float], steps: Sequence[float]) -> np.ndarray:
     """Values from start to end whose spacing follows the piecewise linear steps at the knots."""
     fine = np.linspace(start, end, 4000)
     count = np.concatenate([[0.0], np.cumsum(np.diff(fine) / np.interp(fine[1:], knots, steps))])

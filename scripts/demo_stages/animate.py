@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In Blender: a new scene with the avatar, keyed shape keys, a bone that drives the jaw, a moving camera: `animate.py OUT`."""
+"""In Blender: a new scene with the avatar, keyed shape keys, a bone for the jaw, a moving camera: `animate.py OUT`."""
 
 import math
 import sys

@@ -14,9 +14,9 @@ _FRAME_TIME = 40  # milliseconds; GIF counts in steps of ten
 
 
 def main(out: Path) -> None:
-    command = [sys.executable, "-m", "headgas", "evaluate", str(out / "run" / "avatar.safetensors"), str(out / "capture")]
-    sheet = ["--sheet", str(out / "comparison.png"), "--json"]
-    finished = subprocess.run([*command, *sheet], check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "headgas", "evaluate", "--json", "--sheet", str(out / "comparison.png")]
+    inputs = [str(out / "run" / "avatar.safetensors"), str(out / "capture")]
+    finished = subprocess.run([*command, *inputs], check=True, stdout=subprocess.PIPE, text=True)
     frames = sorted((out / "frames").glob("*.png"))
     images = [Image.open(path).convert("RGB").quantize(255, dither=Image.Dither.FLOYDSTEINBERG) for path in frames]
     _replace(out / "animation.gif", images)

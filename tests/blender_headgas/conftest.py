@@ -1,73 +1,12 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Installs the built extension into an empty Blender, and gives tests a scene and a stand-in backend."""
+"""Gives the extension's tests a Blender and a stand-in backend."""
 
-import importlib.util
-import os
-import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-HAS_BPY = importlib.util.find_spec("bpy") is not None
-collect_ignore_glob = [] if HAS_BPY else ["test_*.py"]
-sys.path.insert(0, str(ROOT))  # beside the installed extension, for tests of single modules
-
-if HAS_BPY:
-    _resources = tempfile.TemporaryDirectory(prefix="headgas-test-")
-    os.environ["BLENDER_USER_RESOURCES"] = _resources.name  # before bpy is imported: it looks once
-
-    import bpy
-
-    sys.path.insert(0, str(ROOT / "scripts"))
-    import build_extension
-
-    ZIP = build_extension.build(Path(_resources.name) / "dist")
-    bpy.ops.extensions.package_install_files(filepath=str(ZIP), repo="user_default", enable_on_install=True)
-
-_status = 0
-
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remembers the result for pytest_unconfigure."""
-    global _status  # noqa: PLW0603
-    _status = int(exitstatus)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    """Ends the process at once: the bpy 4.5 module may hang in its own exit handlers."""
-    if HAS_BPY:
-        import addon_utils
-
-        addon_utils.disable("bl_ext.user_default.headgas")
-        _resources.cleanup()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(_status)
-
-
-@pytest.fixture
-def scene(tmp_path: Path):
-    """The scene of a new file with a camera 1 m in front of the origin, rendered by HeadGaS into float images."""
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    addon = "bl_ext.user_default.headgas"
-    if addon not in bpy.context.preferences.addons:
-        bpy.ops.preferences.addon_enable(module=addon)
-    scene = bpy.context.scene
-    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    scene.collection.objects.link(camera)
-    camera.location, camera.rotation_euler = (0.0, -1.0, 0.0), (1.5707963, 0.0, 0.0)
-    scene.camera = camera
-    render = scene.render
-    render.engine = 'HEADGAS'
-    render.resolution_x, render.resolution_y, render.film_transparent = 48, 32, True
-    render.image_settings.file_format = 'OPEN_EXR'
-    render.image_settings.color_depth = '32'
-    render.filepath = str(tmp_path / "frames" / "f_")
-    return scene
+from tests.blender import *  # noqa: F403
 
 
 @pytest.fixture

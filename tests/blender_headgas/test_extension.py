@@ -10,8 +10,9 @@ import zipfile
 from pathlib import Path
 
 import bpy
-import build_extension
 import pytest
+
+import build_extension
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDON = "bl_ext.user_default.headgas"

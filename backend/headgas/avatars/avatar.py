@@ -63,7 +63,8 @@ class Avatar(nn.Module, ABC):
         """
         if expression.shape != (len(self.expression_space),):
             raise HeadGaSError(
-                f"The expression has {expression.numel()} values; the avatar has {len(self.expression_space)} parameters."
+                f"The expression has {expression.numel()} values; "
+                f"the avatar has {len(self.expression_space)} parameters."
             )
         if not torch.isfinite(expression).all():
             raise HeadGaSError("The expression holds a value that is not a finite number.")

@@ -61,8 +61,9 @@ class Decoder(nn.Module):
 
 
 def decode_plainly(
-    features: Tensor, encoding: Tensor, wf: Tensor, we: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, w3: Tensor, b3: Tensor
-) -> Tensor:
+    features: Tensor, encoding: Tensor,
+    wf: Tensor, we: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, w3: Tensor, b3: Tensor,
+) -> Tensor:  # fmt: skip
     """The decoder in plain torch: what CUDA runs, and the twin of the blocks."""
     first = torch.relu(features @ wf.T + encoding @ we.T + b1)
     return torch.relu(first @ w2.T + b2) @ w3.T + b3

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HeadGaS: each Gaussian holds a basis of latent features that the expression blends.
 
-Source: Dhamo et al., "HeadGaS: Real-Time Animatable Head Avatars via 3D Gaussian Splatting", ECCV 2024, arXiv 2312.02902.
+Source: Dhamo et al., "HeadGaS: Real-Time Animatable Head Avatars via 3D Gaussian Splatting", ECCV 2024,
+arXiv 2312.02902.
 """
 
 import math
@@ -22,7 +23,8 @@ from headgas.splatting import Camera, Gaussians
 
 @dataclass(frozen=True)
 class HeadGaSConfig:
-    """The model's size. The paper gives 32 features, 64 hidden units and third-degree harmonics; the rest is unpublished."""
+    """The model's size. The paper gives 32 features, 64 hidden units and third-degree harmonics; the rest is not
+    published."""
 
     features: int = 32  # f
     hidden: int = 64  # units of each hidden layer
@@ -39,6 +41,8 @@ class HeadGaS(Avatar):
     """
 
     model = "HeadGaS"
+    center: Tensor  # [3] metres, a buffer
+    extent: Tensor  # [] metres, a buffer
 
     def __init__(self, space: ExpressionSpace, points: Tensor, config: HeadGaSConfig) -> None:
         """An untrained avatar.

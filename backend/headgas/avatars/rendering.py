@@ -56,7 +56,8 @@ def render_frame(placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0
 def linear_premultiplied(color: Tensor, alpha: Tensor) -> Tensor:
     """srgb_to_linear(C / A) · A with A behind it: [H,W,3] and [H,W] to [H,W,4].
 
-    Gaussians are blended in sRGB, as they were trained; the sum, not each Gaussian, is decoded (KHR_gaussian_splatting).
+    Gaussians are blended in sRGB, as they were trained; the sum, not each Gaussian, is decoded
+    (KHR_gaussian_splatting).
     """
     straight = color / alpha[..., None].clamp_min(_VISIBLE)
     return torch.cat([srgb_to_linear(straight) * alpha[..., None], alpha[..., None]], -1)
@@ -79,7 +80,8 @@ def _in_world(item: PlacedAvatar, camera: Camera) -> Gaussians:
     transform = item.transform.to(camera.viewmat)
     linear = transform[:3, :3]
     if not torch.isfinite(transform).all() or torch.linalg.det(linear).abs() < 1e-12:
-        raise HeadGaSError("The avatar's object is scaled to nothing, so it cannot be drawn.", "Give it a scale above 0.")
+        message = "The avatar's object is scaled to nothing, so it cannot be drawn."
+        raise HeadGaSError(message, "Give it a scale above 0.")
     seen_from_head = Camera(camera.viewmat @ transform, camera.K, camera.width, camera.height)
     position = torch.linalg.solve(transform, torch.cat([camera.position, camera.position.new_ones(1)]))[:3]
     gaussians = item.avatar.gaussians(item.expression.to(camera.viewmat), _at(position, seen_from_head))
@@ -131,7 +133,7 @@ def _matrices(q: Tensor) -> Tensor:
 
 
 def _quaternions(matrices: Tensor) -> Tensor:
-    """Unit quaternions [N,4] wxyz of rotations [N,3,3]: the largest column of the four that each is proportional to it."""
+    """Unit quaternions [N,4] wxyz of rotations [N,3,3]: the largest of four columns, each proportional to it."""
     m = matrices
     xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
     a, b, c = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How close an avatar comes to the photographs.
 
-The avatar and the photograph lie over white, whole frame, values clipped to 0..1, float32; PSNR and SSIM as torchmetrics
-defines them; means over frames.
+The avatar and the photograph lie over white, whole frame, values clipped to 0..1, float32; PSNR and SSIM as
+torchmetrics defines them; means over frames.
 """
 
 import time

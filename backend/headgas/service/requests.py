@@ -120,7 +120,8 @@ class Requests:
         return self._avatars[key]
 
 
-_PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform", "viewmat", "K", "width", "height"}
+_PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform"}
+_PARAMETERS |= {"viewmat", "K", "width", "height"}
 
 
 def _matrix(value: Any, size: int, name: str) -> torch.Tensor:

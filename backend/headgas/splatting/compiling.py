@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numba
 
@@ -52,12 +53,13 @@ _FOLDER = _cache_folder()
 
 def compiled(function: Callable) -> Callable:
     """Compile with numba, keep the result on disk, release Python's lock while it runs."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_FOLDER)  # read while the function is decorated; other users of numba keep theirs
+    config: Any = numba.config  # type: ignore[attr-defined]  # filled in at run time
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_FOLDER)  # read while the function is decorated; other users of numba keep theirs
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})(function)
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 _announced: set[str] = set()

@@ -131,6 +131,7 @@ class _Rasterize(torch.autograd.Function):
         settings, screen, lists, transmittance, ends = ctx.kept
         height, width, colors = color.shape
         with_depth = settings.with_depth and depth_gradient is not None  # else its channel need not be walked through
+        g_depth = _NO_IMAGE if depth_gradient is None or not with_depth else _array(depth_gradient)
         channels = colors + with_depth
         g_color = np.zeros_like(color) if color_gradient is None else _array(color_gradient)
         g_alpha = np.zeros((height, width), f32) if alpha_gradient is None else _array(alpha_gradient)
@@ -138,8 +139,7 @@ class _Rasterize(torch.autograd.Function):
         run(
             tiles.blend_backward, settings.tiles, lists.rows, lists.listed, lists.entries, lists.first_of_tile, ends,
             lists.order, settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold,
-            settings.alpha_max, CONSTANTS, color, depth, transmittance, g_color, g_alpha, _array(depth_gradient) if
-            with_depth else _NO_IMAGE, slots,
+            settings.alpha_max, CONSTANTS, color, depth, transmittance, g_color, g_alpha, g_depth, slots,
         )  # fmt: skip
         count = len(shapes[0])
         gradients = [np.empty_like(array) for array in shapes]
@@ -149,7 +149,7 @@ class _Rasterize(torch.autograd.Function):
             settings.eps2d, settings.antialiased, screen, lists.ranks, lists.first_entry, slots, colors if
             with_depth else -1, *gradients,
         )  # fmt: skip
-        results = [torch.from_numpy(gradient) for gradient in gradients]
+        results: list[Tensor | None] = [torch.from_numpy(gradient) for gradient in gradients]
         if not ctx.needs_input_grad[5]:
             results[5] = None
         through = np.einsum("hwc,hw->c", g_color, transmittance) if ctx.needs_input_grad[6] else None

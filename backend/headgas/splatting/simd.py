@@ -3,13 +3,17 @@
 """Explicit vectors of float32 inside numba functions: the compiler's own vectorizer finds only half of this speed."""
 
 import operator
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from llvmlite import binding, ir
+from numba import extending
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
+intrinsic = cast(Callable[..., Any], extending.intrinsic)  # called without the first parameter
 LANES = 16 if binding.get_host_cpu_features().get("avx512f", False) else 8
 
 _FLOAT = ir.FloatType()
@@ -58,7 +62,7 @@ def _broadcast(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
 def _binary(operation, emit, result) -> None:
     """Define an operator between two vectors, or a vector and a float32 that is broadcast."""
 
-    @infer_global(operation)
+    @infer_global(operation)  # type: ignore[misc]  # a decorator, whatever its signature seems to say
     class _Template(AbstractTemplate):
         def generic(self, args, kws):
             if not kws and len(args) == 2 and vector in args and all(a in (vector, types.float32) for a in args):

@@ -105,7 +105,8 @@ def run(kernel: Callable, blocks: int, *arguments) -> None:
 
 
 def share(function: Callable[[int], None], blocks: int) -> None:
-    """Call `function(0)` … `function(blocks - 1)` on every thread; for work that releases Python's lock, as torch's does."""
+    """Call `function(0)` … `function(blocks - 1)` on every thread; for work that releases Python's lock,
+    as torch's does."""
     failures: list[BaseException] = []
     run(_share, blocks, function, itertools.count(), threading.Lock(), failures)
     if failures:

@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # type: ignore[attr-defined]  # scipy has no stubs
 from torch import Tensor
 
 from headgas.captures import Capture, Frame
@@ -122,7 +122,7 @@ def _eroded(volume: np.ndarray) -> np.ndarray:
 
 
 def _bounds(frames: list[Frame]) -> tuple[np.ndarray, float]:
-    """A ball that the head fits in: where the viewing rays through the mattes' centres meet, and how far they spread."""
+    """A ball that the head fits in: where the rays through the mattes' centres meet, and how far they spread."""
     normal_sum, point_sum = np.zeros((3, 3)), np.zeros(3)
     rays = []
     for frame in frames:

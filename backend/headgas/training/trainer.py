@@ -186,8 +186,9 @@ class Trainer:
         """Replaces the Gaussians and what the optimizers know of them."""
         avatar, source = self.avatar, change.source
         values = {name: getattr(avatar, name)[source] for name in _PER_GAUSSIAN}
+        seed = hash((self._seed, self.iteration))
         values["means"], values["log_scales"] = moved_into_parent(
-            values["means"], values["quaternions"], values["log_scales"], change.split, seed=hash((self._seed, self.iteration))
+            values["means"], values["quaternions"], values["log_scales"], change.split, seed=seed
         )
         for group in self._optimizer.param_groups:
             if group["name"] not in _PER_GAUSSIAN:

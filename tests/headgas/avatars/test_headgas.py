@@ -82,7 +82,8 @@ def test_an_unfit_expression_is_refused(values: list[float]) -> None:
 
 def test_spherical_harmonics_are_orthonormal() -> None:
     """∫ Y_i Y_j = δ_ij, by Monte Carlo over the sphere."""
-    directions = torch.nn.functional.normalize(torch.randn(400_000, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.nn.functional.normalize(torch.randn(400_000, 3, generator=generator), dim=1)
     values = sh_basis(directions, 3)
     gram = 4 * math.pi * values.T @ values / len(directions)
     torch.testing.assert_close(gram, torch.eye(16), atol=0.03, rtol=0)

@@ -88,7 +88,7 @@ def test_a_folder_without_capture_is_refused(tmp_path: Path) -> None:
 
 
 def test_transforms_are_turned_into_head_space(tmp_path: Path) -> None:
-    """A camera one metre in front of the face (OpenGL, Y up, Z out of the face) sees the subject's left on its right."""
+    """A camera one metre in front of the face (OpenGL: Y up, Z out of it) sees the subject's left on its right."""
     c2w = np.eye(4)
     c2w[2, 3] = 1.0
     frame = {"file_path": "./images/a", "transform_matrix": c2w.tolist(), "expression": [0.5, 0.25]}

@@ -215,8 +215,9 @@ def test_without_a_key_nothing_is_served(key: str | None) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "HEADGAS_KEY"}
     environment |= {} if key is None else {"HEADGAS_KEY": key}
     finished = subprocess.run(
-        [sys.executable, "-m", "headgas", "serve"], env=environment, capture_output=True, text=True, timeout=WAIT, check=False
-    )
+        [sys.executable, "-m", "headgas", "serve"],
+        env=environment, capture_output=True, text=True, timeout=WAIT, check=False,
+    )  # fmt: skip
     assert finished.returncode == 2
     assert "HEADGAS_KEY" in finished.stderr and "Traceback" not in finished.stderr
 

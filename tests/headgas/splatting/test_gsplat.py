@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import pytest
 import torch
+
 from headgas.errors import HeadGaSError
 from headgas.splatting import Gaussians, gsplat_rasterizer, rasterize
 from headgas.splatting.example import egg

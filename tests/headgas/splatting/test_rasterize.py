@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+
 from headgas.splatting import Camera, Gaussians, get_threads, rasterize, set_threads
 from headgas.splatting.example import egg
 

@@ -4,6 +4,7 @@
 
 import pytest
 import torch
+
 from headgas.training.rank_one_adam import RankOneAdam
 
 ROWS, GAUSSIANS, FEATURES = 7, 1500, 4

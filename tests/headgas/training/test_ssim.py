@@ -4,9 +4,10 @@
 
 import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
 from headgas.splatting import get_threads, set_threads
 from headgas.training.ssim import ssim, ssim_torch
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 
 def pair(
