@@ -12,12 +12,11 @@ import extension
 
 _TEST_SHARE = 7  # one test frame for so many training frames
 _SIDES = ("Left", "Right")
-# A hundred frames show thirty movements well; all 52 would appear about once each.
+# A hundred frames show twenty movements well; all 52 would appear about once each.
 CHANNELS = (
-    "jawOpen", "jawLeft", "jawRight", "mouthLeft", "mouthRight", "mouthFunnel", "mouthPucker", "cheekPuff", "browInnerUp",
+    "jawOpen", "mouthLeft", "mouthRight", "mouthFunnel", "mouthPucker", "cheekPuff", "browInnerUp",
     *(name + side for side in _SIDES for name in (
-        "browDown", "browOuterUp", "eyeBlink", "eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut",
-        "mouthSmile", "mouthFrown", "mouthUpperUp", "mouthLowerDown",
+        "browDown", "browOuterUp", "eyeBlink", "eyeLookIn", "eyeLookOut", "mouthSmile", "mouthFrown",
     )),
 )  # fmt: skip
 
