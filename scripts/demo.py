@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole job on this machine, from nothing: `python3 scripts/demo.py [--out out/demo] [--budget 150s]`.
+"""The whole job on this machine, from nothing: `python3 scripts/demo.py [--out out/demo] [--budget 3m]`.
 
 Builds the demo head in Blender, captures it with Cycles, trains an avatar, imports it into a new scene through the
 extension, animates its shape keys and renders the sequence with the HeadGaS engine. Each part is the product's own.
@@ -23,8 +23,8 @@ STAGES = Path(__file__).resolve().parent / "demo_stages"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=environment.ROOT / "out" / "demo", help="default: out/demo")
-    parser.add_argument("--budget", default="150s", help="training time (default: 150s)")
-    parser.add_argument("--frames", type=int, default=96, help="training frames to capture (default: 96)")
+    parser.add_argument("--budget", default="3m", help="training time (default: 3m)")
+    parser.add_argument("--frames", type=int, default=112, help="training frames to capture (default: 112)")
     options = parser.parse_args()
     started = time.monotonic()
     try:
@@ -60,11 +60,11 @@ class Demo:
             "HEADGAS_EXTENSION": str(extension),
         }
         self._begin("building the demo head and capturing it with Cycles")
-        self._call(blender, STAGES / "capture.py", out, frames, variables=variables)
+        self._in_blender(blender, STAGES / "capture.py", out, frames, variables=variables)
         self._begin(f"training an avatar for {budget}")
         self._call(backend, "-m", "headgas", "train", out / "capture", "--out", out / "run", "--budget", budget)
         self._begin("animating the avatar in Blender and rendering 48 frames")
-        self._call(blender, STAGES / "animate.py", out, variables=variables)
+        self._in_blender(blender, STAGES / "animate.py", out, variables=variables)
         self._begin("comparing with the captured frames")
         self._call(backend, STAGES / "compare.py", out)
         self._end()
@@ -79,9 +79,14 @@ class Demo:
             self.seconds[self._stage] = round(time.monotonic() - self._started, 1)
             print(f"      {self.seconds[self._stage]:.0f} s", flush=True)
 
-    def _call(self, python: Path, *arguments: object, variables: dict[str, str] | None = None) -> None:
+    def _call(self, python: Path, *arguments: object) -> None:
+        subprocess.run([str(python), *map(str, arguments)], check=True, stdin=subprocess.DEVNULL)
+
+    def _in_blender(self, python: Path, *arguments: object, variables: dict[str, str]) -> None:
+        """Progress and errors come through; Blender's own chatter goes to a log."""
         command = [str(python), *map(str, arguments)]
-        subprocess.run(command, check=True, env=os.environ | (variables or {}), stdin=subprocess.DEVNULL)
+        with (self.out / "blender.log").open("ab") as log:
+            subprocess.run(command, check=True, env=os.environ | variables, stdin=subprocess.DEVNULL, stdout=log)
 
     def conclude(self, total: float) -> None:
         out = self.out

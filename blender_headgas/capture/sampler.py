@@ -31,6 +31,11 @@ _CONFLICTS = [  # stems that faces don't do at once
     ("mouthRollLower", "mouthFunnel"), ("mouthRollUpper", "mouthFunnel"), ("mouthRollLower", "mouthPucker"),
     ("mouthRollUpper", "mouthPucker"), ("mouthStretch", "mouthSmile"), ("mouthDimple", "mouthPucker"),
 ]
+# Turn by turn, which variant (both sides, left, right) of a movement is shown alone, and how strongly: by number of variants
+_ALONE = {
+    1: ((0, 1.0), (0, 0.5), (0, 0.75), (0, 0.3)),
+    3: ((0, 1.0), (1, 1.0), (2, 1.0), (0, 0.5), (0, 0.75), (1, 0.5), (2, 0.5)),
+}
 
 
 @dataclass(frozen=True)
@@ -188,12 +193,11 @@ def sample(names: Sequence[str], frames: int, test_frames: int, seed: int = 0) -
 
     alone = min(frames - neutral, max(len(script.units), round(0.45 * frames)))
     order = np.concatenate([script.rng.permutation(len(script.units)) for _ in range(alone // len(script.units) + 1)])
-    strengths = (1.0, 0.5, 0.75, 0.3)
     for position, index in enumerate(order[:alone]):
         unit = script.units[index]
-        turn = position // len(script.units)
-        channels = unit.variants[turn % len(unit.variants)]
-        expressions.append(script.expression([(channels, unit.limit * strengths[turn % len(strengths)])]))
+        turns = _ALONE[len(unit.variants)]
+        variant, strength = turns[position // len(script.units) % len(turns)]
+        expressions.append(script.expression([(unit.variants[variant], unit.limit * strength)]))
     while len(expressions) < frames:
         expressions.append(script.mix(int(script.rng.integers(2, 6))))
 

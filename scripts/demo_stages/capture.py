@@ -11,6 +11,14 @@ import bpy
 import extension
 
 _TEST_SHARE = 7  # one test frame for so many training frames
+_SIDES = ("Left", "Right")
+# A hundred frames show twenty movements well; all 52 would appear about once each.
+CHANNELS = (
+    "jawOpen", "mouthLeft", "mouthRight", "mouthFunnel", "mouthPucker", "cheekPuff", "browInnerUp",
+    *(name + side for side in _SIDES for name in (
+        "browDown", "browOuterUp", "eyeBlink", "eyeLookIn", "eyeLookOut", "mouthSmile", "mouthFrown",
+    )),
+)  # fmt: skip
 
 
 def main(out: Path, frames: int) -> None:
@@ -27,7 +35,8 @@ def main(out: Path, frames: int) -> None:
         print(f"\r      frame {done}/{total}, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
 
     test = max(2, frames // _TEST_SHARE)
-    capture.capture_character(head, out / "capture", frames=frames, test_frames=test, progress=progress)
+    folder = out / "capture"
+    capture.capture_character(head, folder, frames=frames, test_frames=test, names=CHANNELS, progress=progress)
     print(file=sys.stderr)
     extension.leave()
 

@@ -15,6 +15,7 @@ from PIL import Image
 from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
 
 SIZE = 48  # pixels
+_SMOOTH = 4  # samples along each edge of a pixel
 NAMES = ("jawOpen", "eyeBlinkLeft", "browInnerUp")
 
 
@@ -35,6 +36,14 @@ def intrinsics(size: int = SIZE) -> np.ndarray:
 
 def paint(viewmat: np.ndarray, expression: np.ndarray, size: int = SIZE) -> np.ndarray:
     """A ball for a head with a mouth, a left eye and a forehead whose colours follow the expression. RGBA uint8."""
+    fine = _paint_aliased(viewmat, expression, size * _SMOOTH).reshape(size, _SMOOTH, size, _SMOOTH, 4)
+    alpha = fine[..., 3:].mean((1, 3))
+    color = (fine[..., :3] * fine[..., 3:]).mean((1, 3)) / np.maximum(alpha, 1e-6)
+    return (np.concatenate([color, alpha], -1) * 255 + 0.5).astype(np.uint8)
+
+
+def _paint_aliased(viewmat: np.ndarray, expression: np.ndarray, size: int) -> np.ndarray:
+    """One sample per pixel [size,size,4], float32 in 0..1."""
     K = intrinsics(size)
     position = -viewmat[:3, :3].T @ viewmat[:3, 3]
     v, u = np.mgrid[0:size, 0:size] + 0.5
@@ -46,13 +55,13 @@ def paint(viewmat: np.ndarray, expression: np.ndarray, size: int = SIZE) -> np.n
     point = position + rays * (-along - np.sqrt(np.maximum(inside, 0)))[..., None]
     image = np.zeros((size, size, 4), np.float32)
     image[..., :3] = (0.8, 0.6, 0.5)
-    spots = [((0.0, -0.09, -0.04), 0.03, (0.7, 0.0, 0.1)), ((0.04, -0.09, 0.03), 0.022, (0.1, 0.2, 0.9)),
-             ((0.0, -0.08, 0.07), 0.025, (0.1, 0.8, 0.2))]  # fmt: skip
+    spots = [((0.0, -0.08, -0.06), 0.05, (0.7, 0.0, 0.1)), ((0.06, -0.08, 0.02), 0.045, (0.1, 0.2, 0.9)),
+             ((-0.03, -0.06, 0.08), 0.05, (0.1, 0.8, 0.2))]  # fmt: skip
     for (center, radius, color), strength in zip(spots, expression, strict=True):
         near = np.linalg.norm(point - np.array(center), axis=-1) < radius
         image[near, :3] += strength * (np.array(color, np.float32) - image[near, :3])
     image[..., 3] = hit
-    return (image * 255 + 0.5).astype(np.uint8)
+    return image
 
 
 def write_capture(folder: Path, frames: int = 24, test: int = 6, seed: int = 0, shuffled: bool = False) -> Path:
@@ -61,7 +70,7 @@ def write_capture(folder: Path, frames: int = 24, test: int = 6, seed: int = 0, 
     generator = np.random.default_rng(seed)
     entries = []
     for number in range(frames + test):
-        expression = (generator.random(3) * (generator.random(3) < 0.6)).astype(float)
+        expression = generator.random(3) * (generator.random(3) < 0.7)
         viewmat = look_at(generator.uniform(-0.4, 0.4))
         Image.fromarray(paint(viewmat, expression)).save(folder / f"images/{number:04d}.png")
         entries.append(
@@ -82,7 +91,11 @@ def write_capture(folder: Path, frames: int = 24, test: int = 6, seed: int = 0, 
         for entry, value in zip(entries[:frames], values[frames // 2 :] + values[: frames // 2], strict=True):
             entry["expression"] = value
     space = {"kind": "custom", "names": list(NAMES)}
-    data = {"format": "headgas-capture", "version": 1, "expression_space": space, "frames": entries}
+    directions = generator.normal(size=(2000, 3))
+    points = 0.1 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    np.save(folder / "points.npy", points.astype(np.float32))
+    data = {"format": "headgas-capture", "version": 1, "expression_space": space, "points": "points.npy"}
+    data["frames"] = entries
     (folder / "capture.json").write_text(json.dumps(data), encoding="utf-8")
     return folder
 
@@ -115,5 +128,5 @@ def small_avatar(count: int = 60, seed: int = 0, names: tuple[str, ...] = NAMES)
     avatar = HeadGaS(space, directions * 0.1, HeadGaSConfig(features=4, hidden=8, frequencies=2))
     avatar.basis = torch.randn_like(avatar.basis)
     with torch.no_grad():
-        avatar.decoder.output_layer.weight.mul_(10)
+        avatar.decoder.output_layer.weight.mul_(2)
     return avatar.eval()

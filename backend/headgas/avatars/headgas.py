@@ -66,9 +66,7 @@ class HeadGaS(Avatar):
         self.basis = torch.zeros(1 + len(space), count, config.features, device=points.device)
         outputs = 3 * coefficient_count(config.sh_degree) + 1
         self.decoder = Decoder(config.features, 3 + 6 * config.frequencies, config.hidden, outputs)
-        nn.init.zeros_(self.decoder.output_layer.bias)
-        with torch.no_grad():
-            self.decoder.output_layer.weight.mul_(0.1)  # grey and half transparent to begin with
+        nn.init.zeros_(self.decoder.output_layer.bias)  # grey and half transparent to begin with
         self.sh_degree = config.sh_degree  # bands in use; training raises it step by step
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
         self._folded: Tensor | None = None  # its part of the decoder's first layer [N,hidden], for rendering

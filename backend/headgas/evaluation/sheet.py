@@ -16,7 +16,7 @@ from headgas.errors import HeadGaSError
 from headgas.evaluation.metrics import photograph_over_white, render_over_white
 
 _ERROR_GAIN = 4  # errors are shown this many times larger
-_TITLES = ("captured", "avatar", f"error × {_ERROR_GAIN}")
+_TITLES = ("captured", "avatar", f"error x {_ERROR_GAIN}")
 _HEADER = 18  # pixels
 
 

@@ -29,11 +29,11 @@ class TrainingConfig:
     perceptual_from: float = 0.2
 
     # Adam's learning rates; all decay exponentially to `final_rate` of their start. Unpublished: ours.
-    means_rate: float = 1e-4  # metres
-    quaternions_rate: float = 2e-3
-    log_scales_rate: float = 5e-3
-    basis_rate: float = 5e-3
-    decoder_rate: float = 2e-3
+    means_rate: float = 1e-3  # metres
+    quaternions_rate: float = 1e-2
+    log_scales_rate: float = 2e-2
+    basis_rate: float = 5e-2
+    decoder_rate: float = 5e-3
     final_rate: float = 0.03
 
     # Densification. HeadGaS: iterations 500 to 15,000, otherwise as 3D Gaussian Splatting

@@ -49,14 +49,17 @@ class Densification:
         self._pull, self._seen, self._opacity = (tensors[name] for name in ("pull", "seen", "opacity"))
         self.frames = frames
 
-    def decide(self, target: int, scales: Tensor, split_above: float, prune_opacity: float) -> Change:
+    def decide(
+        self, target: int, scales: Tensor, split_above: float, prune_opacity: float, framed: Tensor
+    ) -> Change:
         """Prunes what never showed and grows the rest towards `target` Gaussians.
 
         Args:
             scales: [N,3] metres.
             split_above: metres; a Gaussian whose largest scale is above is split, below it is cloned.
+            framed: [N] bool; those that the pictures' frames leave out are pruned.
         """
-        keep = self._opacity >= prune_opacity
+        keep = (self._opacity >= prune_opacity) & framed
         if not keep.any():
             keep = torch.ones_like(keep)
         kept = keep.nonzero().squeeze(1)

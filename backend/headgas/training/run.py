@@ -119,7 +119,7 @@ class Run:
 
     def finish(self, trainer: Trainer, preview: Callable[[HeadGaS, Path], Any]) -> None:
         """Writes the avatar; only then the state to resume from goes."""
-        avatar = trainer.avatar.eval()
+        avatar = trainer.finish()
         surface = extract_surface(avatar)
         save_avatar(self.avatar_path, avatar, self._preset, self._summary(trainer), surface)
         preview(avatar, self.folder / PREVIEW)

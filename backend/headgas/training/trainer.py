@@ -25,6 +25,7 @@ from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 
 _ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
+_FRAMED_SHARE = 0.5  # of the training pictures that must have a Gaussian in their frame: outside of it nothing is learnt
 _PER_GAUSSIAN = ("means", "quaternions", "log_scales")
 
 
@@ -178,8 +179,29 @@ class Trainer:
         target = round(first * (config.max_gaussians / first) ** share)
         extent = float(self.avatar.get_buffer("extent"))
         scales = self.avatar.log_scales.detach().exp()
-        change = self._densification.decide(target, scales, config.split_scale * extent, config.prune_opacity)
+        framed = self._framed()
+        change = self._densification.decide(target, scales, config.split_scale * extent, config.prune_opacity, framed)
         self._apply(change)
+
+    @torch.no_grad()
+    def _framed(self) -> Tensor:
+        """Which Gaussians [N] most training pictures have within their frame: the others are nobody's business."""
+        means, inside = self.avatar.means.detach(), torch.zeros(self.avatar.count, device=self.device)
+        for frame in self._frames:
+            camera = frame.camera
+            pixels = (means @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]) @ camera.K.T
+            u, v = (pixels[:, i] / pixels[:, 2].clamp_min(1e-6) for i in (0, 1))
+            inside += (pixels[:, 2] > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
+        return inside >= _FRAMED_SHARE * len(self._frames)
+
+    def finish(self) -> HeadGaS:
+        """The avatar, without Gaussians that drifted out of the pictures after the last densification."""
+        framed = self._framed()
+        if framed.any() and not framed.all():
+            kept = framed.nonzero().squeeze(1)
+            nothing = torch.zeros(len(kept), dtype=torch.bool, device=self.device)
+            self._apply(Change(kept, nothing, nothing))
+        return self.avatar.eval()
 
     @torch.no_grad()
     def _apply(self, change: Change) -> None:
@@ -215,6 +237,7 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything a continued run needs: tensors, and JSON."""
+        self.avatar.refresh_encoding()  # as a restored trainer begins: both go on with the same numbers
         tensors = {f"avatar.{name}": value.detach() for name, value in self.avatar.tensors().items()}
         tensors |= {f"basis_optimizer.{name}": value for name, value in self._basis_optimizer.state().items()}
         tensors |= {f"densification.{name}": value for name, value in self._densification.state().items()}
