@@ -31,7 +31,7 @@ _CONFLICTS = [  # stems that faces don't do at once
     ("mouthRollLower", "mouthFunnel"), ("mouthRollUpper", "mouthFunnel"), ("mouthRollLower", "mouthPucker"),
     ("mouthRollUpper", "mouthPucker"), ("mouthStretch", "mouthSmile"), ("mouthDimple", "mouthPucker"),
 ]
-# Turn by turn, which variant (both sides, left, right) of a movement is shown alone, and how strongly: by number of variants
+# Turn by turn: which variant (both sides, left, right) of a movement is shown alone, how strongly; by count of variants
 _ALONE = {
     1: ((0, 1.0), (0, 0.5), (0, 0.75), (0, 0.3)),
     3: ((0, 1.0), (1, 1.0), (2, 1.0), (0, 0.5), (0, 0.75), (1, 0.5), (2, 0.5)),

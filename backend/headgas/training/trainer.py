@@ -25,7 +25,7 @@ from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 
 _ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
-_FRAMED_SHARE = 0.5  # of the training pictures that must have a Gaussian in their frame: outside of it nothing is learnt
+_FRAMED_SHARE = 0.5  # of the training pictures that must have a Gaussian in their frame; elsewhere nothing is learnt
 _PER_GAUSSIAN = ("means", "quaternions", "log_scales")
 
 
