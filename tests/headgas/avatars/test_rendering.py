@@ -159,7 +159,14 @@ def test_the_nearer_avatar_hides_the_other(order: int) -> None:
 
 def test_depth_is_the_distance_along_the_view_and_far_away_where_nothing_is() -> None:
     placed = PlacedAvatar(solid_avatar(0.5), EXPRESSION, torch.eye(4))
-    image, depth = render_frame([placed], camera(yaw=0.0))
+    view = camera(yaw=0.0)
+    image, depth = render_frame([placed], view)
+    with torch.inference_mode():
+        gaussians = placed.avatar.gaussians(EXPRESSION, view)
+        reference = rasterize(gaussians, view, with_depth=True, antialiased=placed.avatar.antialiased,
+                              implementation="reference").depth  # fmt: skip
+    hit = image[..., 3] > 0.01
+    torch.testing.assert_close(depth[hit], reference[hit], atol=1e-4, rtol=0)
     assert 0.47 < depth[SIZE // 2, SIZE // 2] < 0.53  # 0.6 m to the centre of a ball of 0.1 m
     assert depth[0, 0] == NOTHING_HIT == 1e10 and image[0, 0].abs().max() == 0
     assert ((depth == NOTHING_HIT) == (image[..., 3] <= 1e-6)).all()
