@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole job on this machine, from nothing: `python3 scripts/demo.py [--out out/demo] [--budget 3m]`.
+"""The whole job on this machine, from nothing: `python3 scripts/demo.py [--out out/demo] [--budget 150s]`.
 
 Builds the demo head in Blender, captures it with Cycles, trains an avatar, imports it into a new scene through the
 extension, animates its shape keys and renders the sequence with the HeadGaS engine. Each part is the product's own.
@@ -23,8 +23,8 @@ STAGES = Path(__file__).resolve().parent / "demo_stages"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=environment.ROOT / "out" / "demo", help="default: out/demo")
-    parser.add_argument("--budget", default="3m", help="training time (default: 3m)")
-    parser.add_argument("--frames", type=int, default=112, help="training frames to capture (default: 112)")
+    parser.add_argument("--budget", default="150s", help="training time (default: 150s)")
+    parser.add_argument("--frames", type=int, default=104, help="training frames to capture (default: 104)")
     options = parser.parse_args()
     started = time.monotonic()
     try:

@@ -99,7 +99,7 @@ def _move_camera(scene: bpy.types.Scene, control: bpy.types.Object) -> None:
     """The camera swings around the head and looks at its middle."""
     corners = [control.matrix_world @ Vector(corner) for corner in control.bound_box]
     middle = sum(corners, Vector()) / len(corners)
-    distance = 3.4 * max((corner - middle).length for corner in corners)
+    distance = 2.9 * max((corner - middle).length for corner in corners)
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     camera.data.lens = 55
     scene.collection.objects.link(camera)
