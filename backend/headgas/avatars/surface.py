@@ -28,7 +28,7 @@ _MARGIN = 0.05  # of the bounds, on each side
 _TRIMMED = 0.005  # of the Gaussians on each side: stray ones must not stretch the bounds
 _SEEN_THROUGH = 2  # views; a single one may look through a crack
 _SMOOTHING = 1.0  # voxels
-_SHARPNESS, _LEAST_FACING = 4, 0.05  # power of the cosine that weights colours; least sum
+_SHARPNESS, _LEAST_FACING = 24, 0.02  # power of the cosine that weights colours; least sum
 # degrees of yaw and pitch: all around for silhouettes; of the face, which every capture shows, for depths and colours
 _AROUND = [(yaw, pitch) for pitch in (-40, 0, 40) for yaw in range(-180, 180, 45)] + [(0, 80), (0, -80)]
 _FACE = [(yaw, pitch) for pitch in (-20, 0, 20) for yaw in (-40, -20, 0, 20, 40)]
