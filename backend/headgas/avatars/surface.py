@@ -138,7 +138,7 @@ def _hull_distance(grid: Tensor, views: list[View]) -> Tensor:
 def _one_closed_body(distance: np.ndarray) -> np.ndarray:
     """Signed distances [X,Y,Z] in voxels: smoothed, only the largest body, closed at the borders."""
     smooth = gaussian(distance, _SMOOTHING, mode="nearest")
-    bodies = label(smooth < 0, connectivity=1)
+    bodies = np.asarray(label(smooth < 0, connectivity=1))
     largest = np.bincount(bodies.ravel())[1:].argmax() + 1 if bodies.any() else 0
     smooth[(smooth < 0) & (bodies != largest)] = _TRUNCATION
     for side in (0, -1):
