@@ -57,3 +57,9 @@ class HEADGAS_OT_capture_character(bpy.types.Operator):
             manager.progress_end()
         self.report({"INFO"}, f"Captured {self.frames + self.test_frames} frames in {folder}")
         return {"FINISHED"}
+
+
+def draw_menu_entry(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    """The entry in the 3D view's Object menu; F3 finds only what a menu has."""
+    menu.layout.separator()
+    menu.layout.operator(HEADGAS_OT_capture_character.bl_idname, text="Capture Character…")

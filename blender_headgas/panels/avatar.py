@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The avatar's panels: its file and its channels, in the object properties and in the 3D view's sidebar."""
 
+import textwrap
+
 import bpy
 
 from ..core.errors import HeadGaSError
@@ -43,7 +45,7 @@ class HEADGAS_PT_avatar_object(bpy.types.Panel):
         return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw_link(self.layout, avatar_of(context.object))
+        _draw_link(self.layout, avatar_of(context.object), _characters(context.region))
 
 
 class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
@@ -60,27 +62,40 @@ class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
         return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw_link(self.layout, avatar_of(context.object))
+        _draw_link(self.layout, avatar_of(context.object), _characters(context.region))
         _draw_channels(self.layout, avatar_of(context.object))
 
 
-def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
-    """The avatar's file, and what is in it or wrong with it."""
+def _characters(region: bpy.types.Region) -> int:
+    """About how many of them fit beside an icon in one line of a panel."""
+    interface = bpy.context.preferences.system.ui_scale
+    return max(20, int(region.width / interface / 6.5) - 10)
+
+
+def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters: int) -> None:
+    """The avatar's file, and what is in it or wrong with it, in lines of so many `characters`."""
     row = layout.row()
     row.use_property_split = True
     row.prop(avatar.headgas, "filepath")
     try:
         header = header_of(avatar_path(avatar))
     except HeadGaSError as error:
-        for line in str(error).splitlines():
-            layout.label(text=line, icon='ERROR')
+        _draw_error(layout, str(error), characters)
         return
     space = header.expression_space
-    layout.label(text=f"{header.model}, {header.gaussians:,} Gaussians, {len(space.names)} {space.kind} channels")
+    layout.label(text=f"{header.model}, {header.gaussians:,} Gaussians")
+    layout.label(text=f"{len(space.names)} channels ({space.kind})")
     keys = avatar.data.shape_keys
     missing = [name for name in space.names if not keys or name not in keys.key_blocks]
     if missing:
-        layout.label(text=f"Renamed or deleted: {', '.join(missing)}", icon='ERROR')
+        _draw_error(layout, f"Renamed or deleted: {', '.join(missing)}", characters)
+
+
+def _draw_error(layout: bpy.types.UILayout, text: str, characters: int) -> None:
+    column = layout.column(align=True)
+    lines = [line for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, characters)]
+    for number, line in enumerate(lines):
+        column.label(text=line, icon='BLANK1' if number else 'ERROR')
 
 
 def _draw_channels(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:

@@ -123,6 +123,7 @@ def _attach(mesh: bpy.types.Object, rig: bpy.types.Object) -> None:
 
 
 def _select_only(context: bpy.types.Context, mesh: bpy.types.Object) -> None:
+    context.view_layer.update()  # else a new object may not be listed yet
     for obj in context.view_layer.objects:
         obj.select_set(obj == mesh)
     context.view_layer.objects.active = mesh

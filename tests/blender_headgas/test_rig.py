@@ -36,6 +36,13 @@ def test_import(scene, tmp_path):
     assert scene.render.engine == 'HEADGAS'  # the scene's settings are the user's
 
 
+def test_import_into_an_empty_scene_selects_the_mesh(scene, tmp_path):
+    for obj in list(bpy.data.objects):
+        bpy.data.objects.remove(obj)
+    mesh = _import(write_avatar(tmp_path / "alone.safetensors"))
+    assert bpy.context.selected_objects == [mesh]
+
+
 def test_a_parameter_that_never_moved_can_be_moved(scene, tmp_path):
     head = header()
     head["expression_space"].update(low=NEUTRAL, high=NEUTRAL)

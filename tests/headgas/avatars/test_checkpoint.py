@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from headgas.avatars import load_avatar, read_header, save_avatar
+from headgas.avatars import HeadGaS, load_avatar, read_header, save_avatar
 from headgas.avatars.surface import extract_surface
 from headgas.errors import HeadGaSError
 from tests.headgas.avatars.test_headgas import camera
@@ -109,19 +109,39 @@ def test_missing_and_broken_tensors_are_refused(avatar_file: Path) -> None:
 
 def test_the_surface_is_a_closed_mesh_around_the_avatar() -> None:
     """Opaque Gaussians on a sphere of 10 cm: the mesh has its radius, and every edge belongs to two triangles."""
+    surface = extract_surface(_opaque_ball())
+    radius = surface["vertices"].norm(dim=1)
+    assert len(radius) > 500
+    assert 0.09 < radius.mean() < 0.115
+    faces = surface["faces"].long()
+    assert _is_closed(faces)
+    corners = surface["vertices"][faces]
+    normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    outward = (normals * corners.mean(1)).sum(1) > 0
+    assert outward.float().mean() > 0.98
+
+
+def test_the_surface_of_a_head_without_a_back_is_one_closed_body() -> None:
+    """Many captures show the front only: half a ball, and a speck that floats beside it."""
+    avatar = _opaque_ball()
+    with torch.no_grad():
+        avatar.means[:, 1] = -avatar.means[:, 1].abs()
+        avatar.means[:60] = torch.tensor([0.2, 0.0, 0.0]) + 0.01 * avatar.means[:60]
+    surface = extract_surface(avatar)
+    assert len(surface["vertices"]) > 300 and surface["vertices"][:, 0].max() < 0.15
+    assert _is_closed(surface["faces"].long())
+
+
+def _opaque_ball() -> HeadGaS:
     avatar = small_avatar(count=3000)
     with torch.no_grad():
         avatar.decoder.output_layer.weight[-1] = 0
         avatar.decoder.output_layer.bias[-1] = 8
         avatar.log_scales.fill_(-5.0)
-    surface = extract_surface(avatar)
-    radius = surface["vertices"].norm(dim=1)
-    assert len(radius) > 500
-    assert 0.09 < radius.mean() < 0.115
-    faces = surface["faces"].long()
+    return avatar
+
+
+def _is_closed(faces: torch.Tensor) -> bool:
+    """Whether every edge of the triangles [T,3] belongs to two of them."""
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(1).values
-    assert (torch.unique(edges, dim=0, return_counts=True)[1] == 2).all()
-    corners = surface["vertices"][faces]
-    normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    outward = (normals * corners.mean(1)).sum(1) > 0
-    assert outward.float().mean() > 0.98
+    return bool((torch.unique(edges, dim=0, return_counts=True)[1] == 2).all())
