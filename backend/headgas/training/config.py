@@ -33,6 +33,7 @@ class TrainingConfig:
     quaternions_rate: float = 1e-2
     log_scales_rate: float = 2e-2
     basis_rate: float = 5e-2
+    basis_decay: float = 0.2  # of F, not of f_0, times the rate: what few frames show must not be learnt by heart
     decoder_rate: float = 5e-3
     final_rate: float = 0.03
 

@@ -19,8 +19,8 @@ f32 = np.float32
 
 
 @compiled
-def _step(work, blocks, basis, first, second, coefficients, gradient, decay1, decay2, rates, roots, epsilon):
-    """basis, first, second [R,M]; coefficients, rates, roots [R]; gradient [M]. The formula is RankOneAdam.step's."""
+def _step(work, blocks, basis, first, second, coefficients, gradient, decay1, decay2, rates, roots, keeps, epsilon):
+    """basis, first, second [R,M]; coefficients, rates, roots, keeps [R]; gradient [M]. See RankOneAdam.step."""
     rows, columns = basis.shape
     rest1, rest2 = f32(1) - decay1, f32(1) - decay2
     while True:
@@ -33,14 +33,14 @@ def _step(work, blocks, basis, first, second, coefficients, gradient, decay1, de
             coefficient = coefficients[row]
             if coefficient != f32(0):
                 values, mean, square = basis[row, start:stop], first[row, start:stop], second[row, start:stop]
-                rate, root = rates[row], roots[row]
+                rate, root, keep = rates[row], roots[row], keeps[row]
                 for j in range(stop - start):
                     slope = coefficient * slopes[j]
                     m = decay1 * mean[j] + rest1 * slope
                     v = decay2 * square[j] + rest2 * slope * slope
                     mean[j] = m
                     square[j] = v
-                    values[j] -= rate * m / (math.sqrt(v) * root + epsilon)
+                    values[j] = keep * values[j] - rate * m / (math.sqrt(v) * root + epsilon)
         fetch_add(work, 8)
 
 
@@ -61,11 +61,15 @@ class RankOneAdam:
         self._steps = torch.zeros(len(basis), dtype=torch.int64)
 
     @torch.no_grad()
-    def step(self, coefficients: Tensor, output_gradient: Tensor, learning_rate: float) -> None:
+    def step(
+        self, coefficients: Tensor, output_gradient: Tensor, learning_rate: float, weight_decay: Tensor | None = None
+    ) -> None:
         """Update the basis in place; coefficients [R], output_gradient with as many values as a row.
 
         m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
-        row -= rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon)
+        row = (1 - rate decay) row - rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon)
+
+        weight_decay [R]: none when left out; decoupled from the gradient (Loshchilov and Hutter 2019).
         """
         rows = self.basis.flatten(1)
         gradient = output_gradient.detach().flatten()
@@ -77,24 +81,25 @@ class RankOneAdam:
         steps = self._steps.clamp_min(1).double()
         rates = (learning_rate / (1 - self.betas[0] ** steps)).float()
         roots = (1 - self.betas[1] ** steps).rsqrt().float()
+        keeps = torch.ones(len(rows)) if weight_decay is None else 1 - learning_rate * weight_decay.float()
         moments = self._first.flatten(1), self._second.flatten(1)
         if rows.device.type != "cpu":
-            self._step_torch(rows, *moments, coefficients, gradient, active, rates, roots)
+            self._step_torch(rows, *moments, coefficients, gradient, active, rates, roots, keeps)
             return
         arrays = [tensor.detach().contiguous().numpy() for tensor in (rows, *moments, coefficients, gradient)]
         blocks = -(-rows.shape[1] // _CHUNK)
         with announced("the optimizer of the basis", _COMPILE_SECONDS):
             decays = f32(self.betas[0]), f32(self.betas[1])
-            run(_step, blocks, *arrays, *decays, rates.numpy(), roots.numpy(), f32(self.epsilon))
+            run(_step, blocks, *arrays, *decays, rates.numpy(), roots.numpy(), keeps.numpy(), f32(self.epsilon))
 
-    def _step_torch(self, rows, first, second, coefficients, gradient, active, rates, roots) -> None:
+    def _step_torch(self, rows, first, second, coefficients, gradient, active, rates, roots, keeps) -> None:
         """The same on any device, row by row: memory for one more row."""
         for row in active.nonzero()[:, 0].tolist():
             slope = coefficients[row] * gradient
             first[row].lerp_(slope, 1 - self.betas[0])
             second[row].mul_(self.betas[1]).addcmul_(slope, slope, value=1 - self.betas[1])
             spread = second[row].sqrt().mul_(roots[row].item()).add_(self.epsilon)
-            rows[row].addcdiv_(first[row], spread, value=-rates[row].item())
+            rows[row].mul_(keeps[row].item()).addcdiv_(first[row], spread, value=-rates[row].item())
 
     @torch.no_grad()
     def select(self, index: Tensor, fresh: Tensor) -> Tensor:

@@ -138,7 +138,9 @@ class Trainer:
         assert features.grad is not None and offsets.grad is not None
         self._optimizer.step()
         rate = self.config.basis_rate * self._decay(progress)
-        self._basis_optimizer.step(coefficients, features.grad.flatten(), rate)
+        decay = torch.full_like(coefficients, self.config.basis_decay, device="cpu")
+        decay[0] = 0
+        self._basis_optimizer.step(coefficients, features.grad.flatten(), rate, decay)
         self._densification.record(offsets.grad, gaussians.opacities)
         with torch.no_grad():
             return loss.item(), psnr(rendering.color, frame.over(background))

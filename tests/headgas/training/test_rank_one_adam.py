@@ -28,9 +28,9 @@ def with_torch(basis: torch.Tensor, count: int, chance: float = 1.0) -> RankOneA
         t = ours._steps.clamp_min(1).double()
         rates, roots = 0.01 / (1 - 0.9**t), (1 - 0.999**t).rsqrt()
         moments = ours._first.flatten(1), ours._second.flatten(1)
-        ours._step_torch(
-            ours.basis.flatten(1), *moments, coefficients, gradient.flatten(), coefficients != 0, rates, roots
-        )
+        keeps = torch.ones(ROWS)
+        rows, active = ours.basis.flatten(1), coefficients != 0
+        ours._step_torch(rows, *moments, coefficients, gradient.flatten(), active, rates, roots, keeps)
     return ours
 
 
@@ -55,6 +55,16 @@ def test_each_row_is_adam_over_the_steps_that_hit_it():
                 row.grad = coefficient * gradient
                 optimizer.step()
     torch.testing.assert_close(ours.basis, torch.stack(rows).detach(), rtol=0, atol=5e-6)
+
+
+def test_weight_decay_is_that_of_adamw():
+    truth = start().requires_grad_()
+    ours, adam = RankOneAdam(start()), torch.optim.AdamW([truth], lr=0.01, weight_decay=0.5)
+    for coefficients, gradient in steps(30):
+        truth.grad = coefficients[:, None, None] * gradient
+        adam.step()
+        ours.step(coefficients, gradient, 0.01, torch.full((ROWS,), 0.5))
+    torch.testing.assert_close(ours.basis, truth.detach(), rtol=0, atol=5e-6)
 
 
 def test_the_torch_twin_agrees():
