@@ -27,7 +27,7 @@ class SetupError(Exception):
 
 
 def find_python(version: tuple[int, int]) -> str | None:
-    """An interpreter of that version: this one, or one on the PATH."""
+    """An interpreter of that version: this one, one on the PATH, or one that pyenv keeps."""
     if sys.version_info[:2] == version:
         return sys.executable
     names = [f"python{version[0]}.{version[1]}", "python3", "python"]
@@ -35,6 +35,8 @@ def find_python(version: tuple[int, int]) -> str | None:
     if os.name == "nt" and shutil.which("py"):
         probe = _version(["py", f"-{version[0]}.{version[1]}"])
         candidates.insert(0, probe[1] if probe else None)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    candidates += map(str, sorted(pyenv.glob(f"{version[0]}.{version[1]}.*/bin/python3")))
     for candidate in filter(None, candidates):
         probe = _version([candidate])
         if probe and probe[0] == version:

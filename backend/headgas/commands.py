@@ -136,9 +136,9 @@ def check(options: argparse.Namespace) -> None:
     train_frames = [frame for frame in capture.frames if frame.split == "train"]
     space = capture.expression_space
     still = [n for n, low, high in zip(space.names, space.low, space.high, strict=True) if low == high]
-    tests = len(capture.frames) - len(train_frames)
-    print(f"{options.capture}: {len(train_frames)} training and {tests} test frames, ")
-    print(f"{len(space)} parameters ({space.kind}); every image is there, with a matte.")
+    test = len(capture.frames) - len(train_frames)
+    print(f"{options.capture}: {len(train_frames)} training and {test} test frames, every image there with a matte;")
+    print(f"{len(space)} parameters ({space.kind}).")
     if still:
         print(f"Never moves in training, so an avatar cannot learn it: {', '.join(still)}")
 
