@@ -19,7 +19,8 @@ BACKEND_PYTHONS = ((3, 11), (3, 12), (3, 13))
 # A Blender module runs in exactly one Python version.
 BLENDER_PYTHONS = {"4.2.23": (3, 11), "4.5.15": (3, 11), "5.0.1": (3, 11), "5.2.3": (3, 13)}
 DEMO_BLENDERS = ("5.0.1", "5.2.3")  # the first whose Python is here
-TEST_PACKAGES = ("pytest==9.2.0", "ruff==0.17.5", "pyright==1.1.414")
+# gsplat: its plain torch reference is what our kernels are compared with; nothing of it is compiled
+TEST_PACKAGES = ("pytest==9.2.0", "ruff==0.17.5", "pyright==1.1.414", "gsplat==1.5.3")
 
 
 class SetupError(Exception):
