@@ -61,12 +61,24 @@ class Frame:
         return pixels
 
     def load_depth(self) -> np.ndarray | None:
-        """Camera-space z [H,W] in metres, 0 where nothing was hit; None when the frame has none or it is unusable."""
-        if self.depth is None or not self.depth.is_file():
+        """Camera-space z [H,W] in metres, 0 where nothing was hit; None when the frame has none.
+
+        Raises:
+            HeadGaSError: the file is missing, damaged, or of another size.
+        """
+        if self.depth is None:
             return None
-        with Image.open(self.depth) as opened:
-            depth = np.asarray(opened, np.float32) * self.depth_unit
-        return depth if depth.shape == (self.height, self.width) else None
+        try:
+            with Image.open(self.depth) as opened:
+                depth = np.asarray(opened, np.float32) * self.depth_unit
+        except OSError as error:
+            raise HeadGaSError(f"{self.depth}: the depth of frame {self.name} cannot be read ({error}).") from None
+        if depth.shape != (self.height, self.width):
+            raise HeadGaSError(
+                f"{self.depth}: the depth of frame {self.name} has the shape {depth.shape}; "
+                f"its camera says {self.width}×{self.height} pixels, one value each."
+            )
+        return depth
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,22 @@ class Capture:
         if not frames:
             raise HeadGaSError(f"{self.path}: the capture has no frame in the split {name!r}.")
         return frames
+
+    def load_points(self) -> np.ndarray | None:
+        """Surface points [n,3] float32 in head space, metres; None when the capture has none.
+
+        Raises:
+            HeadGaSError: the file is missing, damaged, or holds something else.
+        """
+        if self.points is None:
+            return None
+        try:
+            points = np.load(self.points, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise HeadGaSError(f"{self.points}: the capture's points cannot be read ({error}).") from None
+        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+            raise HeadGaSError(f"{self.points}: the capture's points must be finite, of the shape [n,3].")
+        return points.astype(np.float32)
 
 
 def seen_range(space: ExpressionSpace, frames: tuple[Frame, ...]) -> ExpressionSpace:

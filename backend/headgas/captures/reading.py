@@ -37,8 +37,13 @@ def check_capture(path: Path | str) -> tuple[Capture | None, list[str]]:
     except HeadGaSError as error:
         return None, [error.message]
     messages = [problem.message for problem in problems]
+    try:
+        capture.load_points()
+    except HeadGaSError as error:
+        messages.append(error.message)
     for frame in capture.frames:
         try:
+            frame.load_depth()
             alpha = frame.load_rgba()[..., 3]
             if alpha.max() == 0:
                 messages.append(f"{frame.image}: the matte of frame {frame.name} is empty.")

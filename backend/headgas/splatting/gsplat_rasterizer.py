@@ -34,7 +34,7 @@ def _gsplat() -> ModuleType:
     try:
         # it reports its build, and standard output may belong to a protocol
         with contextlib.redirect_stdout(sys.stderr):
-            from gsplat.cuda._backend import _C
+            from gsplat.cuda._backend import _C  # type: ignore  # made by its compilation
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise HeadGaSError(f"gsplat could not build its CUDA kernels: {error}", hint) from error
     if _C is None:

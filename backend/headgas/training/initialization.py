@@ -35,7 +35,7 @@ def starting_points(capture: Capture, count: int, generator: np.random.Generator
     frames = capture.split("train")
     chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, min(_VIEWS, len(frames))).round().astype(int)]
     hull = _visual_hull(chosen)
-    surface = _own_points(capture)
+    surface = capture.load_points()
     if surface is None:
         surface = _points_from_depth(chosen)
     if not len(hull) and surface is None:
@@ -54,18 +54,6 @@ def starting_points(capture: Capture, count: int, generator: np.random.Generator
     points = np.concatenate([source[generator.choice(len(source), n, replace=len(source) < n)] for source, n in parts])
     jitter = generator.normal(0.0, _JITTER, points.shape)
     return torch.from_numpy((points + jitter).astype(np.float32))
-
-
-def _own_points(capture: Capture) -> np.ndarray | None:
-    if capture.points is None:
-        return None
-    try:
-        points = np.load(capture.points, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise HeadGaSError(f"{capture.points}: the capture's points cannot be read ({error}).") from None
-    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-        raise HeadGaSError(f"{capture.points}: the capture's points must be finite, of the shape [n,3].")
-    return points.astype(np.float32)
 
 
 def _points_from_depth(frames: list[Frame]) -> np.ndarray | None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from headgas.captures import check_capture, load_capture
 from headgas.errors import HeadGaSError
+from headgas.training.initialization import starting_points
 from tests.headgas.conftest import NAMES, SIZE
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "captures"
@@ -71,6 +72,23 @@ def test_all_problems_are_listed_at_once(edit_capture: Edit, capture_folder: Pat
     for word in ("frame 3", "0005.png", "8×8", "no alpha", "matte of frame 0008 is empty", "0009.png"):
         assert word in text
     assert len(problems) == 6
+
+
+def test_damaged_depth_is_reported(edit_capture: Edit, capture_folder: Path) -> None:
+    def change(data: dict) -> None:
+        data["points"] = "nowhere.npy"
+        for number in (0, 1, 2):
+            data["frames"][number]["depth"] = f"depth{number}.png"
+
+    edit_capture(change)
+    (capture_folder / "depth0.png").write_bytes(b"no picture")
+    Image.new("I;16", (3, 3)).save(capture_folder / "depth1.png")
+    _, problems = check_capture(capture_folder)
+    for name, problem in zip(("nowhere.npy", "depth0.png", "depth1.png", "depth2.png"), problems, strict=True):
+        assert name in problem
+    edit_capture(lambda d: d.pop("points"))
+    with pytest.raises(HeadGaSError, match=r"depth0\.png"):
+        starting_points(load_capture(capture_folder), 10, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe\x00"])
