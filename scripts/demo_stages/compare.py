@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 _FRAME_TIME = 40  # milliseconds; GIF counts in steps of ten
+_SIZE = (320, 320)  # pixels of the GIF: small enough for a README
 
 
 def main(out: Path) -> None:
@@ -18,11 +19,15 @@ def main(out: Path) -> None:
     inputs = [str(out / "run" / "avatar.safetensors"), str(out / "capture")]
     finished = subprocess.run([*command, *inputs], check=True, stdout=subprocess.PIPE, text=True)
     frames = sorted((out / "frames").glob("*.png"))
-    images = [Image.open(path).convert("RGB").quantize(255, dither=Image.Dither.FLOYDSTEINBERG) for path in frames]
-    _replace(out / "animation.gif", images)
+    _replace(out / "animation.gif", [_small(path) for path in frames])
     unfinished = out / "summary.json.part"
     unfinished.write_text(json.dumps(json.loads(finished.stdout), indent=2), encoding="utf-8")
     os.replace(unfinished, out / "summary.json")
+
+
+def _small(frame: Path) -> Image.Image:
+    picture = Image.open(frame).convert("RGB").resize(_SIZE, Image.Resampling.LANCZOS)
+    return picture.quantize(255, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def _replace(path: Path, images: list[Image.Image]) -> None:
