@@ -4,6 +4,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,11 @@ class Fields:
         return value
 
     def path(self, field: str, folder: Path) -> Path:
-        """A path inside the folder, given with forward slashes."""
-        text = self.text(field)
-        path = (folder / text).resolve()
-        if not path.is_relative_to(folder.resolve()):
+        """A path that does not lead out of the folder, given with forward slashes; links in there are the user's."""
+        path = Path(os.path.abspath(folder / self.text(field)))
+        if not path.is_relative_to(os.path.abspath(folder)):
             raise self.error(field, "a path inside the capture's folder")
-        return folder / text
+        return path
 
 
 def check_rigid(fields: Fields, field: str, matrix: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 """Opening captures, and what is said about broken ones."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,14 @@ def test_all_problems_are_listed_at_once(edit_capture: Edit, capture_folder: Pat
     for word in ("frame 3", "0005.png", "8×8", "no alpha", "matte of frame 0008 is empty", "0009.png"):
         assert word in text
     assert len(problems) == 6
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_images_may_lie_behind_a_link(capture_folder: Path, tmp_path: Path) -> None:
+    (capture_folder / "images").rename(tmp_path / "elsewhere")
+    (capture_folder / "images").symlink_to(tmp_path / "elsewhere")
+    _, problems = check_capture(capture_folder)
+    assert not problems
 
 
 def test_damaged_depth_is_reported(edit_capture: Edit, capture_folder: Path) -> None:
