@@ -54,8 +54,8 @@ class Requests:
         with self._lock:
             try:
                 return self._methods[method](params)
-            except (KeyError, TypeError, ValueError, IndexError) as error:
-                if isinstance(error, KeyError) and error.args and error.args[0] in _PARAMETERS:
+            except KeyError as error:
+                if error.args[0] in _PARAMETERS:
                     raise HeadGaSError(f"The request {method!r} lacks the parameter {error.args[0]!r}.") from error
                 raise
 

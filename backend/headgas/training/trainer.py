@@ -74,11 +74,12 @@ class Trainer:
         device: torch.device | str = "cpu",
         perceptual: Perceptual | None = None,
     ) -> None:
-        _compile_kernels(config.model)
+        self.device = torch.device(device)
+        if self.device.type == "cpu":
+            _compile_kernels(config.model)
         torch.manual_seed(seed)
         self.config = config
         self.budget = budget
-        self.device = torch.device(device)
         self.iteration = 0
         self.elapsed = 0.0
         self._perceptual = perceptual
