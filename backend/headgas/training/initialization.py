@@ -60,6 +60,9 @@ def _points_from_depth(frames: list[Frame]) -> np.ndarray | None:
     """Unprojects the depth images: K⁻¹ (u, v, 1) z in camera space, then into head space."""
     clouds = []
     for frame in frames:
+        if frame.depth is not None and not frame.depth.is_file():
+            log.warning("%s is missing: starting without the capture's depth", frame.depth)
+            return None
         depth = frame.load_depth()
         if depth is None:
             return None

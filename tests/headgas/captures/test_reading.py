@@ -98,6 +98,8 @@ def test_damaged_depth_is_reported(edit_capture: Edit, capture_folder: Path) -> 
     edit_capture(lambda d: d.pop("points"))
     with pytest.raises(HeadGaSError, match=r"depth0\.png"):
         starting_points(load_capture(capture_folder), 10, np.random.default_rng(0))
+    (capture_folder / "depth0.png").unlink()
+    assert len(starting_points(load_capture(capture_folder), 10, np.random.default_rng(0))) == 10
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe\x00"])
