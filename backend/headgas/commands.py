@@ -103,7 +103,7 @@ def render(options: argparse.Namespace) -> None:
     if not 0 <= options.frame < len(capture.frames):
         raise HeadGaSError(f"--frame {options.frame}: the capture has the frames 0 to {len(capture.frames) - 1}.")
     frame = capture.frames[options.frame]
-    expression = torch.from_numpy(frame.expression).to(device)
+    expression = torch.from_numpy(frame.expression)
     rgba, _ = render_frame([PlacedAvatar(checkpoint.avatar, expression, torch.eye(4))], frame.camera)
     alpha = rgba[..., 3:]
     straight = linear_to_srgb(rgba[..., :3] / alpha.clamp_min(1e-6))

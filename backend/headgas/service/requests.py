@@ -102,7 +102,7 @@ class Requests:
 
     def _placed(self, item: dict[str, Any]) -> PlacedAvatar:
         avatar = self._avatar(item["path"]).avatar
-        expression = torch.tensor(item["expression"], dtype=torch.float32, device=self._device)
+        expression = torch.tensor(item["expression"], dtype=torch.float32)
         return PlacedAvatar(avatar, expression, _matrix(item["transform"], 4, "transform"))
 
     def _avatar(self, path: str) -> Checkpoint:

@@ -61,7 +61,8 @@ def rasterize_gsplat(
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
     if alpha_threshold != _ALPHA_THRESHOLD or alpha_max != _ALPHA_MAX:
         raise ValueError(f"gsplat {_VERSION} has alpha_threshold 1/255 and alpha_max {_ALPHA_MAX} compiled in")
-    if screen_offsets is not None and bool(screen_offsets.any()):
+    # Looking at values on a CUDA device would make the host wait for all its work: there, they count as zeros.
+    if screen_offsets is not None and not screen_offsets.is_cuda and bool(screen_offsets.any()):
         raise ValueError("on CUDA, screen_offsets must be zeros: they only receive a gradient")
     if len(gaussians) == 0:
         return _nothing(gaussians, camera, background, with_depth)

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from headgas.avatars import fused
+from headgas.avatars.finishing_kernel import launch as finish
 from headgas.avatars.fused_kernel import MOST_FRAMES, fits, launch
+from headgas.avatars.rendering import NOTHING_HIT, linear_premultiplied
 from headgas.training.rank_one_adam_cuda import row_factors, step_fused
 from headgas.training.ssim import ssim_on_cuda, ssim_torch
 
@@ -143,3 +145,14 @@ def test_similarity_and_its_gradient_equal_torch(size) -> None:
     torch.testing.assert_close(image.grad[varied].cpu().double(), truth.grad[varied], rtol=1e-3, atol=1e-6)
     with torch.no_grad():
         assert ssim_on_cuda(image, target.to(DEVICE)).item() == ours.item()
+
+
+def test_finishing_a_picture_equals_torch() -> None:
+    torch.manual_seed(2)
+    alpha, depth = torch.rand(9, 31, device=DEVICE), torch.rand(9, 31, 2, device=DEVICE)[..., 1]
+    alpha[:3] = 0
+    color = torch.rand(9, 31, 3, device=DEVICE) * alpha[..., None] * 1.2 - 0.02
+    color = torch.cat([color, depth[..., None]], -1)[..., :3]  # as gsplat returns it
+    rgba, metres = finish(color, alpha, depth, 2.0, 1e-6, NOTHING_HIT)
+    torch.testing.assert_close(rgba, linear_premultiplied(color, alpha), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(metres, torch.where(alpha > 0, 2 * depth, NOTHING_HIT))
