@@ -91,7 +91,7 @@ class Trainer:
         self.avatar = HeadGaS(capture.expression_space, points, config.model).to(self.device).train()
         self.avatar.sh_degree = 0
         self._optimizer = self._new_optimizer()
-        self._basis_optimizer = RankOneAdam(self.avatar.basis)
+        self._basis_optimizer = self._new_basis_optimizer()
         self._densification = Densification(count, self.device)
 
     @property
@@ -140,7 +140,7 @@ class Trainer:
         rate = self.config.basis_rate * self._decay(progress)
         decay = torch.full_like(coefficients, self.config.basis_decay, device="cpu")
         decay[0] = 0
-        self._basis_optimizer.step(coefficients, features.grad.flatten(), rate, decay)
+        self._basis_optimizer.step(coefficients[None], features.grad[None], rate, decay)
         self._densification.record(offsets.grad, gaussians.opacities)
         with torch.no_grad():
             return loss.item(), psnr(rendering.color, frame.over(background))
@@ -170,6 +170,11 @@ class Trainer:
             eps=1e-15,  # 3D Gaussian Splatting: gradients of means are far below the usual 1e-8
             fused=True,
         )
+
+    def _new_basis_optimizer(self) -> RankOneAdam:
+        optimizer = RankOneAdam(self.avatar.basis, self.config.max_gaussians)
+        self.avatar.basis = optimizer.basis
+        return optimizer
 
     def _densify_when_due(self, progress: float) -> None:
         config = self.config
@@ -274,7 +279,7 @@ class Trainer:
                 state = part(f"optimizer.{group['name']}.{i}.")
                 if state:
                     self._optimizer.state[parameter] = {key: value.to(self.device) for key, value in state.items()}
-        self._basis_optimizer = RankOneAdam(self.avatar.basis)
+        self._basis_optimizer = self._new_basis_optimizer()
         self._basis_optimizer.restore(part("basis_optimizer."))
         self._densification = Densification(self.avatar.count, self.device)
         self._densification.restore(part("densification."), numbers["densification_frames"])
@@ -298,4 +303,4 @@ def _compile_kernels(model: HeadGaSConfig) -> None:
     )
     ssim(rendering.color, torch.zeros_like(rendering.color)).backward()
     assert features.grad is not None
-    RankOneAdam(basis).step(torch.ones(2), features.grad.flatten(), 0.1)
+    RankOneAdam(basis).step(torch.ones(1, 2), features.grad[None], 0.1)
