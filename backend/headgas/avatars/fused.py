@@ -30,7 +30,7 @@ def blend_and_decode(basis: Tensor, coefficients: Tensor, folded: Tensor, weight
     """MLP(Σ coefficients[k,r] · basis[r]) [K,N,O], without gradients.
 
     Args:
-        basis: [R,N,f] float32, float16 or bfloat16.
+        basis: [R,N,f] float32, float16 or bfloat16; each row is contiguous.
         coefficients: [K,R] float32, on the device of the basis.
         folded: [N,hidden], the encoding's part of the first layer with its bias.
     """
@@ -63,8 +63,7 @@ def blend_and_decode_plainly(
 ) -> tuple[Tensor, Tensor]:
     """The twin in plain torch, on any device: features [K,N,f], a leaf, and outputs [K,N,O]."""
     with torch.no_grad():
-        rows = basis.flatten(1)
-        features = (coefficients @ rows.to(coefficients)).view(-1, *basis.shape[1:])
+        features = torch.einsum("kr,rnf->knf", coefficients, basis.to(coefficients))
     features = features.requires_grad_(torch.is_grad_enabled())
     first = torch.relu(features @ weights.features.T + folded)
     second = torch.relu(first @ weights.hidden.T + weights.hidden_bias)

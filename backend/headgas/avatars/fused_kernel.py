@@ -19,12 +19,13 @@ MOST_FRAMES = 8  # of one launch; more would leave a program less than four Gaus
 
 @triton.jit(do_not_specialize=["gaussians"])  # their number changes while training densifies: nothing compiles anew
 def _blend_and_decode(
-    basis, coefficients, folded, wf, w2, b2, w3, b3, features, first, second, outputs, gaussians, rows,
+    basis, coefficients, folded, wf, w2, b2, w3, b3, features, first, second, outputs,
+    gaussians, rows, row_length,
     FRAMES: tl.constexpr, FEATURES: tl.constexpr, HIDDEN: tl.constexpr, OUTPUTS: tl.constexpr,
     BLOCK: tl.constexpr, LINES: tl.constexpr, F: tl.constexpr, H: tl.constexpr, O: tl.constexpr,
     KEEP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """basis [rows,N,f]; coefficients [K,rows]; the rest as in `launch`. LINES = BLOCK times the padded frames; F, H and
+    """basis [rows,N,f], its rows `row_length` values apart; coefficients [K,rows]; the rest as in `launch`. LINES = BLOCK times the padded frames; F, H and
     O are padded sizes. KEEP: write features, first and second."""
     line = tl.arange(0, LINES)
     frame = line // BLOCK
@@ -35,15 +36,16 @@ def _blend_and_decode(
 
     at = n[:, None].to(tl.int64) * FEATURES + f[None, :]
     inside = there[:, None] & is_feature[None, :]
-    row_length = gaussians.to(tl.int64) * FEATURES
     x = tl.zeros((LINES, F), tl.float32)
+    start = tl.zeros((), tl.int64)
     for row in range(rows):
         used = tl.load(coefficients + row) != 0
         for k in tl.static_range(1, FRAMES):
             used = used | (tl.load(coefficients + k * rows + row) != 0)
         if used:
             weight = tl.load(coefficients + frame * rows + row, mask=frame < FRAMES, other=0.0)
-            x += weight[:, None] * tl.load(basis + row * row_length + at, mask=inside, other=0.0).to(tl.float32)
+            x += weight[:, None] * tl.load(basis + start + at, mask=inside, other=0.0).to(tl.float32)
+        start += row_length
 
     place = (frame.to(tl.int64) * gaussians + n)[:, None]
     units = there[:, None] & is_unit[None, :]
@@ -97,12 +99,12 @@ def launch(
     """Writes `outputs` [K,N,O] and, for training, `kept`: features [K,N,f], first and second hidden layer [K,N,H].
 
     Args:
-        basis: [R,N,f] float32, float16 or bfloat16.
+        basis: [R,N,f] float32, float16 or bfloat16; each row is contiguous.
         coefficients: [K,R] float32.
         folded: [N,H], the first layer's part that is the same in all frames.
         weights: of features [H,f], of the second layer [H,H] and [H], of the outputs [O,H] and [O].
     """
-    everything = (basis, coefficients, folded, *weights, outputs, *(kept or ()))
+    everything = (basis[:1], coefficients, folded, *weights, outputs, *(kept or ()))
     if not all(tensor.is_contiguous() for tensor in everything):
         raise ValueError("the fused kernel takes contiguous tensors")
     (rows, gaussians, features), (hidden, count) = basis.shape, (folded.shape[1], outputs.shape[2])
@@ -113,7 +115,7 @@ def launch(
         targets = [tensor[some] for tensor in kept] if kept else [outputs] * 3  # not touched without `kept`
         with torch.cuda.device_of(basis):
             _blend_and_decode[(triton.cdiv(gaussians, block),)](
-                basis, coefficients[some], folded, *weights, *targets, outputs[some], gaussians, rows,
+                basis, coefficients[some], folded, *weights, *targets, outputs[some], gaussians, rows, basis.stride(0),
                 frames, features, hidden, count, block, _ROWS,
                 _padded(features), _padded(hidden), _padded(count), kept is not None, _precision(basis.device),
                 num_warps=4,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from headgas.splatting.compiling import announced, compiled
+from headgas.splatting.gpu_kernels import kernels_work
 from headgas.splatting.simd import fetch_add
 from headgas.splatting.threads import run
 
@@ -93,7 +94,7 @@ class RankOneAdam:
         self._basis = basis.new_zeros(rows, capacity, features)
         self._first = basis.new_zeros(rows, capacity, features)
         self._second = basis.new_zeros(rows, capacity)
-        self._steps = torch.zeros(rows, dtype=torch.int64)
+        self._steps = torch.zeros(rows, dtype=torch.int64, device=basis.device)
         self.basis.copy_(basis)
 
     @property
@@ -116,12 +117,21 @@ class RankOneAdam:
         if coefficients.shape != (frames, rows) or gradients.shape != (frames, count, features):
             got = f"{tuple(coefficients.shape)} and {tuple(gradients.shape)}"
             raise ValueError(f"{(rows, count, features)} needs as many coefficients and gradients, got {got}")
-        active = (coefficients.detach().cpu() != 0).any(0)
+        # On a GPU all of this stays there: the host waits for nothing.
+        active = (coefficients.detach() != 0).any(0)
         self._steps += active
         steps = self._steps.clamp_min(1).double()
         rates = (learning_rate / (1 - self.betas[0] ** steps)).float()
         roots = (1 - self.betas[1] ** steps).rsqrt().float()
-        keeps = torch.ones(rows) if weight_decay is None else 1 - learning_rate * weight_decay.float()
+        keeps = torch.ones_like(rates)
+        if weight_decay is not None:
+            keeps -= learning_rate * weight_decay.float().to(rates.device, non_blocking=True)
+        if kernels_work(self._basis):
+            from headgas.training.rank_one_adam_cuda import step_fused
+
+            moments, factors = (self._first, self._second), (rates, roots, keeps)
+            step_fused(self._basis, *moments, coefficients, gradients, self.betas, *factors, active, self.epsilon)
+            return
         if self._basis.device.type != "cpu":
             self._step_torch(coefficients, gradients, active, rates, roots, keeps)
             return

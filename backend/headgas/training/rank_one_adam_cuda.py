@@ -7,70 +7,62 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_COLUMNS = 512  # of a program: each thread holds four
+_VALUES = 512  # of a program: each thread holds four of a kind
+_PLAINLY = ("count", "capacity")  # Gaussians come and go while training densifies: nothing compiles anew
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_PLAINLY)
 def _step(
-    values, first, second, coefficients, gradients, active, rates, roots, keeps, rows, columns,
-    decay1, decay2, rest1, rest2, epsilon, FRAMES: tl.constexpr, COLUMNS: tl.constexpr,
+    basis, first, second, coefficients, gradients, active, rates, roots, keeps, rows, count, capacity,
+    decay1, decay2, rest1, rest2, epsilon,
+    FRAMES: tl.constexpr, FEATURES: tl.constexpr, BLOCK: tl.constexpr, F: tl.constexpr,
 ):  # fmt: skip
-    """values, first, second [R,M]; coefficients [K,R]; gradients [K,M]; active, rates, roots, keeps [R]."""
-    at = tl.program_id(0).to(tl.int64) * COLUMNS + tl.arange(0, COLUMNS)
-    inside = at < columns
-    place = at
+    """A block of Gaussians in all rows: as `step_fused`; F = FEATURES padded."""
+    n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    f = tl.arange(0, F)
+    there = n < count
+    inside = there[:, None] & (f < FEATURES)[None, :]
+    at = n.to(tl.int64)[:, None] * FEATURES + f[None, :]
+    place, spot = at, n.to(tl.int64)
     for row in range(rows):
         if tl.load(active + row) != 0:
-            slope = tl.zeros((COLUMNS,), tl.float32)
+            slope = tl.zeros((BLOCK, F), tl.float32)
             for k in tl.static_range(FRAMES):  # again for each row, but from the first-level cache
-                gradient = tl.load(gradients + k * columns + at, mask=inside, other=0.0)
+                gradient = tl.load(gradients + k * count.to(tl.int64) * FEATURES + at, mask=inside, other=0.0)
                 slope += tl.load(coefficients + k * rows + row) * gradient
+            square = tl.sum(slope * slope, 1) / FEATURES
+            spread = decay2 * tl.load(second + spot, mask=there, other=0.0) + rest2 * square
+            tl.store(second + spot, spread, mask=there)
             mean = decay1 * tl.load(first + place, mask=inside, other=0.0) + rest1 * slope
-            square = decay2 * tl.load(second + place, mask=inside, other=0.0) + rest2 * slope * slope
             tl.store(first + place, mean, mask=inside)
-            tl.store(second + place, square, mask=inside)
-            value = tl.load(keeps + row) * tl.load(values + place, mask=inside, other=0.0)
-            spread = tl.sqrt(square) * tl.load(roots + row) + epsilon
-            tl.store(values + place, value - tl.load(rates + row) * mean / spread, mask=inside)
-        place += columns
+            length = tl.load(rates + row) / (tl.sqrt(spread) * tl.load(roots + row) + epsilon)
+            value = tl.load(keeps + row) * tl.load(basis + place, mask=inside, other=0.0)
+            tl.store(basis + place, value - length[:, None] * mean, mask=inside)
+        place += capacity.to(tl.int64) * FEATURES
+        spot += capacity
 
 
 def step_fused(
-    rows: Tensor, first: Tensor, second: Tensor, coefficients: Tensor, gradients: Tensor,
-    decay1: float, decay2: float, rates: Tensor, roots: Tensor, keeps: Tensor, active: Tensor, epsilon: float,
+    basis: Tensor, first: Tensor, second: Tensor, coefficients: Tensor, gradients: Tensor, decays: tuple[float, float],
+    rates: Tensor, roots: Tensor, keeps: Tensor, active: Tensor, epsilon: float,
 ) -> None:  # fmt: skip
-    """Steps the active rows in place; the gradient of row r is Σ_k coefficients[k,r] · gradients[k].
+    """Steps the first N Gaussians of the active rows in place, as `RankOneAdam.step` describes.
 
     Args:
-        rows, first, second: [R,M] float32, contiguous: the basis and its moments.
-        coefficients, gradients: [K,R] and [K,M] float32.
-        rates, roots, keeps: [R] float32, see `row_factors`.
-        active: [R] bool.
-        epsilon: added to the root of the second moment.
+        basis, first, second: [R,C,f], [R,C,f] and [R,C] float32, contiguous: the basis with room to grow, its moments.
+        coefficients, gradients: [K,R] and [K,N,f] float32.
+        decays: of the first and the second moment.
+        rates, roots, keeps: [R] float32; active [R] bool; all on the device.
     """
-    coefficients, gradients = coefficients.detach().contiguous(), gradients.detach().contiguous()
-    if not (rows.is_contiguous() and first.is_contiguous() and second.is_contiguous()):
+    if not (basis.is_contiguous() and first.is_contiguous() and second.is_contiguous()):
         raise ValueError("basis and moments must be contiguous")
-    with torch.cuda.device_of(rows):
-        _step[(triton.cdiv(rows.shape[1], _COLUMNS),)](
-            rows, first, second, coefficients, gradients, active.view(torch.uint8), rates, roots, keeps, *rows.shape,
-            decay1, decay2, 1 - decay1, 1 - decay2, epsilon, len(coefficients), _COLUMNS, num_warps=4,
+    coefficients, gradients = coefficients.detach().contiguous(), gradients.detach().contiguous()
+    (rows, capacity, features), (frames, count, _) = basis.shape, gradients.shape
+    padded = triton.next_power_of_2(features)
+    block = max(1, _VALUES // padded)
+    with torch.cuda.device_of(basis):
+        _step[(triton.cdiv(count, block),)](
+            basis, first, second, coefficients, gradients, active.view(torch.uint8), rates, roots, keeps,
+            rows, count, capacity, *decays, 1 - decays[0], 1 - decays[1], epsilon, frames, features, block, padded,
+            num_warps=4,
         )  # fmt: skip
-
-
-def row_factors(
-    steps: Tensor, coefficients: Tensor, betas: tuple[float, float], learning_rate: float, weight_decay: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """rates, roots, keeps and active [R], all computed on the device; counts the step in `steps` [R] int64.
-
-    Args:
-        coefficients: [K,R].
-        weight_decay: [R] on the device; none when left out.
-    """
-    active = (coefficients.detach() != 0).any(0)
-    steps += active
-    count = steps.clamp_min(1).double()
-    rates = (learning_rate / (1 - betas[0] ** count)).float()
-    roots = (1 - betas[1] ** count).rsqrt().float()
-    keeps = torch.ones_like(rates) if weight_decay is None else 1 - learning_rate * weight_decay
-    return rates, roots, keeps, active

@@ -11,7 +11,8 @@ from headgas.avatars import fused
 from headgas.avatars.finishing_kernel import launch as finish
 from headgas.avatars.fused_kernel import MOST_FRAMES, fits, launch
 from headgas.avatars.rendering import NOTHING_HIT, linear_premultiplied
-from headgas.training.rank_one_adam_cuda import row_factors, step_fused
+from headgas.training import rank_one_adam
+from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim_on_cuda, ssim_torch
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
@@ -68,6 +69,13 @@ def test_a_basis_of_half_precision_is_read_as_it_is(dtype) -> None:
     torch.testing.assert_close(ours, twin.detach(), rtol=1e-4, atol=1e-4)
 
 
+def test_a_basis_with_room_to_grow_is_read_by_its_rows() -> None:
+    basis, *rest = avatar(40, 6, 2, (8, 16, 5))
+    room = torch.full((6, 50, 8), torch.nan, device=DEVICE)
+    room[:, :40] = basis
+    assert torch.equal(fused.blend_and_decode(room[:, :40], *rest), fused.blend_and_decode(basis, *rest))
+
+
 def test_rows_without_a_coefficient_are_never_read() -> None:
     basis, coefficients, folded, weights = avatar(40, 6, 2, (8, 16, 5))
     truth = fused.blend_and_decode(basis, coefficients, folded, weights)
@@ -107,25 +115,26 @@ def test_what_the_kernel_cannot_take() -> None:
     )
 
 
-@pytest.mark.parametrize("frames", [1, 3])
-def test_rank_one_adam_equals_torch(frames) -> None:
-    rows, columns, betas, epsilon = 6, 1500, (0.9, 0.999), 1e-8
+@pytest.mark.parametrize(("frames", "features"), [(1, 32), (3, 5)])
+def test_rank_one_adam_equals_its_twin(frames, features, monkeypatch) -> None:
+    rows, gaussians = 6, 75
     torch.manual_seed(0)
-    values, first, second = random(rows, columns), *(torch.zeros(rows, columns, device=DEVICE) for _ in range(2))
-    steps = torch.zeros(rows, dtype=torch.int64, device=DEVICE)
-    decay = torch.full((rows,), 0.2, device=DEVICE)
-    leaves = [row.clone().requires_grad_() for row in values]
-    adams = [torch.optim.AdamW([leaf], lr=0.01, betas=betas, eps=epsilon, weight_decay=0.2) for leaf in leaves]
-    for number in range(4):
-        coefficients, gradients = random(frames, rows), random(frames, columns)
+    basis, decay = random(rows, gaussians, features), torch.full((rows,), 0.2)
+    ours, twin = (RankOneAdam(basis, gaussians + 9) for _ in range(2))
+    for number in range(5):
+        coefficients, gradients = random(frames, rows), random(frames, gaussians, features)
         coefficients[:, number % 3 :: 3] = 0
-        *factors, active = row_factors(steps, coefficients, betas, 0.01, decay)
-        step_fused(values, first, second, coefficients, gradients, *betas, *factors, active, epsilon)
-        for row, (leaf, adam) in enumerate(zip(leaves, adams, strict=True)):
-            if active[row]:
-                leaf.grad = (coefficients[:, row, None] * gradients).sum(0)
-                adam.step()
-    torch.testing.assert_close(values, torch.stack(leaves).detach(), rtol=0, atol=5e-6)
+        for optimizer, by_kernel in ((ours, True), (twin, False)):
+            monkeypatch.setattr(rank_one_adam, "kernels_work", lambda tensor, answer=by_kernel: answer)
+            optimizer.step(coefficients, gradients, 0.01, decay)
+        if number == 2:
+            index, fresh = torch.arange(gaussians + 4) % gaussians, torch.arange(gaussians + 4) >= gaussians
+            for optimizer in (ours, twin):
+                optimizer.select(index.to(DEVICE), fresh.to(DEVICE))
+            gaussians += 4
+    torch.testing.assert_close(ours.basis, twin.basis, rtol=0, atol=5e-6)
+    for name, tensor in ours.state().items():
+        torch.testing.assert_close(tensor, twin.state()[name], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(20, 33, 3), (6, 11, 4), (31, 6, 1)])
