@@ -26,21 +26,24 @@ class Weights(NamedTuple):
     outputs_bias: Tensor  # [O]
 
 
-def blend_and_decode(basis: Tensor, coefficients: Tensor, folded: Tensor, weights: Weights) -> Tensor:
-    """MLP(Σ coefficients[k,r] · basis[r]) [K,N,O], without gradients.
+def blend_and_decode(
+    basis: Tensor, coefficients: Tensor, folded: Tensor, weights: Weights, scales: Tensor | None = None
+) -> Tensor:
+    """MLP(Σ coefficients[k,r] · scales[r] · basis[r]) [K,N,O], without gradients.
 
     Args:
-        basis: [R,N,f] float32, float16 or bfloat16; each row is contiguous.
+        basis: [R,N,f] float32, float16, bfloat16 or int8; each row is contiguous.
         coefficients: [K,R] float32, on the device of the basis.
         folded: [N,hidden], the encoding's part of the first layer with its bias.
+        scales: [R,f] float32; ones when left out.
     """
     with torch.no_grad():
         if not _kernel_fits(basis, weights):
-            return blend_and_decode_plainly(basis, coefficients, folded, weights)[1]
+            return blend_and_decode_plainly(basis, coefficients, folded, weights, scales)[1]
         from headgas.avatars.fused_kernel import launch
 
         outputs = folded.new_empty(len(coefficients), basis.shape[1], len(weights.outputs))
-        launch(basis, coefficients.contiguous(), folded, weights, outputs)
+        launch(basis, coefficients.contiguous(), folded, weights, outputs, scales)
         return outputs
 
 
@@ -59,11 +62,13 @@ def blend_and_decode_for_training(
 
 
 def blend_and_decode_plainly(
-    basis: Tensor, coefficients: Tensor, folded: Tensor, weights: Weights
+    basis: Tensor, coefficients: Tensor, folded: Tensor, weights: Weights, scales: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The twin in plain torch, on any device: features [K,N,f], a leaf, and outputs [K,N,O]."""
     with torch.no_grad():
-        features = torch.einsum("kr,rnf->knf", coefficients, basis.to(coefficients))
+        rows = basis.to(coefficients.dtype)
+        rows = rows if scales is None else rows * scales[:, None]
+        features = torch.einsum("kr,rnf->knf", coefficients, rows)
     features = features.requires_grad_(torch.is_grad_enabled())
     first = torch.relu(features @ weights.features.T + folded)
     second = torch.relu(first @ weights.hidden.T + weights.hidden_bias)
@@ -94,7 +99,7 @@ class BlendAndDecode(torch.autograd.Function):
         weights = Weights(*tensors)
         first, second = (folded.new_empty(*features.shape[:2], folded.shape[1]) for _ in range(2))
         outputs = folded.new_empty(*features.shape[:2], len(weights.outputs))
-        launch(basis, coefficients, folded, weights, outputs, (features, first, second))
+        launch(basis, coefficients, folded, weights, outputs, kept=(features, first, second))
         ctx.save_for_backward(features, first, second, weights.features, weights.hidden, weights.outputs)
         return outputs
 

@@ -19,14 +19,15 @@ MOST_FRAMES = 8  # of one launch; more would leave a program less than four Gaus
 
 @triton.jit(do_not_specialize=["gaussians"])  # their number changes while training densifies: nothing compiles anew
 def _blend_and_decode(
-    basis, coefficients, folded, wf, w2, b2, w3, b3, features, first, second, outputs,
+    basis, scales, coefficients, folded, wf, w2, b2, w3, b3, features, first, second, outputs,
     gaussians, rows, row_length,
     FRAMES: tl.constexpr, FEATURES: tl.constexpr, HIDDEN: tl.constexpr, OUTPUTS: tl.constexpr,
     BLOCK: tl.constexpr, LINES: tl.constexpr, F: tl.constexpr, H: tl.constexpr, O: tl.constexpr,
-    KEEP: tl.constexpr, PRECISION: tl.constexpr,
+    SCALED: tl.constexpr, KEEP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """basis [rows,N,f], its rows `row_length` values apart; coefficients [K,rows]; the rest as in `launch`. LINES = BLOCK times the padded frames; F, H and
-    O are padded sizes. KEEP: write features, first and second."""
+    """basis [rows,N,f], its rows `row_length` values apart; scales [rows,f] count if SCALED; coefficients [K,rows]; the
+    rest as in `launch`. LINES = BLOCK times the padded frames; F, H and O are padded sizes. KEEP: write features, first
+    and second."""
     line = tl.arange(0, LINES)
     frame = line // BLOCK
     n = tl.program_id(0) * BLOCK + line % BLOCK
@@ -44,7 +45,10 @@ def _blend_and_decode(
             used = used | (tl.load(coefficients + k * rows + row) != 0)
         if used:
             weight = tl.load(coefficients + frame * rows + row, mask=frame < FRAMES, other=0.0)
-            x += weight[:, None] * tl.load(basis + start + at, mask=inside, other=0.0).to(tl.float32)
+            values = tl.load(basis + start + at, mask=inside, other=0).to(tl.float32)
+            if SCALED:
+                values *= tl.load(scales + row * FEATURES + f, mask=is_feature, other=0.0)[None, :]
+            x += weight[:, None] * values
         start += row_length
 
     place = (frame.to(tl.int64) * gaussians + n)[:, None]
@@ -94,18 +98,19 @@ def _precision(device: torch.device) -> str:
 
 def launch(
     basis: Tensor, coefficients: Tensor, folded: Tensor, weights: tuple[Tensor, ...], outputs: Tensor,
-    kept: tuple[Tensor, Tensor, Tensor] | None = None,
+    scales: Tensor | None = None, kept: tuple[Tensor, Tensor, Tensor] | None = None,
 ) -> None:  # fmt: skip
     """Writes `outputs` [K,N,O] and, for training, `kept`: features [K,N,f], first and second hidden layer [K,N,H].
 
     Args:
-        basis: [R,N,f] float32, float16 or bfloat16; each row is contiguous.
+        basis: [R,N,f] float32, float16, bfloat16 or int8; each row is contiguous.
         coefficients: [K,R] float32.
         folded: [N,H], the first layer's part that is the same in all frames.
         weights: of features [H,f], of the second layer [H,H] and [H], of the outputs [O,H] and [O].
+        scales: [R,f] float32, what the basis is multiplied by; nothing when left out.
     """
-    everything = (basis[:1], coefficients, folded, *weights, outputs, *(kept or ()))
-    if not all(tensor.is_contiguous() for tensor in everything):
+    everything = (basis[:1], scales, coefficients, folded, *weights, outputs, *(kept or ()))
+    if not all(tensor is None or tensor.is_contiguous() for tensor in everything):
         raise ValueError("the fused kernel takes contiguous tensors")
     (rows, gaussians, features), (hidden, count) = basis.shape, (folded.shape[1], outputs.shape[2])
     for start in range(0, len(coefficients), MOST_FRAMES):
@@ -115,8 +120,8 @@ def launch(
         targets = [tensor[some] for tensor in kept] if kept else [outputs] * 3  # not touched without `kept`
         with torch.cuda.device_of(basis):
             _blend_and_decode[(triton.cdiv(gaussians, block),)](
-                basis, coefficients[some], folded, *weights, *targets, outputs[some], gaussians, rows, basis.stride(0),
-                frames, features, hidden, count, block, _ROWS,
-                _padded(features), _padded(hidden), _padded(count), kept is not None, _precision(basis.device),
-                num_warps=4,
+                basis, coefficients if scales is None else scales, coefficients[some], folded, *weights,
+                *targets, outputs[some], gaussians, rows, basis.stride(0), frames, features, hidden, count,
+                block, _ROWS, _padded(features), _padded(hidden), _padded(count),
+                scales is not None, kept is not None, _precision(basis.device), num_warps=4,
             )  # fmt: skip

@@ -41,30 +41,32 @@ class Replayed:
             return self._function(*arguments)
         assert self._graph is not None
         for own, given in zip(self._arguments, arguments, strict=True):
-            own.copy_(given, non_blocking=True)
+            own.copy_(given)
         self._graph.replay()
         return tuple(result.clone() for result in self._results)
 
     def _recorded(self, arguments: tuple[Tensor, ...]) -> bool:
         """Records the graph. Returns whether that went well."""
         try:
-            with torch.inference_mode(False), torch.cuda.device(arguments[0].device):
-                self._record(arguments)
+            self._record(arguments)
         except RuntimeError as error:
             log.warning("Frames cannot be replayed as a CUDA graph, each operation is launched by itself: %s", error)
             self._graph, self._plainly = None, True
             torch.cuda.synchronize()  # a capture that was broken off must not disturb what follows
         return not self._plainly
 
+    @torch.inference_mode(False)  # what is kept must serve within that mode and without
+    @torch.no_grad()
     def _record(self, arguments: tuple[Tensor, ...]) -> None:
         self._arguments = tuple(argument.clone() for argument in arguments)
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside), torch.no_grad():
-            for _ in range(_WARM_UPS):
-                self._function(*self._arguments)
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph), torch.no_grad():
-            self._results = self._function(*self._arguments)
-        self._graph = graph
+        with torch.cuda.device(arguments[0].device):
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(_WARM_UPS):
+                    self._function(*self._arguments)
+            torch.cuda.current_stream().wait_stream(aside)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._results = self._function(*self._arguments)
+            self._graph = graph

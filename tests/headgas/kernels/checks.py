@@ -69,6 +69,17 @@ def test_a_basis_of_half_precision_is_read_as_it_is(dtype) -> None:
     torch.testing.assert_close(ours, twin.detach(), rtol=1e-4, atol=1e-4)
 
 
+def test_bytes_with_a_scale_per_row_and_feature() -> None:
+    basis, coefficients, folded, weights = avatar(40, 6, 2, (5, 16, 7))
+    scales = basis.abs().amax(1) / 127
+    values = (basis / scales[:, None]).round().to(torch.int8)
+    ours = fused.blend_and_decode(values, coefficients, folded, weights, scales)
+    _, twin = fused.blend_and_decode_plainly(values * scales[:, None], coefficients, folded, weights)
+    torch.testing.assert_close(ours, twin.detach(), rtol=1e-4, atol=1e-4)
+    _, twin = fused.blend_and_decode_plainly(values, coefficients, folded, weights, scales)
+    torch.testing.assert_close(ours, twin.detach(), rtol=1e-4, atol=1e-4)
+
+
 def test_a_basis_with_room_to_grow_is_read_by_its_rows() -> None:
     basis, *rest = avatar(40, 6, 2, (8, 16, 5))
     room = torch.full((6, 50, 8), torch.nan, device=DEVICE)
