@@ -8,12 +8,11 @@ import triton.language as tl
 from torch import Tensor
 
 _VALUES = 512  # of a program: each thread holds four of a kind
-_PLAINLY = ("count", "capacity")  # Gaussians come and go while training densifies: nothing compiles anew
 
 
-@triton.jit(do_not_specialize=_PLAINLY)
+@triton.jit(do_not_specialize=["count"])  # Gaussians come and go while training densifies: nothing compiles anew
 def _step(
-    basis, first, second, coefficients, gradients, active, rates, roots, keeps, rows, count, capacity,
+    basis, first, second, coefficients, gradients, active, rates, roots, keeps, rows, count,
     decay1, decay2, rest1, rest2, epsilon,
     FRAMES: tl.constexpr, FEATURES: tl.constexpr, BLOCK: tl.constexpr, F: tl.constexpr,
 ):  # fmt: skip
@@ -38,18 +37,18 @@ def _step(
             length = tl.load(rates + row) / (tl.sqrt(spread) * tl.load(roots + row) + epsilon)
             value = tl.load(keeps + row) * tl.load(basis + place, mask=inside, other=0.0)
             tl.store(basis + place, value - length[:, None] * mean, mask=inside)
-        place += capacity.to(tl.int64) * FEATURES
-        spot += capacity
+        place += count.to(tl.int64) * FEATURES
+        spot += count
 
 
 def step_fused(
     basis: Tensor, first: Tensor, second: Tensor, coefficients: Tensor, gradients: Tensor, decays: tuple[float, float],
     rates: Tensor, roots: Tensor, keeps: Tensor, active: Tensor, epsilon: float,
 ) -> None:  # fmt: skip
-    """Steps the first N Gaussians of the active rows in place, as `RankOneAdam.step` describes.
+    """Steps the active rows in place, as `RankOneAdam.step` describes.
 
     Args:
-        basis, first, second: [R,C,f], [R,C,f] and [R,C] float32, contiguous: the basis with room to grow, its moments.
+        basis, first, second: [R,N,f], [R,N,f] and [R,N] float32, contiguous: the basis and its moments.
         coefficients, gradients: [K,R] and [K,N,f] float32.
         decays: of the first and the second moment.
         rates, roots, keeps: [R] float32; active [R] bool; all on the device.
@@ -57,12 +56,12 @@ def step_fused(
     if not (basis.is_contiguous() and first.is_contiguous() and second.is_contiguous()):
         raise ValueError("basis and moments must be contiguous")
     coefficients, gradients = coefficients.detach().contiguous(), gradients.detach().contiguous()
-    (rows, capacity, features), (frames, count, _) = basis.shape, gradients.shape
+    (rows, count, features), frames = basis.shape, len(coefficients)
     padded = triton.next_power_of_2(features)
     block = max(1, _VALUES // padded)
     with torch.cuda.device_of(basis):
         _step[(triton.cdiv(count, block),)](
             basis, first, second, coefficients, gradients, active.view(torch.uint8), rates, roots, keeps,
-            rows, count, capacity, *decays, 1 - decays[0], 1 - decays[1], epsilon, frames, features, block, padded,
+            rows, count, *decays, 1 - decays[0], 1 - decays[1], epsilon, frames, features, block, padded,
             num_warps=4,
         )  # fmt: skip
