@@ -1,140 +1,126 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times what a CPU frame and a training step spend their time on."""
+"""Measures rendering and training: each row beside its slow twin, and against what the machine can do at best.
+
+    python3 scripts/bench.py [--quick] [--device cuda] [--json out.json] [--only WORDS] [--prototype DIR]
+
+Needs nothing from the network. Exit codes: 0 done, 2 something is missing, and which.
+"""
 
 import argparse
-import importlib
 import json
-import os
+import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "backend"))
 
-from headgas.splatting import Gaussians, rasterize, set_threads
-from headgas.splatting.example import egg
-from headgas.training.rank_one_adam import RankOneAdam
-from headgas.training.ssim import ssim, ssim_torch
+from bench_rows import cuda, rendering, training
+from bench_rows.measuring import Bench, Row, measure_ceilings
+from headgas.devices import choose_device
+from headgas.errors import HeadGaSError
 
-SCENES = ((128, 5_000), (256, 10_000), (512, 50_000))  # pixels along each side, Gaussians
-
-
-def milliseconds(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The fastest of several runs of each, taken in turns so that all meet the same disturbances."""
-    for function in functions.values():
-        function()
-    best = dict.fromkeys(functions, float("inf"))
-    for _ in range(rounds):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            best[name] = min(best[name], (time.perf_counter() - start) * 1e3)
-    return best
-
-
-def rasterizer(size: int, count: int) -> dict[str, Callable[[], object]]:
-    """RGB and depth of a made-up head, with the gradients of all that it is made of."""
-    scene, camera = egg(count, size, size)
-    gaussians = Gaussians(*(tensor.requires_grad_() for tensor in vars(scene).values()))
-    gradients = torch.randn(size, size, 3), torch.randn(size, size), torch.randn(size, size)
-
-    def forward() -> None:
-        with torch.no_grad():
-            rasterize(gaussians, camera)
-
-    def forward_and_backward() -> None:
-        for tensor in vars(gaussians).values():
-            tensor.grad = None
-        result = rasterize(gaussians, camera)
-        assert result.depth is not None
-        torch.autograd.backward((result.color, result.alpha, result.depth), gradients)
-
-    return {"forward": forward, "forward + backward": forward_and_backward}
+Rows = Callable[[Bench], Iterator[Row]]
+EVERYWHERE: dict[str, Rows] = {
+    "rasterizer": rendering.rasterizer_rows,
+    "frames": rendering.frame_rows,
+    "decoder": rendering.decoder_rows,
+    "similarity": training.similarity_rows,
+    "optimizer": training.optimizer_rows,
+    "steps": training.step_rows,
+    "memory": training.memory_rows,
+}
+ON_CPU: dict[str, Rows] = {"busy": rendering.loaded_rows, "blending": rendering.blending_rows}
+ON_CUDA: dict[str, Rows] = {
+    "fused": cuda.fused_rows,
+    "agreement": cuda.agreement_rows,
+    "quality": training.quality_rows,
+}
+SLOW = {"quality"}  # left out of --quick
 
 
-def other_rasterizer(folder: Path, size: int, count: int) -> dict[str, Callable[[], object]]:
-    """The same work by the module `nbsplat` of another folder."""
-    os.environ.update(TW="8", TH="32")
-    sys.path.insert(0, str(folder))
-    module = importlib.import_module("nbsplat")
-    scene, camera = egg(count, size, size)
-    tensors = [tensor.requires_grad_() for tensor in vars(scene).values()]
-    view, K = camera.viewmat[:3].contiguous(), camera.K
-    intrinsics = torch.stack([K[0, 0], K[1, 1], K[0, 2], K[1, 2]])
-    gradients = torch.randn(4, size, size), torch.randn(size, size)
-
-    def forward() -> None:
-        with torch.no_grad():
-            module.rasterize(*tensors, view, intrinsics, size, size)
-
-    def forward_and_backward() -> None:
-        for tensor in tensors:
-            tensor.grad = None
-        torch.autograd.backward(module.rasterize(*tensors, view, intrinsics, size, size), gradients)
-
-    return {"prototype forward": forward, "prototype forward + backward": forward_and_backward}
-
-
-def similarity(size: int) -> dict[str, Callable[[], object]]:
-    image, target = torch.rand(size, size, 3).requires_grad_(), torch.rand(size, size, 3)
-    return {
-        f"{name} forward + backward": lambda f=f: f(image, target).backward()
-        for name, f in (("SSIM", ssim), ("SSIM, torch", ssim_torch))
-    }
-
-
-def optimizer(count: int) -> dict[str, Callable[[], object]]:
-    """A basis of 53 rows of which 20 are active, 32 features for each Gaussian."""
-    optimizer = RankOneAdam(torch.randn(53, count, 32))
-    coefficients, gradient = (torch.arange(53) < 20).float(), torch.randn(count, 32)
-    return {"rank-one Adam, 20 of 53 rows": lambda: optimizer.step(coefficients, gradient, 1e-3)}
+def main() -> int:
+    arguments = _arguments()
+    try:
+        device = choose_device(arguments.device)
+    except HeadGaSError as error:
+        print(f"bench.py: {error}", file=sys.stderr)
+        return 2
+    subjects = EVERYWHERE | (ON_CUDA if device.type == "cuda" else ON_CPU)
+    usual = [name for name in subjects if not (arguments.quick and name in SLOW)]
+    chosen = arguments.only.split(",") if arguments.only else usual
+    unknown = [name for name in chosen if name not in subjects]
+    if unknown:
+        print(f"bench.py: no rows {', '.join(unknown)}; there are: {', '.join(subjects)}", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    threads = (1,) if device.type == "cuda" else (1, 2)
+    bench = Bench(
+        device, threads, 0.4 if arguments.quick else 1.5, arguments.quick, arguments.prototype,
+        measure_ceilings(device, threads),
+    )  # fmt: skip
+    machine = _machine(bench)
+    for name, value in machine.items():
+        print(f"{name:<12} {value}")
+    rows: list[Row] = []
+    for name in chosen:
+        for row in subjects[name](bench):
+            rows.append(row)
+            print(_line(row), flush=True)
+            if arguments.json:
+                _write(arguments.json, machine, rows)
+    print(f"{time.monotonic() - started:.0f} seconds")
+    return 0
 
 
-def machine(rounds: int) -> dict[str, float]:
-    """What this machine can do now: GFLOP/s of a matrix product, GB/s of reading."""
-    matrix, long = torch.randn(1024, 1024), torch.randn(32 * 1024 * 1024)
-    best = milliseconds({"product": lambda: matrix @ matrix, "read": long.sum}, rounds)
-    return {"SGEMM GFLOP/s": 2 * 1024**3 / best["product"] / 1e6, "read GB/s": long.numel() * 4 / best["read"] / 1e6}
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--quick", action="store_true", help="shorter, and smaller where size does not matter")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows to this file, too")
+    names = ", ".join(EVERYWHERE | ON_CPU | ON_CUDA)
+    parser.add_argument("--only", metavar="NAMES", help=f"some of these, with commas between: {names}")
+    parser.add_argument("--prototype", type=Path, metavar="DIR", help="another rasterizer, nbsplat.py, to compare with")
+    return parser.parse_args()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--prototype", type=Path, help="a folder with another rasterizer, nbsplat.py, to compare with")
-    arguments = parser.parse_args()
-    rounds = 7 if arguments.quick else 30
-    figures: list[dict[str, object]] = []
-    for threads in (1, 2):
-        set_threads(threads)
-        work = [(f"rasterize {size}², {count}", rasterizer(size, count)) for size, count in SCENES]
-        if arguments.prototype:
-            numba_threads = importlib.import_module("numba").set_num_threads
-            numba_threads(threads)
-            for (_, functions), scene in zip(work, SCENES, strict=True):
-                functions.update(other_rasterizer(arguments.prototype, *scene))
-        work += [("256²", similarity(256)), ("512²", similarity(512)), ("10000", optimizer(10_000))]
-        for title, functions in work:
-            best = milliseconds(functions, rounds)
-            for name, value in best.items():
-                figures.append({"threads": threads, "what": f"{title}, {name}", "ms": round(value, 3)})
-                rival = best.get(f"prototype {name}")
-                print(
-                    f"{threads} threads  {title + ', ' + name:60} {value:8.2f} ms"
-                    + (f"  {rival / value:5.2f} x faster" if rival else "")
-                )
-        for name, value in machine(rounds).items():
-            figures.append({"threads": threads, "what": name, "value": round(value, 1)})
-            print(f"{threads} threads  {name:60} {value:8.1f}")
-    if arguments.json:
-        beside = arguments.json.with_suffix(".partial")
-        beside.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-        beside.replace(arguments.json)
+def _machine(bench: Bench) -> dict[str, Any]:
+    """What figures of different machines are compared by."""
+    facts: dict[str, Any] = {"python": platform.python_version(), "torch": torch.__version__, "cpu": platform.machine()}
+    if bench.device.type == "cuda":
+        import gsplat
+
+        facts |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "gsplat": gsplat.__version__}
+    for threads, ceiling in bench.ceilings.items():
+        facts[f"{threads} thread{'s' if threads > 1 else ''}"] = (
+            f"reads {ceiling.read:.1f} GB/s, multiplies {ceiling.product:.0f} GFLOP/s"
+        )
+    return facts
+
+
+def _line(row: Row) -> str:
+    parts = [f"{row.row:<78} {row.threads} thr {row.value:10.3f} {row.unit}"]
+    if row.per_second is not None:
+        parts.append(f"{row.per_second:9.1f} /s")
+    if row.ratio is not None:
+        parts.append(f"{row.ratio:6.2f} × {row.against}")
+    if row.of_ceiling is not None:
+        parts.append(f"{row.of_ceiling:4.0%} of the ceiling")
+    return "  ".join(parts)
+
+
+def _write(path: Path, machine: dict[str, Any], rows: list[Row]) -> None:
+    beside = path.with_name(path.name + ".part")
+    content = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

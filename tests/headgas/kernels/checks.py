@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from headgas.avatars import fused
-from headgas.avatars.finishing_kernel import launch as finish
-from headgas.avatars.fused_kernel import MOST_FRAMES, fits, launch
+from headgas.avatars.finishing_kernel import finish
+from headgas.avatars.fused_kernel import MOST_FRAMES, fits, write_outputs
 from headgas.avatars.rendering import NOTHING_HIT, linear_premultiplied
 from headgas.training import rank_one_adam
 from headgas.training.rank_one_adam import RankOneAdam
@@ -116,10 +116,10 @@ def test_gradients_equal_the_twins(frames, sizes) -> None:
 
 def test_what_the_kernel_cannot_take() -> None:
     device = torch.device("cpu")  # stands for a card of this decade
-    assert fits(*PAPER, device) and fits(1, 1, 1, device) and not fits(32, 129, 49, device)
+    assert fits(PAPER, device) and fits((1, 1, 1), device) and not fits((32, 129, 49), device)
     basis, coefficients, folded, weights = avatar(8, 3, 1, (4, 4, 4))
     with pytest.raises(ValueError, match="contiguous"):
-        launch(basis.transpose(1, 2), coefficients, folded, weights, folded[None])
+        write_outputs(basis.transpose(1, 2), coefficients, folded, weights, folded[None])
     arguments = avatar(8, 3, 1, (4, 140, 4))  # too large: torch's operations
     torch.testing.assert_close(
         fused.blend_and_decode(*arguments), fused.blend_and_decode_plainly(*arguments)[1].detach()
