@@ -3,28 +3,30 @@
 """What the commands of the command line do."""
 
 import argparse
-import dataclasses
 import json
 import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from headgas.avatars import Avatar, load_avatar, read_header
+from headgas.avatars import load_avatar, read_header
 from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
 from headgas.captures import check_capture, load_capture
 from headgas.devices import choose_device
 from headgas.errors import HeadGaSError
 from headgas.evaluation import comparison_sheet, save_image
 from headgas.evaluation import evaluate as compare_with_photographs
-from headgas.evaluation.metrics import check_same_space
-from headgas.perceptual import load_perceptual_loss
+from headgas.evaluation.compare import check_presets
+from headgas.evaluation.compare import compare as compare_presets
+from headgas.evaluation.metrics import check_same_space, evaluation_row
+from headgas.evaluation.report import table_text
+from headgas.evaluation.sheet import preview_writer
 from headgas.splatting import get_threads, set_threads
-from headgas.training.config import DEFAULT_PRESET, preset
-from headgas.training.run import Progress, Run
-from headgas.training.trainer import Budget, Trainer
+from headgas.training.config import DEFAULT_PRESET
+from headgas.training.job import Job
+from headgas.training.job import train as run_training
+from headgas.training.run import Progress
+from headgas.training.trainer import Budget
 
 _DEFAULT_BUDGET = 300.0  # seconds
 
@@ -35,32 +37,38 @@ def _device(options: argparse.Namespace) -> torch.device:
 
 
 def train(options: argparse.Namespace) -> None:
+    job = _job(options)
     name = options.preset or DEFAULT_PRESET
-    config = preset(name)
-    if options.gaussians:
-        config = dataclasses.replace(config, max_gaussians=options.gaussians)
-    device = _device(options)
+    job.config(name)
     capture = load_capture(options.capture)
-    run = Run(options.out, capture, name, config)
-    run.prepare(options.resume)
-    seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
-    trainer = Trainer(
-        capture,
-        config,
-        Budget(options.iterations, seconds),
-        seed=options.seed,
-        device=device,
-        perceptual=load_perceptual_loss(device) if config.perceptual_weight else None,
+    print(
+        run_training(
+            job,
+            name,
+            capture,
+            options.out,
+            resume=options.resume,
+            on_progress=_print_progress,
+            preview=preview_writer(capture),
+        )
     )
-    if options.resume and not run.resume(trainer):
-        print(f"{options.out}: there is no killed run to go on with; starting anew.", file=sys.stderr)
-    frames = capture.split("test") if any(frame.split == "test" for frame in capture.frames) else capture.frames
 
-    def preview(avatar: Avatar, path: Path) -> None:
-        save_image(path, comparison_sheet(avatar, frames))
 
-    run.train(trainer, _print_progress, preview)
-    print(run.avatar_path)
+def _job(options: argparse.Namespace) -> Job:
+    seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
+    return Job(Budget(options.iterations, seconds), options.seed, _device(options), options.gaussians)
+
+
+def compare(options: argparse.Namespace) -> None:
+    check_presets(options.presets)
+    capture, job = load_capture(options.capture), _job(options)
+    rows = compare_presets(capture, options.presets, job, options.out, _print_preset_progress)
+    print(json.dumps(rows) if options.json else table_text(rows))
+
+
+def _print_preset_progress(name: str, line: Progress) -> None:
+    print(name, end="  ", file=sys.stderr)
+    _print_progress(line)
 
 
 def _print_progress(line: Progress) -> None:
@@ -79,8 +87,7 @@ def evaluate(options: argparse.Namespace) -> None:
     result = compare_with_photographs(checkpoint, capture, options.split)
     if options.sheet:
         save_image(options.sheet, comparison_sheet(checkpoint.avatar, capture.split(options.split)))
-    row: dict[str, Any] = {name: value for name, value in result.__dict__.items() if name != "per_frame"}
-    row |= {"bytes": checkpoint.bytes, "gaussians": checkpoint.avatar.count, "preset": checkpoint.header["preset"]}
+    row = evaluation_row(checkpoint, result)
     if options.json:
         print(json.dumps(row))
         return
