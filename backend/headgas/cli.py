@@ -58,28 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _training(compare)
     _machine(compare)
     compare.set_defaults(run=_lazily("compare"))
-
-    evaluate = commands.add_parser("evaluate", help="compare an avatar with the photographs of a capture")
-    evaluate.add_argument("avatar", type=Path)
-    evaluate.add_argument("capture", type=Path)
-    evaluate.add_argument("--split", default="test", choices=("train", "test", "all"))
-    evaluate.add_argument("--sheet", type=Path, metavar="FILE.png", help="write captured | avatar | error")
-    evaluate.add_argument("--json", action="store_true")
-    _machine(evaluate)
-    evaluate.set_defaults(run=_lazily("evaluate"))
-
-    render = commands.add_parser("render", help="render an avatar as one frame of a capture shows it")
-    render.add_argument("avatar", type=Path)
-    render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
-    render.add_argument("--frame", type=int, required=True, metavar="N", help="its place in the capture, from 0")
-    render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
-    _machine(render)
-    render.set_defaults(run=_lazily("render"))
-
-    info = commands.add_parser("info", help="what an avatar file holds")
-    info.add_argument("avatar", type=Path)
-    info.add_argument("--json", action="store_true")
-    info.set_defaults(run=_lazily("info"))
+    _avatar_commands(commands)
 
     check = commands.add_parser("check", help="everything that is wrong with a capture")
     check.add_argument("capture", type=Path)
@@ -96,6 +75,39 @@ def _parser() -> argparse.ArgumentParser:
     _machine(serve)
     serve.set_defaults(run=_lazily("serve"))
     return parser
+
+
+def _avatar_commands(commands: Any) -> None:
+    """Commands that look at an avatar file."""
+    evaluate = commands.add_parser("evaluate", help="compare an avatar with the photographs of a capture")
+    evaluate.add_argument("avatar", type=Path)
+    evaluate.add_argument("capture", type=Path)
+    evaluate.add_argument("--split", default="test", choices=("train", "test", "all"))
+    evaluate.add_argument("--sheet", type=Path, metavar="FILE.png", help="write captured | avatar | error")
+    evaluate.add_argument("--json", action="store_true")
+    _machine(evaluate)
+    evaluate.set_defaults(run=_lazily("evaluate"))
+
+    explain = commands.add_parser("explain", help="what an avatar has learnt, in pictures and one page")
+    explain.add_argument("avatar", type=Path)
+    explain.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    explain.add_argument("--capture", type=Path, help="compare with its photographs, not with the avatar itself")
+    explain.add_argument("--json", action="store_true")
+    _machine(explain)
+    explain.set_defaults(run=_lazily("explain"))
+
+    render = commands.add_parser("render", help="render an avatar as one frame of a capture shows it")
+    render.add_argument("avatar", type=Path)
+    render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
+    render.add_argument("--frame", type=int, required=True, metavar="N", help="its place in the capture, from 0")
+    render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    _machine(render)
+    render.set_defaults(run=_lazily("render"))
+
+    info = commands.add_parser("info", help="what an avatar file holds")
+    info.add_argument("avatar", type=Path)
+    info.add_argument("--json", action="store_true")
+    info.set_defaults(run=_lazily("info"))
 
 
 def _training(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from headgas.evaluation import comparison_sheet, save_image
 from headgas.evaluation import evaluate as compare_with_photographs
 from headgas.evaluation.compare import check_presets
 from headgas.evaluation.compare import compare as compare_presets
+from headgas.evaluation.explain import explain as explain_avatar
 from headgas.evaluation.metrics import check_same_space, evaluation_row
 from headgas.evaluation.report import table_text
 from headgas.evaluation.sheet import preview_writer
@@ -100,6 +101,13 @@ def evaluate(options: argparse.Namespace) -> None:
     print(f"LPIPS: {lpips}")
     print(f"PSNR around eyes and mouth: {regions or 'not measured (the capture has no landmarks)'}")
     print(f"{result.frames_per_second:.1f} frames/s, {row['gaussians']:,} Gaussians, {row['bytes'] / 1e6:.1f} MB")
+
+
+def explain(options: argparse.Namespace) -> None:
+    checkpoint = load_avatar(options.avatar, _device(options))
+    capture = load_capture(options.capture) if options.capture else None
+    numbers = explain_avatar(checkpoint, capture, options.out)
+    print(json.dumps(numbers) if options.json else options.out / "explain.html")
 
 
 def render(options: argparse.Namespace) -> None:
