@@ -4,7 +4,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,6 @@ from headgas.training.ssim import ssim
 
 _ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
 _FRAMED_SHARE = 0.5  # of the training pictures that must have a Gaussian in their frame; elsewhere nothing is learnt
-_PER_GAUSSIAN = ("means", "quaternions", "log_scales")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Trainer:
         self.avatar = HeadGaS(capture.expression_space, points, config.model).to(self.device).train()
         self.avatar.sh_degree = 0
         self._optimizer = self._new_optimizer()
-        self._basis_optimizer = RankOneAdam(self.avatar.basis)
+        self._basis_optimizer = self._new_basis_optimizer()
         self._densification = Densification(count, self.device)
 
     @property
@@ -122,7 +121,7 @@ class Trainer:
         background = torch.tensor(generator.random(3), dtype=torch.float32, device=self.device)
         coefficients = self.avatar.coefficients(frame.expression)
         features = self.avatar.blend(frame.expression).requires_grad_()
-        gaussians = self.avatar.decode(features, frame.camera)
+        gaussians = self.avatar.decode(features, frame.expression, frame.camera)
         offsets = torch.zeros(len(gaussians), 2, device=self.device, requires_grad=True)
         rendering = rasterize(
             gaussians,
@@ -141,7 +140,7 @@ class Trainer:
         rate = self.config.basis_rate * self._decay(progress)
         decay = torch.full_like(coefficients, self.config.basis_decay, device="cpu")
         decay[0] = 0
-        self._basis_optimizer.step(coefficients, features.grad.flatten(), rate, decay)
+        self._basis_optimizer.step(coefficients[None], features.grad[None], rate, decay)
         self._densification.record(offsets.grad, gaussians.opacities)
         with torch.no_grad():
             return loss.item(), psnr(rendering.color, frame.over(background))
@@ -156,18 +155,26 @@ class Trainer:
 
     def _new_optimizer(self) -> torch.optim.Adam:
         avatar, config = self.avatar, self.config
-        decoder = [parameter for name, parameter in avatar.named_parameters() if name not in _PER_GAUSSIAN]
-        groups: Sequence[tuple[str, list[nn.Parameter], float]] = (
-            ("means", [avatar.means], config.means_rate),
-            ("quaternions", [avatar.quaternions], config.quaternions_rate),
-            ("log_scales", [avatar.log_scales], config.log_scales_rate),
-            ("decoder", decoder, config.decoder_rate),
-        )
+        rates = {
+            "means": config.means_rate,
+            "quaternions": config.quaternions_rate,
+            "log_scales": config.log_scales_rate,
+            "harmonics": config.basis_rate,
+            "opacity": config.basis_rate,
+        }
+        groups = [(name, [avatar.get_parameter(name)], rates[name]) for name in avatar.per_gaussian]
+        if avatar.decoder is not None:
+            groups.append(("decoder", list(avatar.decoder.parameters()), config.decoder_rate))
         return torch.optim.Adam(
             [{"name": name, "params": params, "lr": rate, "base": rate} for name, params, rate in groups],
             eps=1e-15,  # 3D Gaussian Splatting: gradients of means are far below the usual 1e-8
             fused=True,
         )
+
+    def _new_basis_optimizer(self) -> RankOneAdam:
+        optimizer = RankOneAdam(self.avatar.basis, self.config.max_gaussians)
+        self.avatar.basis = optimizer.basis
+        return optimizer
 
     def _densify_when_due(self, progress: float) -> None:
         config = self.config
@@ -210,13 +217,13 @@ class Trainer:
     def _apply(self, change: Change) -> None:
         """Replaces the Gaussians and what the optimizers know of them."""
         avatar, source = self.avatar, change.source
-        values = {name: getattr(avatar, name)[source] for name in _PER_GAUSSIAN}
+        values = {name: avatar.get_parameter(name)[source] for name in avatar.per_gaussian}
         seed = hash((self._seed, self.iteration))
         values["means"], values["log_scales"] = moved_into_parent(
             values["means"], values["quaternions"], values["log_scales"], change.split, seed=seed
         )
         for group in self._optimizer.param_groups:
-            if group["name"] not in _PER_GAUSSIAN:
+            if group["name"] not in values:
                 continue
             old = group["params"][0]
             state = self._optimizer.state.pop(old, {})
@@ -272,7 +279,7 @@ class Trainer:
                 state = part(f"optimizer.{group['name']}.{i}.")
                 if state:
                     self._optimizer.state[parameter] = {key: value.to(self.device) for key, value in state.items()}
-        self._basis_optimizer = RankOneAdam(self.avatar.basis)
+        self._basis_optimizer = self._new_basis_optimizer()
         self._basis_optimizer.restore(part("basis_optimizer."))
         self._densification = Densification(self.avatar.count, self.device)
         self._densification.restore(part("densification."), numbers["densification_frames"])
@@ -296,4 +303,4 @@ def _compile_kernels(model: HeadGaSConfig) -> None:
     )
     ssim(rendering.color, torch.zeros_like(rendering.color)).backward()
     assert features.grad is not None
-    RankOneAdam(basis).step(torch.ones(2), features.grad.flatten(), 0.1)
+    RankOneAdam(basis).step(torch.ones(1, 2), features.grad[None], 0.1)
