@@ -116,6 +116,8 @@ def _training(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--budget", type=_seconds, metavar="TIME", help=budget_help)
     length.add_argument("--iterations", type=_positive, metavar="N", help="training steps")
     parser.add_argument("--gaussians", type=_positive, metavar="MAX", help="the largest number of Gaussians")
+    batch_help = "frames per step (default: 1, or as many as torchrun starts processes)"
+    parser.add_argument("--batch", type=_positive, metavar="N", help=batch_help)
     parser.add_argument("--seed", type=int, default=0)
 
 

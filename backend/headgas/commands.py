@@ -23,9 +23,10 @@ from headgas.evaluation.metrics import check_same_space, evaluation_row
 from headgas.evaluation.report import table_text
 from headgas.evaluation.sheet import preview_writer
 from headgas.splatting import get_threads, set_threads
-from headgas.training.config import DEFAULT_PRESET
+from headgas.training.config import DEFAULT_PRESET, preset
 from headgas.training.job import Job
 from headgas.training.job import train as run_training
+from headgas.training.processes import joined
 from headgas.training.run import Progress
 from headgas.training.trainer import Budget
 
@@ -38,31 +39,33 @@ def _device(options: argparse.Namespace) -> torch.device:
 
 
 def train(options: argparse.Namespace) -> None:
-    job = _job(options)
     name = options.preset or DEFAULT_PRESET
-    job.config(name)
-    capture = load_capture(options.capture)
-    print(
-        run_training(
-            job,
+    preset(name)
+    with joined(_device(options)) as (processes, device):
+        capture = load_capture(options.capture)
+        path = run_training(
+            _job(options, device, processes.count),
             name,
             capture,
             options.out,
             resume=options.resume,
             on_progress=_print_progress,
             preview=preview_writer(capture),
+            processes=processes,
         )
-    )
+    if processes.first:
+        print(path)
 
 
-def _job(options: argparse.Namespace) -> Job:
+def _job(options: argparse.Namespace, device: torch.device, processes: int = 1) -> Job:
     seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
-    return Job(Budget(options.iterations, seconds), options.seed, _device(options), options.gaussians)
+    budget = Budget(options.iterations, seconds)
+    return Job(budget, options.seed, device, options.gaussians, options.batch or processes)
 
 
 def compare(options: argparse.Namespace) -> None:
     check_presets(options.presets)
-    capture, job = load_capture(options.capture), _job(options)
+    capture, job = load_capture(options.capture), _job(options, _device(options))
     rows = compare_presets(capture, options.presets, job, options.out, _print_preset_progress)
     print(json.dumps(rows) if options.json else table_text(rows))
 

@@ -21,6 +21,7 @@ from headgas.evaluation.writing import write
 from headgas.perceptual import find_weights
 from headgas.training.config import PRESETS, config_to_json
 from headgas.training.job import Job, train
+from headgas.training.processes import Processes
 from headgas.training.run import AVATAR, RESUME, Progress
 
 log = logging.getLogger(__name__)
@@ -118,13 +119,14 @@ def _trained(
         resume=state.is_file(),
         on_progress=lambda line: on_progress(name, line),
         preview=preview_writer(capture),
+        processes=Processes(),
     )
 
 
 def _order(fingerprint: str, name: str, job: Job) -> dict[str, Any]:
     """All that decides what training makes of a preset; JSON."""
     config = job.config(name)
-    order = {
+    return {
         "capture": fingerprint,
         "recipe": config_to_json(config),
         "budget": dataclasses.asdict(job.budget),
@@ -133,7 +135,6 @@ def _order(fingerprint: str, name: str, job: Job) -> dict[str, Any]:
         "perceptual loss": bool(config.perceptual_weight and find_weights("vgg16-*.pth")),
         "version": headgas.__version__,
     }
-    return json.loads(json.dumps(order))  # as it will be read again
 
 
 def _read_order(folder: Path) -> dict[str, Any] | None:

@@ -95,6 +95,7 @@ def _command(out: Path, rows: Sequence[Row], capture: Capture, job: Job) -> str:
     budget = job.budget
     length = ("--iterations", budget.iterations) if budget.iterations else ("--budget", f"{budget.seconds:g}s")
     most = ("--gaussians", job.max_gaussians) if job.max_gaussians else ()
+    most += ("--batch", job.batch) if job.batch > 1 else ()
     presets = ",".join(row["preset"] for row in rows)
     machine = ("--device", job.device.type, "--threads", get_threads())
     words = ("headgas", "compare", capture.path, "--presets", presets, *length, *most, "--seed", job.seed, *machine)

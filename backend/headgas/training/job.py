@@ -15,6 +15,7 @@ from headgas.avatars import HeadGaS
 from headgas.captures import Capture
 from headgas.perceptual import load_perceptual_loss
 from headgas.training.config import TrainingConfig, preset
+from headgas.training.processes import Processes
 from headgas.training.run import Progress, Run
 from headgas.training.trainer import Budget, Trainer
 
@@ -29,6 +30,7 @@ class Job:
     seed: int
     device: torch.device
     max_gaussians: int | None = None  # the preset's own number when left out
+    batch: int = 1  # frames per step
 
     def config(self, name: str) -> TrainingConfig:
         """The recipe of that preset.
@@ -37,7 +39,7 @@ class Job:
             HeadGaSError: there is none of that name.
         """
         config = preset(name)
-        return dataclasses.replace(config, max_gaussians=self.max_gaussians) if self.max_gaussians else config
+        return dataclasses.replace(config, batch=self.batch, max_gaussians=self.max_gaussians or config.max_gaussians)
 
 
 def train(
@@ -49,6 +51,7 @@ def train(
     resume: bool,
     on_progress: Callable[[Progress], Any],
     preview: Callable[[HeadGaS, Path], Any],
+    processes: Processes,
 ) -> Path:
     """Trains the preset of that name, or goes on with the killed run in `folder`. Returns the avatar file.
 
@@ -56,10 +59,12 @@ def train(
         HeadGaSError: the preset, the capture, the folder or the state to resume from cannot be used.
     """
     config = job.config(name)
-    run = Run(folder, capture, name, config)
+    run = Run(folder, capture, name, config, writes=processes.first)
     run.prepare(resume)
     perceptual = load_perceptual_loss(job.device) if config.perceptual_weight else None
-    trainer = Trainer(capture, config, job.budget, seed=job.seed, device=job.device, perceptual=perceptual)
+    trainer = Trainer(
+        capture, config, job.budget, seed=job.seed, device=job.device, perceptual=perceptual, processes=processes
+    )
     if resume and not run.resume(trainer):
         log.info("%s: there is no killed run to go on with; starting anew.", folder)
     run.train(trainer, on_progress, preview)
