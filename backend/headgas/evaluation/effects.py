@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each parameter of an avatar does: the resting face against one parameter turned up, in pictures and numbers."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,29 +47,27 @@ class Effect:
 def parameter_effects(avatar: Avatar) -> list[Effect]:
     """Every parameter's effect, the largest change of colour first."""
     camera = face_camera(avatar, _TILE)
-    white = torch.ones(3, device=avatar.device)
     neutral = avatar.neutral()
     rest = avatar.gaussians(neutral, camera)
-    before = rasterize(rest, camera, background=white, antialiased=avatar.antialiased)
-    head = before.alpha > _HEAD
+    before, shown_before = _render(rest, camera, avatar)
     effects = []
     for index, name in enumerate(avatar.expression_space.names):
         value, seen = extreme_of(avatar.expression_space, index)
         expression = neutral.clone()
         expression[index] = value
         moved = avatar.gaussians(expression, camera)
-        after = rasterize(moved, camera, background=white, antialiased=avatar.antialiased)
-        change = (after.color - before.color).abs()
-        opacity = moved.opacities - rest.opacities
-        tiles = (before.color, after.color, change * ERROR_GAIN, _render_change(rest, moved, opacity, camera, avatar))
-        inside = change[head | (after.alpha > _HEAD)]
+        after, shown_after = _render(moved, camera, avatar)
+        difference = (after - before).abs()
+        change = moved.opacities - rest.opacities
+        tiles = (before, after, difference * ERROR_GAIN, _render(_painted(rest, moved, change), camera, avatar)[0])
+        head = difference[shown_before | shown_after]
         effects.append(
             Effect(
                 name=name,
                 value=value,
                 seen=seen,
-                color_change=inside.mean().item() if len(inside) else 0.0,
-                opacity_change=opacity.abs().mean().item(),
+                color_change=head.mean().item() if len(head) else 0.0,
+                opacity_change=change.abs().mean().item(),
                 movement=(moved.means - rest.means).norm(dim=1).mean().item(),
                 picture=np.concatenate([to_bytes(tile) for tile in tiles], 1),
             )
@@ -76,15 +75,19 @@ def parameter_effects(avatar: Avatar) -> list[Effect]:
     return sorted(effects, key=lambda effect: -effect.color_change)
 
 
-def _render_change(rest: Gaussians, moved: Gaussians, change: Tensor, camera: Camera, avatar: Avatar) -> Tensor:
-    """The change of opacity [N] as colour [H,W,3]: what appears and what vanishes are both drawn opaque."""
+def _render(gaussians: Gaussians, camera: Camera, avatar: Avatar) -> tuple[Tensor, Tensor]:
+    """The picture [H,W,3] in 0..1 over white, and which pixels [H,W] the head covers."""
+    white = torch.ones(3, device=avatar.device)
+    rendering = rasterize(gaussians, camera, background=white, antialiased=avatar.antialiased)
+    return rendering.color.clamp(0, 1), rendering.alpha > _HEAD
+
+
+def _painted(rest: Gaussians, moved: Gaussians, change: Tensor) -> Gaussians:
+    """Gaussians in the colours of their change of opacity [N]; what appears and what vanishes are both there."""
     still, more, less = (torch.tensor(color, device=change.device) for color in (_STILL, _MORE, _LESS))
     strength = (change.abs() / _FULL).clamp(max=1)[:, None]
     colors = still + strength * (torch.where(change[:, None] > 0, more, less) - still)
-    opacities = torch.maximum(rest.opacities, moved.opacities)
-    shown = Gaussians(moved.means, moved.quaternions, moved.scales, opacities, colors)
-    white = torch.ones(3, device=change.device)
-    return rasterize(shown, camera, background=white, antialiased=avatar.antialiased).color
+    return dataclasses.replace(moved, opacities=torch.maximum(rest.opacities, moved.opacities), colors=colors)
 
 
 def effect_sheets(effects: Sequence[Effect]) -> list[np.ndarray]:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headgas.avatars import Avatar, Checkpoint, HeadGaS
 from headgas.captures import Capture
 from headgas.evaluation import page
@@ -25,6 +23,11 @@ log = logging.getLogger(__name__)
 
 _SIZE = 256  # pixels of views that no capture gives
 _WEIGHING, _JUDGING = 48, 16  # such views, to measure importance with and to compare on
+_BASIS_SHOWS = {  # by what the expression blends
+    "features": "Gaussians of like colour have like bases: they tend to answer the parameters alike.",
+    "outputs": "This preset blends colours and opacities themselves: Gaussians of like colour change alike.",
+    "nothing": "This preset blends nothing: what is shown is each Gaussian's constant feature. Like colour, like look.",
+}
 
 
 def explain(checkpoint: Checkpoint, capture: Capture | None, out: Path) -> dict[str, Any]:
@@ -46,14 +49,15 @@ def explain(checkpoint: Checkpoint, capture: Capture | None, out: Path) -> dict[
     log.info("the effect of %d parameters", len(avatar.expression_space))
     effects = parameter_effects(avatar)
     sheets = effect_sheets(effects)
-    for number, sheet in enumerate(sheets, 1):
-        save_image(out / f"effects_{number}.png", sheet)
+    sheet_files = [out / f"effects_{number}.png" for number in range(1, len(sheets) + 1)]
+    for file, sheet in zip(sheet_files, sheets, strict=True):
+        save_image(file, sheet)
     basis, basis_parts = _basis(avatar, out)
     log.info("the importance of %d Gaussians in %d views", avatar.count, len(weighing))
     series, strip = removal_series(avatar, importance(avatar, weighing), judging)
-    plot = _plot(series)
     save_image(out / "removal.png", strip)
-    save_image(out / "removal_plot.png", plot)
+    points = [(float(part.gaussians), part.psnr) for part in series if part.psnr is not None]
+    save_image(out / "removal_plot.png", curve_plot(points, "Gaussians", "PSNR, dB"))
     numbers = {
         "avatar": checkpoint.path.name,
         "preset": checkpoint.header["preset"],
@@ -69,7 +73,7 @@ def explain(checkpoint: Checkpoint, capture: Capture | None, out: Path) -> dict[
         },
     }
     write(out / "explain.json", json.dumps(numbers, indent=1) + "\n")
-    parts = [*_effect_parts(effects, sheets), *basis_parts, *_removal_parts(series, strip, plot, weighing, judging)]
+    parts = [*_effect_parts(effects, sheet_files), *basis_parts, *_removal_parts(series, out, weighing, judging)]
     header = page.paragraph(
         f"{checkpoint.path}: preset {checkpoint.header['preset']}, {avatar.count:,} Gaussians, "
         f"{len(avatar.expression_space)} parameters ({avatar.expression_space.kind})."
@@ -85,9 +89,10 @@ def _numbers(effect: Effect) -> dict[str, Any]:
     return {name: value for name, value in vars(effect).items() if name != "picture"}
 
 
-def _effect_parts(effects: Sequence[Effect], sheets: Sequence[np.ndarray]) -> list[str]:
+def _effect_parts(effects: Sequence[Effect], sheets: Sequence[Path]) -> list[str]:
     unseen = [effect.name for effect in effects if not effect.seen]
-    told = f" Training never saw these move, so the avatar cannot know them: {', '.join(unseen)}." if unseen else ""
+    told = "" if any(effect.opacity_change for effect in effects) else " In this preset opacity does not change."
+    told += f" Training never saw these move, so the avatar cannot know them: {', '.join(unseen)}." if unseen else ""
     moving = any(effect.movement for effect in effects)
     titles = ("parameter", "value", "colour", "opacity", *(("position mm",) if moving else ()))
     rows = [
@@ -105,10 +110,10 @@ def _effect_parts(effects: Sequence[Effect], sheets: Sequence[np.ndarray]) -> li
         page.paragraph(
             "Each parameter is turned up alone, one above neutral or to the largest value that training saw when that "
             "is less; what only went below neutral is turned down. Where the third picture is black, nothing changes: "
-            "a clean parameter changes one part of the face, a smudge all over it says that training could not tell it "
-            "from others. The fourth picture shows how: orange Gaussians appear, blue ones fade, grey ones stay." + told
+            "a clean parameter changes one part of the face; one that changes others too moved together with their "
+            "parameters in training. The fourth picture shows how: orange Gaussians appear, blue ones fade." + told
         ),
-        *(page.picture(sheet, f"Strongest first, {number} of {len(sheets)}") for number, sheet in enumerate(sheets, 1)),
+        *(page.picture(file, f"Strongest first, {number} of {len(sheets)}") for number, file in enumerate(sheets, 1)),
         page.paragraph(
             "Colour: mean change of the head's pixels. Opacity: mean change of all Gaussians; 100% is from invisible "
             "to opaque."
@@ -125,28 +130,17 @@ def _basis(avatar: Avatar, out: Path) -> tuple[dict[str, Any] | None, list[str]]
     log.info("the feature basis")
     picture, shares = basis_picture(avatar, avatar.basis)
     save_image(out / "basis.png", picture)
-    answering = len(avatar.basis) > 1
-    what = (
-        "Gaussians of like colour have like bases: they tend to answer the parameters alike."
-        if answering
-        else "This preset blends no basis: what is shown is each Gaussian's constant feature. Like colour, like look."
-    )
     text = (
-        f"{what} Red, green and blue are the first three principal components; they hold {sum(shares):.0%} of the "
-        "variance, so this is a rough map and not the whole of it."
+        f"{_BASIS_SHOWS[avatar.settings.blended]} Red, green and blue are the first three principal components; they "
+        f"hold {sum(shares):.0%} of the variance, so this is a rough map and not the whole of it."
     )
     caption = "The resting avatar in the colours of its feature basis"
-    numbers = {"rows": len(avatar.basis), "of_constant_feature": not answering, "variance": shares}
-    return numbers, [title, page.paragraph(text), page.picture(picture, caption)]
-
-
-def _plot(series: Sequence[Remainder]) -> np.ndarray:
-    points = [(float(part.gaussians), part.psnr) for part in series if part.psnr is not None]
-    return curve_plot(points, "Gaussians", "PSNR, dB")
+    numbers = {"rows": len(avatar.basis), "variance": shares}
+    return numbers, [title, page.paragraph(text), page.picture(out / "basis.png", caption)]
 
 
 def _removal_parts(
-    series: Sequence[Remainder], strip: np.ndarray, plot: np.ndarray, weighing: Sequence[View], judging: Sequence[View]
+    series: Sequence[Remainder], out: Path, weighing: Sequence[View], judging: Sequence[View]
 ) -> list[str]:
     if judging[0].frame:
         reference, measured = f"the photographs of the {len(judging)} test frames", f"{len(weighing)} training frames"
@@ -161,6 +155,6 @@ def _removal_parts(
             f"of {measured}. Where the curve is flat, the avatar could do with fewer (headgas train --gaussians)."
         ),
         page.table(("share", "Gaussians", "PSNR dB"), rows),
-        page.picture(plot, "PSNR against the number of Gaussians that stay"),
-        page.picture(strip, "From all Gaussians to one in twenty"),
+        page.picture(out / "removal_plot.png", "PSNR against the number of Gaussians that stay"),
+        page.picture(out / "removal.png", "From all Gaussians to one in twenty"),
     ]

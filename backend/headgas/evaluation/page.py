@@ -4,16 +4,17 @@
 
 import base64
 import importlib.metadata
+import io
 import platform
 from collections.abc import Collection, Sequence
 from html import escape
+from pathlib import Path
 
-import numpy as np
 import torch
+from PIL import Image
 
 import headgas
 from headgas.devices import rasterizer_name
-from headgas.evaluation.writing import png
 from headgas.splatting import get_threads
 
 _STYLE = """
@@ -64,11 +65,11 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], best: Collection
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
 
 
-def picture(image: np.ndarray, caption: str) -> str:
-    """[H,W,3] uint8, embedded."""
-    data = base64.b64encode(png(image)).decode()
-    height, width = image.shape[:2]
-    source = f'src="data:image/png;base64,{data}" width="{width}" height="{height}"'
+def picture(file: Path, caption: str) -> str:
+    """A PNG file, embedded."""
+    data = file.read_bytes()
+    width, height = Image.open(io.BytesIO(data)).size
+    source = f'src="data:image/png;base64,{base64.b64encode(data).decode()}" width="{width}" height="{height}"'
     return f'<figure><img {source} alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
 
 

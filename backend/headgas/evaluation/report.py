@@ -66,7 +66,7 @@ def write_comparison(out: Path, rows: Sequence[Row], sheet: np.ndarray, capture:
         page.paragraph(
             "Marked: the best of a column (the smallest LPIPS, size, time and number of Gaussians; else the largest)."
         ),
-        page.picture(sheet, "Frames spread over the test split: captured, and each preset's avatar."),
+        page.picture(out / "comparison.png", "Frames spread over the test split: captured, and each preset's avatar."),
         page.heading("To repeat this"),
         page.command(_command(out, rows, capture, job)),
         page.paragraph(page.machine(job.device)),

@@ -70,11 +70,18 @@ def titled_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) ->
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(_FONT_SIZE)
     share = width / len(titles)
     for column, title in enumerate(titles):
-        fitting = title
-        while fitting and draw.textlength(fitting, font) > share - 6:
-            fitting = fitting.removesuffix("…")[:-1] + "…" if len(fitting) > 1 else ""
+        fitting = _fitted(title, share - 6, lambda text: draw.textlength(text, font))
         draw.text((column * share + 3, 2), fitting, fill="black", font=font)
     return np.asarray(picture)
+
+
+def _fitted(title: str, room: float, width: Callable[[str], float]) -> str:
+    """As much of a title as there is room for, pixels."""
+    kept, text = len(title), title
+    while kept and (taken := width(text)) > room:
+        kept = max(0, min(kept - 1, int(kept * room / taken)))
+        text = title[:kept] + "…" if kept else ""
+    return text
 
 
 def to_bytes(image: Tensor) -> np.ndarray:

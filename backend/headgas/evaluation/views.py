@@ -28,7 +28,7 @@ class View:
     frame: Frame | None = None  # the photograph, where there is one
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def face_camera(avatar: Avatar, size: int, yaw: float = 0.0, pitch: float = 0.0) -> Camera:
     """A camera of size² pixels before the face; yaw and pitch in degrees."""
     low, high = visible_bounds(avatar)

@@ -27,17 +27,12 @@ def write(path: Path, content: bytes | str) -> None:
         raise HeadGaSError(f"{path}: cannot be written ({error.strerror or error}).") from None
 
 
-def png(image: np.ndarray) -> bytes:
-    """A picture [H,W,3 or 4] uint8 as a PNG file."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
-
-
 def save_image(path: Path, image: np.ndarray) -> None:
     """Writes [H,W,3 or 4] uint8 as PNG.
 
     Raises:
         HeadGaSError: the file cannot be written.
     """
-    write(path, png(image))
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format="PNG")
+    write(path, stream.getvalue())
