@@ -20,13 +20,9 @@ def fused_rows(bench: Bench) -> Iterator[Row]:
     avatar, _ = head(count, 512)
     avatar = avatar.to(bench.device)
     assert avatar.decoder is not None
-    decoder = avatar.decoder
-    weights = Weights(
-        decoder.feature_layer.weight, decoder.hidden_layer.weight, decoder.hidden_layer.bias,
-        decoder.output_layer.weight, decoder.output_layer.bias,
-    )  # fmt: skip
+    weights = Weights.of(avatar.decoder)
     with torch.no_grad():
-        folded = decoder.folded(avatar.encode(avatar.means))
+        folded = avatar.decoder.folded(avatar.encode(avatar.means))
     for frames in (1, 4, 8):
         coefficients = expressions(frames).to(bench.device)
         basis = avatar.basis[1:]

@@ -29,13 +29,7 @@ class CudaInference:
     def __init__(self, avatar: "HeadGaS") -> None:
         decoder = avatar.decoder
         assert decoder is not None
-        self._weights = Weights(
-            decoder.feature_layer.weight,
-            decoder.hidden_layer.weight,
-            decoder.hidden_layer.bias,
-            decoder.output_layer.weight,
-            decoder.output_layer.bias,
-        )
+        self._weights = Weights.of(decoder)
         self._shapes = avatar.means.detach(), avatar.quaternions.detach(), avatar.log_scales.exp()
         self._basis = avatar.basis[1:]
         # What is the same in every frame is added up once: f_0 goes through the first layer with the encoding.

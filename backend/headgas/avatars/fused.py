@@ -5,12 +5,14 @@
 Each function runs as one Triton kernel where that works, and as `blend_and_decode_plainly` elsewhere.
 """
 
+import functools
 import logging
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from headgas.avatars.decoder import Decoder
 from headgas.splatting.gpu_kernels import kernels_work
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,11 @@ class Weights(NamedTuple):
     hidden_bias: Tensor  # [hidden]
     outputs: Tensor  # [O,hidden]
     outputs_bias: Tensor  # [O]
+
+    @classmethod
+    def of(cls, decoder: Decoder) -> "Weights":
+        first, second, last = decoder.feature_layer, decoder.hidden_layer, decoder.output_layer
+        return cls(first.weight, second.weight, second.bias, last.weight, last.bias)
 
 
 def blend_and_decode(
@@ -82,9 +89,15 @@ def _kernel_fits(basis: Tensor, weights: Weights) -> bool:
 
     sizes = basis.shape[2], *reversed(weights.outputs.shape)
     if not fits(sizes, basis.device):
-        log.debug("an MLP of %s is too large for the fused kernel: torch's operations take its place", sizes)
+        _say_too_large(sizes)
         return False
     return True
+
+
+@functools.cache
+def _say_too_large(sizes: tuple[int, ...]) -> None:
+    log.warning("An MLP of %s features, units and outputs is too large for our kernel: torch's slower operations "
+                "take its place.", sizes)  # fmt: skip
 
 
 class BlendAndDecode(torch.autograd.Function):
