@@ -13,7 +13,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from headgas.avatars import finishing_kernel, fused_kernel
+from headgas.avatars import appearance_kernel, finishing_kernel, fused_kernel
 from headgas.splatting import gpu_trial
 from headgas.training import rank_one_adam_cuda, ssim_cuda
 
@@ -57,6 +57,7 @@ def main(architecture: int) -> None:
     work = {
         "count_up": (gpu_trial.count_up, {"COUNT": 16}, {}),
         "_finish": (finishing_kernel._finish, {"PIXELS": 256}, {}),
+        "_appear": (appearance_kernel._appear, {"DEGREE": 3, "BLOCK": 128}, {}),
         "_blend_and_decode": (fused_kernel._blend_and_decode, fused, {}),
         "_blend_and_decode of bytes": (fused_kernel._blend_and_decode, fused | {"SCALED": True}, {"basis": "*i8"}),
         "_step": (
