@@ -96,18 +96,29 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def timed(self, name: str, work: Work, threads: int | None = None) -> Iterator[Row]:
-        """A row for the work, and one for each further rival."""
-        threads = threads or self.most
+    def timed(self, name: str, work: Work, threads: tuple[int, ...] = ()) -> Iterator[Row]:
+        """A row for each number of threads (the largest, when left out) and each rival; all are called in turns."""
+        threads = threads or (self.most,)
+        everything = [work.run, *work.rivals.values()]
+        best = iter(self.times([_by(count, function) for count in threads for function in everything]))
+        for count in threads:
+            own, *others = (next(best) for _ in everything)
+            least = self.ceilings[count].milliseconds(work.read_bytes, work.operations)
+            ratios = [(other / own, rival) for rival, other in zip(work.rivals, others, strict=True)] or [(None, None)]
+            for ratio, rival in ratios:
+                share = least / own or None
+                yield self.row(
+                    name, own, "ms", count, per_second=1e3 / own, ratio=ratio, against=rival, of_ceiling=share
+                )
+        set_threads(self.most)
+
+
+def _by(threads: int, function: Callable[[], object]) -> Callable[[], object]:
+    def run() -> object:
         set_threads(threads)
-        own, *others = self.times([work.run, *work.rivals.values()])
-        least = self.ceilings[threads].milliseconds(work.read_bytes, work.operations)
-        ratios = [(other / own, rival) for rival, other in zip(work.rivals, others, strict=True)] or [(None, None)]
-        for ratio, rival in ratios:
-            share = least / own or None
-            yield self.row(
-                name, own, "ms", threads, per_second=1e3 / own, ratio=ratio, against=rival, of_ceiling=share
-            )
+        return function()
+
+    return run
 
 
 def measure_ceilings(device: torch.device, threads: tuple[int, ...]) -> dict[int, Ceiling]:

@@ -93,7 +93,7 @@ def rasterizer_rows(bench: Bench) -> Iterator[Row]:
         works = rasterizer(bench, size, count)
         for name, work in zip(names, works, strict=True):
             title = f"rasterize {size}² {count}, {name}"
-            rows = [row for threads in bench.threads for row in bench.timed(title, work, threads)]
+            rows = list(bench.timed(title, work, bench.threads))
             yield from rows
             if len(bench.threads) > 1:
                 gain = rows[0].value / rows[-1].value
