@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
+from headgas.avatars.finishing import finish
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, rasterize
+from headgas.splatting.simd import LANES
 
 NOTHING_HIT = 1e10  # metres: Blender's depth where a ray hits nothing
 _VISIBLE = 1e-6  # alpha below is no colour
@@ -42,15 +44,26 @@ def render_frame(placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0
     if not placed:
         empty = torch.zeros(camera.height, camera.width)
         return empty[..., None].repeat(1, 1, 4), torch.full_like(empty, NOTHING_HIT)
-    device = placed[0].avatar.device
-    camera = camera.to(device)
-    groups = [_in_world(item, camera) for item in placed]
+    camera = camera.to(placed[0].avatar.device)
+    places = [_Place(item.transform.to(camera.viewmat)) for item in placed]
+    scale = 1.0
+    if len(placed) == 1 and places[0].scale:  # the same picture, without moving a single Gaussian
+        scale, camera = places[0].scale, places[0].seen_from_head(camera)
+        gaussians = placed[0].avatar.visible_gaussians(placed[0].expression.to(camera.viewmat), camera)
+    else:
+        gaussians = _joined([_in_world(item, place, camera) for item, place in zip(placed, places, strict=True)])
     antialiased = all(item.avatar.antialiased for item in placed)
-    rendering = rasterize(_joined(groups), camera, antialiased=antialiased, near=near, with_depth=True)
+    rendering = rasterize(gaussians, camera, antialiased=antialiased, near=near / scale, with_depth=True)
     assert rendering.depth is not None
-    visible = rendering.alpha > _VISIBLE
-    depth = torch.where(visible, rendering.depth, torch.full_like(rendering.depth, NOTHING_HIT))
-    return linear_premultiplied(rendering.color, rendering.alpha), depth
+    if rendering.alpha.is_cuda or rendering.alpha.numel() < LANES:
+        return finish_plainly(rendering.color, rendering.alpha, rendering.depth, scale)
+    return finish(rendering.color, rendering.alpha, rendering.depth, _VISIBLE, scale, NOTHING_HIT)
+
+
+def finish_plainly(color: Tensor, alpha: Tensor, depth: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """What `finish` does, in plain torch: what CUDA runs, and its twin."""
+    distance = torch.where(alpha > _VISIBLE, depth * scale, torch.full_like(depth, NOTHING_HIT))
+    return linear_premultiplied(color, alpha), distance
 
 
 def linear_premultiplied(color: Tensor, alpha: Tensor) -> Tensor:
@@ -75,26 +88,48 @@ def linear_to_srgb(color: Tensor) -> Tensor:
     return torch.where(color <= 0.0031308, color * 12.92, 1.055 * color ** (1 / 2.4) - 0.055)
 
 
-def _in_world(item: PlacedAvatar, camera: Camera) -> Gaussians:
+class _Place:
+    """Where an avatar stands: a transform of head space to the world, checked."""
+
+    def __init__(self, transform: Tensor) -> None:
+        """transform: [4,4] float32.
+
+        Raises:
+            HeadGaSError: it flattens the avatar.
+        """
+        self.transform = transform
+        self.linear = transform[:3, :3]
+        determinant = torch.linalg.det(self.linear)
+        if not torch.isfinite(transform).all() or determinant.abs() < 1e-12:
+            message = "The avatar's object is scaled to nothing, so it cannot be drawn."
+            raise HeadGaSError(message, "Give it a scale above 0.")
+        scales = self.linear.norm(dim=0)
+        self.rotation = self.linear / scales
+        uniform = torch.allclose(scales, scales[:1].expand(3), rtol=1e-4) and torch.allclose(
+            self.rotation.T @ self.rotation, torch.eye(3, device=scales.device), atol=1e-4
+        )
+        # of a rotation, a translation and one scale; None for other transforms
+        self.scale = float(scales[0]) if uniform and determinant > 0 else None
+
+    def seen_from_head(self, camera: Camera) -> Camera:
+        """The camera in head space, in its units; only where there is one `scale`."""
+        viewmat = camera.viewmat @ self.transform
+        viewmat[:3] /= self.scale
+        return Camera(viewmat, camera.K, camera.width, camera.height)
+
+
+def _in_world(item: PlacedAvatar, place: _Place, camera: Camera) -> Gaussians:
     """The avatar's Gaussians in the world; their colours are those seen from the camera's place in head space."""
-    transform = item.transform.to(camera.viewmat)
-    linear = transform[:3, :3]
-    if not torch.isfinite(transform).all() or torch.linalg.det(linear).abs() < 1e-12:
-        message = "The avatar's object is scaled to nothing, so it cannot be drawn."
-        raise HeadGaSError(message, "Give it a scale above 0.")
-    seen_from_head = Camera(camera.viewmat @ transform, camera.K, camera.width, camera.height)
-    position = torch.linalg.solve(transform, torch.cat([camera.position, camera.position.new_ones(1)]))[:3]
-    gaussians = item.avatar.gaussians(item.expression.to(camera.viewmat), _at(position, seen_from_head))
-    means = gaussians.means @ linear.T + transform[:3, 3]
-    scale = linear.norm(dim=0)
-    rotation = linear / scale
-    uniform = torch.allclose(scale, scale[:1].expand(3), rtol=1e-4) and torch.allclose(
-        rotation.T @ rotation, torch.eye(3, device=scale.device), atol=1e-4
-    )
-    if uniform and torch.linalg.det(rotation) > 0:
-        quaternions = _multiplied(_quaternion(rotation), gaussians.quaternions)
-        return Gaussians(means, quaternions, gaussians.scales * scale[0], gaussians.opacities, gaussians.colors)
-    quaternions, scales = _sheared(gaussians, linear)
+    expression = item.expression.to(camera.viewmat)
+    if place.scale:
+        gaussians = item.avatar.visible_gaussians(expression, place.seen_from_head(camera))
+        quaternions = _multiplied(_quaternion(place.rotation), gaussians.quaternions)
+        scales = gaussians.scales * place.scale
+    else:
+        position = torch.linalg.solve(place.transform, torch.cat([camera.position, camera.position.new_ones(1)]))[:3]
+        gaussians = item.avatar.gaussians(expression, _at(position, camera))
+        quaternions, scales = _sheared(gaussians, place.linear)
+    means = gaussians.means @ place.linear.T + place.transform[:3, 3]
     return Gaussians(means, quaternions, scales, gaussians.opacities, gaussians.colors)
 
 

@@ -8,6 +8,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from headgas.splatting.simd import (
+    _FLOAT,
     _FLOATS,
     _FUSE,
     _INTS,
@@ -178,3 +179,43 @@ def log2(typingctx, value):
         return builder.fadd(builder.fmul(t, series, flags=_FUSE), builder.sitofp(exponent, _FLOATS), flags=_FUSE)
 
     return vector(vector), codegen
+
+
+@intrinsic(prefer_literal=True)
+def load_interleaved(typingctx, array, index, parts):
+    """LANES groups of `parts` float32 from flat `index` on, as one vector for each place in a group."""
+
+    def codegen(context, builder, sig, args):
+        wide = ir.VectorType(_FLOAT, LANES * parts.literal_value)
+        pointer = builder.gep(_data(context, builder, sig.args[0], args[0]), [args[1]])
+        values = builder.load(builder.bitcast(pointer, ir.PointerType(wide)), align=4)
+        places = [[lane * parts.literal_value + j for lane in range(LANES)] for j in range(parts.literal_value)]
+        items = [
+            builder.shuffle_vector(values, ir.Constant(wide, ir.Undefined), ir.Constant(_INTS, place))
+            for place in places
+        ]
+        return cgutils.pack_array(builder, items)
+
+    return types.UniTuple(vector, parts.literal_value)(array, types.int64, parts), codegen
+
+
+@intrinsic
+def store_interleaved(typingctx, array, index, vectors):
+    """The inverse of `load_interleaved`, for 2, 4, … vectors."""
+
+    def codegen(context, builder, sig, args):
+        array_value, position, values = args
+        level = [builder.extract_value(values, j) for j in range(len(vectors))]
+        while len(level) > 1:  # one after another
+            lanes = ir.VectorType(ir.IntType(32), 2 * level[0].type.count)
+            order = ir.Constant(lanes, list(range(lanes.count)))
+            level = [builder.shuffle_vector(level[i], level[i + 1], order) for i in range(0, len(level), 2)]
+        mixed = ir.VectorType(ir.IntType(32), level[0].type.count)
+        order = [j * LANES + lane for lane in range(LANES) for j in range(len(vectors))]
+        undefined = ir.Constant(level[0].type, ir.Undefined)
+        value = builder.shuffle_vector(level[0], undefined, ir.Constant(mixed, order))
+        pointer = builder.gep(_data(context, builder, sig.args[0], array_value), [position])
+        builder.store(value, builder.bitcast(pointer, ir.PointerType(value.type)), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vectors), codegen

@@ -70,7 +70,7 @@ def _covariances(gaussians: Gaussians) -> Tensor:
 
 
 def _seen_gaussians(monkeypatch: pytest.MonkeyPatch, placed: PlacedAvatar, view: Camera) -> Gaussians:
-    """What `render_frame` hands to the rasterizer."""
+    """What `render_frame` hands to the rasterizer; of one avatar alone it would rather move the camera."""
     seen = []
 
     def record(gaussians: Gaussians, *arguments, **options):
@@ -78,8 +78,9 @@ def _seen_gaussians(monkeypatch: pytest.MonkeyPatch, placed: PlacedAvatar, view:
         return rasterize(gaussians, *arguments, **options)
 
     monkeypatch.setattr("headgas.avatars.rendering.rasterize", record)
-    render_frame([placed], view)
-    return seen[0]
+    render_frame([placed, placed], view)
+    half = placed.avatar.count
+    return Gaussians(*(tensor[:half] for tensor in vars(seen[0]).values()))
 
 
 @pytest.mark.parametrize("name", LINEAR)
