@@ -4,7 +4,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ from headgas.captures import Capture
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.training.config import TrainingConfig
 from headgas.training.densification import Change, Densification, moved_into_parent
-from headgas.training.frames import FrameOrder, TrainingFrame, load_frame
+from headgas.training.frames import FrameOrder, load_frame
 from headgas.training.initialization import starting_points
 from headgas.training.losses import Perceptual, photometric_loss, psnr
+from headgas.training.processes import Processes
 from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 
@@ -57,6 +58,17 @@ class Step:
     gaussians: int
 
 
+@dataclass(frozen=True)
+class _Lessons:
+    """What K frames taught, beside the gradients of the parameters."""
+
+    coefficients: Tensor  # [K,R] of the basis
+    features: Tensor  # [K,N,f] gradient of the blended features
+    offsets: Tensor  # [K,N,2] gradient of the projected means
+    opacities: Tensor  # [K,N]
+    scores: Tensor  # [K,2] loss, and PSNR in dB
+
+
 class Trainer:
     """Trains an avatar on a capture, step by step.
 
@@ -72,7 +84,11 @@ class Trainer:
         seed: int = 0,
         device: torch.device | str = "cpu",
         perceptual: Perceptual | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        """processes: those that share the run; all of them do the same but for the frames they render."""
+        self._processes = processes or Processes()
+        self._share = self._processes.share(config.batch)
         self.device = torch.device(device)
         if self.device.type == "cpu":
             _compile_kernels(config.model)
@@ -99,27 +115,30 @@ class Trainer:
         return self.budget.progress(self.iteration, self.elapsed) >= 1.0
 
     def step(self) -> Step:
-        """One frame: render, compare, follow the gradient, and now and then change the Gaussians."""
+        """A batch of frames: render, compare, follow the gradient, and now and then change the Gaussians."""
         started = time.perf_counter()
         progress = self.budget.progress(self.iteration, self.elapsed)
-        frame = self._frames[self._order[self.iteration]]
         self._set_rates(progress)
         self.avatar.sh_degree = min(self.config.model.sh_degree, int(progress / self.config.harmonics_every))
         if self.iteration % _ENCODING_EVERY == 0:
             self.avatar.refresh_encoding()
-        loss, quality = self._follow_gradient(frame, progress)
+        self._optimizer.zero_grad(set_to_none=True)
+        first = self.iteration * self.config.batch
+        lessons = self._everyone([self._study(first + number, progress) for number in self._share])
+        self._learn(lessons, progress)
+        loss, quality = lessons.scores.mean(0).tolist()
         if not math.isfinite(loss):
             raise RuntimeError(f"the loss is {loss} at step {self.iteration}")
         self._densify_when_due(progress)
         self.iteration += 1
-        self.elapsed += time.perf_counter() - started
+        self.elapsed = self._processes.agreed(self.elapsed + time.perf_counter() - started)
         return Step(self.iteration, self.elapsed, progress, loss, quality, self.avatar.count)
 
-    def _follow_gradient(self, frame: TrainingFrame, progress: float) -> tuple[float, float]:
-        """Returns the loss and the PSNR."""
-        generator = np.random.default_rng((self._seed, self.iteration))
+    def _study(self, number: int, progress: float) -> "_Lessons":
+        """Renders the run's frame of that number; adds to the gradients of all parameters but the basis."""
+        frame = self._frames[self._order[number]]
+        generator = np.random.default_rng((self._seed, number))
         background = torch.tensor(generator.random(3), dtype=torch.float32, device=self.device)
-        coefficients = self.avatar.coefficients(frame.expression)
         features = self.avatar.blend(frame.expression).requires_grad_()
         gaussians = self.avatar.decode(features, frame.expression, frame.camera)
         offsets = torch.zeros(len(gaussians), 2, device=self.device, requires_grad=True)
@@ -133,17 +152,29 @@ class Trainer:
         )
         perceptual = self._perceptual if progress >= self.config.perceptual_from else None
         loss = photometric_loss(rendering, frame, background, self.config, perceptual)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss / self.config.batch).backward()
         assert features.grad is not None and offsets.grad is not None
+        with torch.no_grad():
+            scores = torch.stack([loss, psnr(rendering.color, frame.over(background))])
+            coefficients = self.avatar.coefficients(frame.expression)
+            opacities = gaussians.opacities.detach()
+        return _Lessons(*(t[None] for t in (coefficients, features.grad, offsets.grad, opacities, scores)))
+
+    def _everyone(self, own: Sequence["_Lessons"]) -> "_Lessons":
+        """What this and the other processes learnt from the step's frames, in the order of the frames."""
+        columns = zip(*(vars(lessons).values() for lessons in own), strict=True)
+        return _Lessons(*(self._processes.gathered(torch.cat(column)) for column in columns))
+
+    def _learn(self, lessons: "_Lessons", progress: float) -> None:
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        self._processes.add_up([p.grad for p in parameters if p.grad is not None])
         self._optimizer.step()
         rate = self.config.basis_rate * self._decay(progress)
-        decay = torch.full_like(coefficients, self.config.basis_decay, device="cpu")
+        decay = torch.full((lessons.coefficients.shape[1],), self.config.basis_decay)
         decay[0] = 0
-        self._basis_optimizer.step(coefficients[None], features.grad[None], rate, decay)
-        self._densification.record(offsets.grad, gaussians.opacities)
-        with torch.no_grad():
-            return loss.item(), psnr(rendering.color, frame.over(background))
+        self._basis_optimizer.step(lessons.coefficients, lessons.features, rate, decay)
+        for pull, opacities in zip(lessons.offsets, lessons.opacities, strict=True):
+            self._densification.record(pull, opacities)
 
     def _decay(self, progress: float) -> float:
         return self.config.final_rate**progress
@@ -240,10 +271,10 @@ class Trainer:
         avatar.refresh_encoding()
         self._densification = Densification(len(source), self.device)
 
-    def train(self, on_step: Callable[[Step], Any]) -> None:
+    def train(self) -> None:
         """Steps until the budget is used up."""
         while not self.finished:
-            on_step(self.step())
+            self.step()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything a continued run needs: tensors, and JSON."""
