@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     batch_help = "frames per step (default: 1, or as many as torchrun starts processes)"
     train.add_argument("--batch", type=_positive, metavar="N", help=batch_help)
     train.add_argument("--seed", type=int, default=0)
+    train.add_argument(
+        "--basis", choices=("int8", "float32"), default="int8", help="how the avatar file holds its features"
+    )
     train.add_argument("--resume", action="store_true", help="go on with the killed run in RUN")
     _machine(train)
     train.set_defaults(run=_lazily("train"))

@@ -43,7 +43,7 @@ def train(options: argparse.Namespace) -> None:
     with joined(_device(options)) as (processes, device):
         config = dataclasses.replace(config, batch=options.batch or processes.count)
         capture = load_capture(options.capture)
-        run = Run(options.out, capture, name, config, writes=processes.first)
+        run = Run(options.out, capture, name, config, writes=processes.first, compact=options.basis == "int8")
         run.prepare(options.resume)
         seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
         trainer = Trainer(
@@ -124,7 +124,8 @@ def info(options: argparse.Namespace) -> None:
         print(json.dumps(summary))
         return
     space, training = header["expression_space"], header["training"]
-    print(f"{options.avatar}: {header['model']}, preset {header['preset']}, {summary['bytes'] / 1e6:.1f} MB")
+    basis = header.get("basis", "float32")
+    print(f"{options.avatar}: {header['model']}, preset {header['preset']}, {summary['bytes'] / 1e6:.1f} MB, {basis}")
     print(", ".join(f"{name} {value}" for name, value in training.items() if not isinstance(value, dict)))
     print(f"{len(space['names'])} parameters ({space['kind']}), with neutral and seen range:")
     for name, neutral, low, high in zip(*(space[key] for key in ("names", "neutral", "low", "high")), strict=True):

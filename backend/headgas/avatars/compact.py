@@ -23,7 +23,7 @@ class CompactBasis:
     """f_0 as it was trained; the rows that the expression multiplies as bytes, with a scale per row and feature.
 
     The error of a byte is multiplied by a coefficient below one, that of f_0 never is: f_0 as bytes loses eight times
-    as much as all other rows together (docs/results.md).
+    as much as all other rows together.
     """
 
     neutral: Tensor  # [N,f] float32: f_0
@@ -77,8 +77,10 @@ class CompactBasis:
         rows = len(basis.scales)
         if basis.values.shape != (rows, count, features) or basis.scales.shape != (rows, features):
             raise TypeError(f"basis.values has the shape {list(basis.values.shape)}, not {[rows, count, features]}")
-        if basis.values.dtype != torch.int8:
-            raise TypeError(f"basis.values is {basis.values.dtype}, not int8")
+        wanted = (torch.float32, torch.int8, torch.float32)
+        for (name, value), dtype in zip(basis.tensors().items(), wanted, strict=True):
+            if value.dtype != dtype:
+                raise TypeError(f"{name} is {value.dtype}, not {dtype}")
         return basis
 
 

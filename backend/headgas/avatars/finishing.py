@@ -67,11 +67,12 @@ def _finish(work, blocks, color, alpha, depth, least, scale, nowhere, table, rgb
 def finish(
     color: Tensor, alpha: Tensor, depth: Tensor, least: float, scale: float, nowhere: float
 ) -> tuple[Tensor, Tensor]:
-    """srgb_to_linear(C / A) · A with A behind it [H,W,4], and depth · scale [H,W], `nowhere` where A is at most `least`.
+    """srgb_to_linear(C / A) · A with A behind it [H,W,4], and depth · scale [H,W].
 
     Args:
         color: [H,W,3] display-referred sRGB, premultiplied.
         alpha, depth: [H,W]; at least LANES pixels.
+        least: an alpha up to here has no depth: it becomes `nowhere`.
     """
     rgba, distance = torch.empty(*alpha.shape, 4), torch.empty_like(alpha)
     with announced("linear light", _COMPILE_SECONDS):

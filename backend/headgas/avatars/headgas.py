@@ -72,7 +72,7 @@ class HeadGaS(Avatar):
     extent: Tensor  # [] metres, a buffer
 
     def __init__(
-        self, space: ExpressionSpace, points: Tensor, config: HeadGaSConfig, basis: "Tensor | CompactBasis | None" = None
+        self, space: ExpressionSpace, points: Tensor, config: HeadGaSConfig, basis: Tensor | CompactBasis | None = None
     ) -> None:
         """An untrained avatar.
 

@@ -59,14 +59,16 @@ class Inference:
         weights, bias = decoder.output_layer.weight, decoder.output_layer.bias
         used = 3 * coefficient_count(avatar.sh_degree)
         self._first_bias = _flat(first_bias, hidden)
-        self._weights = (
+        self._mlp = (
             _flat(decoder.feature_layer.weight.T, hidden),
             _flat(decoder.hidden_layer.weight.T, hidden, hidden),
             _flat(decoder.hidden_layer.bias[None], hidden),
             _flat(weights[-1:], hidden),
             f32(bias[-1].item()),
+        )
+        self._color_layer = (
             _flat(_by_channel(weights[:used].T), COLUMNS, hidden),
-            _flat(_by_channel(bias[None, :used]), COLUMNS),
+            _flat(_by_channel(bias[:used][None]), COLUMNS),
         )
         self._rows, self._stride, self._first_row, self._scales = _rows(basis)
         scales = avatar.log_scales.exp()
@@ -109,13 +111,14 @@ class Inference:
         weights = coefficients[active, None] * self._scales[active]
         opacities, colors = torch.empty(len(self._sizes)), torch.empty(len(self._sizes), 3)
         matrix, K = camera.viewmat.numpy(), camera.K.numpy()
-        packed = [*matrix[:3, :3].ravel(), *matrix[:3, 3], K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
+        view = [*matrix[:3, :3].ravel(), *matrix[:3, 3], K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
+        view += [camera.width, camera.height, _REACH, _BLUR]
         with announced("the evaluation of expressions", _COMPILE_SECONDS):
             run(
                 evaluate, -(-len(opacities) // BLOCK), self._rows, self._stride, active + self._first_row,
-                weights.ravel(), self._first_bias, shared, *self._weights, self._shapes[0].numpy(), self._sizes,
-                np.array(packed, f32), camera.position.numpy(), camera.width, camera.height, _REACH, _BLUR,
-                f32(ALPHA_THRESHOLD), CONSTANTS, opacities.numpy(), colors.numpy(), self._harmonics,
+                weights.ravel(), self._first_bias, shared, self._mlp, *self._color_layer, self._shapes[0].numpy(),
+                self._sizes, np.array(view, f32), camera.position.numpy(), f32(ALPHA_THRESHOLD), CONSTANTS,
+                opacities.numpy(), colors.numpy(), self._harmonics,
             )  # fmt: skip
         return Gaussians(*self._shapes, opacities, colors)
 

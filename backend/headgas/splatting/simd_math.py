@@ -51,7 +51,7 @@ def load_values(typingctx, array, index):
 
 @intrinsic(prefer_literal=True)
 def load_rows(typingctx, array, index, stride, rows, vectors):
-    """The first `vectors` vectors of `rows` rows, row by row, from flat `index` on; `rows` and `vectors` are literals."""
+    """The first `vectors` vectors of `rows` rows, row by row, from flat `index` on; both are literals."""
 
     def codegen(context, builder, sig, args):
         array_value, position, distance, _, _ = args
