@@ -65,7 +65,7 @@ def _finish(work, blocks, color, alpha, depth, least, scale, nowhere, table, rgb
 
 
 def finish(
-    color: Tensor, alpha: Tensor, depth: Tensor, least: float, scale: float, nowhere: float
+    color: Tensor, alpha: Tensor, depth: Tensor, scale: float, least: float, nowhere: float
 ) -> tuple[Tensor, Tensor]:
     """srgb_to_linear(C / A) · A with A behind it [H,W,4], and depth · scale [H,W].
 

@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headgas.avatars import cuda_inference
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
+from headgas.avatars.cuda_inference import CudaInference
 from headgas.avatars.decoder import Decoder
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.inference import Inference, serves
@@ -105,7 +107,7 @@ class HeadGaS(Avatar):
             basis = torch.zeros(shape, device=points.device)
         elif basis.shape != shape:
             raise RuntimeError(f"basis has the shape {tuple(basis.shape)}, not {shape}")
-        self.stored_basis = basis  # as the file holds it: float32 or compact
+        self.stored_basis: Tensor | CompactBasis = basis  # as the file holds it: float32 or compact
         self.decoder: Decoder | None = None
         if config.blended != "outputs":
             condition = len(space) if config.blended == "nothing" else 0
@@ -119,6 +121,7 @@ class HeadGaS(Avatar):
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
         self._folded: Tensor | None = None  # its part of the decoder's first layer [N,hidden], for rendering
         self._inference: Inference | None = None
+        self._on_cuda: CudaInference | None = None
 
     @property
     def count(self) -> int:
@@ -151,7 +154,7 @@ class HeadGaS(Avatar):
 
     def refresh_encoding(self) -> None:
         """Encodes the means anew; needed whenever they moved or the weights changed."""
-        self._encoding = self._folded = self._inference = None
+        self._encoding = self._folded = self._inference = self._on_cuda = None
 
     def decode(self, features: Tensor, expression: Tensor, camera: Camera) -> Gaussians:
         """The Gaussians [N] of blended features [N,f]; means enter the encoding and the view direction detached."""
@@ -184,6 +187,9 @@ class HeadGaS(Avatar):
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)
+        if self.means.is_cuda and not self.training and not torch.is_grad_enabled() and cuda_inference.serves(self):
+            self._on_cuda = self._on_cuda or CudaInference(self)
+            return self._on_cuda.gaussians(expression, camera)
         return self.decode(self.blend(expression), expression, camera)
 
     def visible_gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:

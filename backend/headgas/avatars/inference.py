@@ -54,7 +54,7 @@ class Inference:
         self._versions = _versions(avatar)
         self._condition_layer = decoder.condition_layer
         self._hidden = hidden = -(-decoder.hidden_layer.out_features // GROUP) * GROUP
-        neutral = basis.neutral if isinstance(basis, CompactBasis) else basis[0]
+        neutral: Tensor = basis.neutral if isinstance(basis, CompactBasis) else basis[0]
         first_bias = decoder.folded(avatar.encode(avatar.means)) + neutral @ decoder.feature_layer.weight.T
         weights, bias = decoder.output_layer.weight, decoder.output_layer.bias
         used = 3 * coefficient_count(avatar.sh_degree)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headgas.splatting.compiling import announced, compiled
+from headgas.splatting.gpu_kernels import kernels_work
 from headgas.splatting.simd import fetch_add
 from headgas.splatting.threads import run
 
@@ -118,7 +119,7 @@ class RankOneAdam:
         self.betas, self.epsilon = betas, epsilon
         self._basis, self._first = (_Room(values, capacity) for values in (basis, torch.zeros_like(basis)))
         self._second = _Room(torch.zeros_like(basis[..., 0]), capacity)
-        self._steps = torch.zeros(len(basis), dtype=torch.int64)
+        self._steps = torch.zeros(len(basis), dtype=torch.int64, device=basis.device)
 
     @property
     def basis(self) -> Tensor:
@@ -140,17 +141,26 @@ class RankOneAdam:
         if coefficients.shape != (frames, rows) or gradients.shape != (frames, count, features):
             got = f"{tuple(coefficients.shape)} and {tuple(gradients.shape)}"
             raise ValueError(f"{(rows, count, features)} needs as many coefficients and gradients, got {got}")
-        active = (coefficients.detach().cpu() != 0).any(0)
+        # On a GPU all of this stays there: the host waits for nothing.
+        active = (coefficients.detach() != 0).any(0)
         self._steps += active
         steps = self._steps.clamp_min(1).double()
         rates = (learning_rate / (1 - self.betas[0] ** steps)).float()
         roots = (1 - self.betas[1] ** steps).rsqrt().float()
-        keeps = torch.ones(rows) if weight_decay is None else 1 - learning_rate * weight_decay.float()
+        keeps = torch.ones_like(rates)
+        if weight_decay is not None:
+            keeps -= learning_rate * weight_decay.float().to(rates.device, non_blocking=True)
+        values = [room.values for room in (self._basis, self._first, self._second)]
+        if kernels_work(self.basis):
+            from headgas.training.rank_one_adam_cuda import step_fused
+
+            factors = rates, roots, keeps, active
+            step_fused(*values, coefficients, gradients, self.betas, *factors, self.epsilon)
+            return
         if self.basis.device.type != "cpu":
             self._step_torch(coefficients, gradients, active, rates, roots, keeps)
             return
-        arrays = [room.values.numpy() for room in (self._basis, self._first, self._second)]
-        arrays += [t.detach().contiguous().numpy() for t in (coefficients, gradients)]
+        arrays = [t.detach().contiguous().numpy() for t in (*values, coefficients, gradients)]
         with announced("the optimizer of the basis", _COMPILE_SECONDS):
             decays = f32(self.betas[0]), f32(self.betas[1])
             scalars = rates.numpy(), roots.numpy(), keeps.numpy(), f32(self.epsilon)
