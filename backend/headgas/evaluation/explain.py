@@ -119,7 +119,8 @@ def _explain_basis(avatar: Avatar, out: Path) -> tuple[dict[str, Any] | None, li
     if not isinstance(avatar, HeadGaS):
         return None, [title, page.paragraph(f"Avatars of the kind {avatar.model} have no feature basis.")]
     log.info("the feature basis")
-    picture, shares = basis_picture(avatar, avatar.basis)
+    basis = avatar.basis
+    picture, shares = basis_picture(avatar, basis)
     save_image(out / "basis.png", picture)
     text = (
         f"{_BASIS_SHOWS[avatar.settings.blended]} Red, green and blue are the first three principal components; they "
@@ -127,7 +128,7 @@ def _explain_basis(avatar: Avatar, out: Path) -> tuple[dict[str, Any] | None, li
     )
     caption = "The resting avatar in the colours of its feature basis"
     parts = [title, page.paragraph(text), page.picture(out / "basis.png", caption)]
-    return {"rows": len(avatar.basis), "variance": shares}, parts
+    return {"rows": len(basis), "variance": shares}, parts
 
 
 def _explain_removal(
