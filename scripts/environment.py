@@ -21,6 +21,8 @@ BLENDER_PYTHONS = {"4.2.23": (3, 11), "4.5.15": (3, 11), "5.0.1": (3, 11), "5.2.
 DEMO_BLENDERS = ("5.0.1", "5.2.3")  # the first whose Python is here
 # gsplat: its plain torch reference is what our kernels are compared with; nothing of it is compiled
 TEST_PACKAGES = ("pytest==9.2.0", "ruff==0.17.5", "pyright==1.1.414", "gsplat==1.5.3")
+# Its interpreter runs our CUDA kernels on any machine; torch's builds for CUDA bring their own version.
+TRITON = "triton==3.7.1; sys_platform == 'linux'"
 
 
 class SetupError(Exception):
@@ -70,7 +72,9 @@ def backend(extra: tuple[str, ...] = ()) -> Path:
     steps = [["-r", str(requirements)], ["--no-deps", "-e", str(ROOT)]]
     result = _environment(VENV, python, content, steps, "the backend's environment (torch, numba)")
     if extra:
-        _environment(VENV, python, " ".join(extra), [list(extra)], "test tools", stamp="extra")
+        has_triton = any(VENV.glob("lib/*/site-packages/triton"))
+        packages = [*extra] if has_triton else [*extra, TRITON]
+        _environment(VENV, python, " ".join((*extra, TRITON)), [packages], "test tools", stamp="extra")
     return result
 
 

@@ -69,9 +69,9 @@ def finished(color: Tensor, alpha: Tensor, depth: Tensor, scale: float) -> tuple
         color, alpha, depth: [H,W,3], [H,W] and [H,W] as rasterized.
     """
     if kernels_work(color):
-        from headgas.avatars.finishing_kernel import launch
+        from headgas.avatars.finishing_kernel import finish
 
-        return launch(color, alpha, depth, scale, _VISIBLE, NOTHING_HIT)
+        return finish(color, alpha, depth, scale, _VISIBLE, NOTHING_HIT)
     return linear_premultiplied(color, alpha), torch.where(alpha > _VISIBLE, depth * scale, NOTHING_HIT)
 
 
@@ -124,6 +124,7 @@ class _Place:
 
     def head_camera(self, device: torch.device) -> Camera:
         """The camera in head space, its distances divided by the scale: it takes the same picture."""
+        assert self.scale is not None
         viewmat = self.camera.viewmat.clone()
         viewmat[:3, 3] = (viewmat[:3, :3] @ self.offset + viewmat[:3, 3]) / self.scale
         viewmat[:3, :3] = viewmat[:3, :3] @ self.rotation
