@@ -10,21 +10,39 @@ from headgas.splatting.simd import fetch_add
 TILE_WIDTH = 8  # pixels; narrow tiles waste fewer pixels on the small Gaussians of an avatar
 TILE_HEIGHT = 32
 NEIGHBOURS = 2  # tiles side by side that one thread takes: two must not write to one cache line of the image
+_DIGIT = 12  # bits that the depth sort looks at in one pass, at most: its counters fit into the first-level cache
 _STEPS = 64  # by which groups of tiles are told apart when the fullest go first
 
 
 @compiled
-def depth_order(depths, entries, order, spare, keys, spare_keys):
-    """Write the indices of the visible Gaussians, nearest first, into `order` and return their number.
+def _sort_digit(given, placed, count, least, shift, bits):
+    """One stable pass of a radix sort of the `count` first items, by `bits` bits of item - least, from `shift` on."""
+    places = np.zeros(1 << bits, np.int32)
+    mask = np.uint64((1 << bits) - 1)
+    shift = np.uint64(shift)
+    for i in range(count):
+        places[((given[i] - least) >> shift) & mask] += 1
+    start = 0
+    for digit in range(places.shape[0]):
+        size = places[digit]
+        places[digit] = start
+        start += size
+    for i in range(count):
+        digit = ((given[i] - least) >> shift) & mask
+        placed[places[digit]] = given[i]
+        places[digit] += 1
 
-    entries [N+1]: the number of tiles that each Gaussian touches, 0 where it is not visible; becomes each one's first
-    entry, counted Gaussian by Gaussian, and the number of all. A stable radix sort of the depths' bits: for positive
-    floats they sort as integers do. The other arrays [N].
+
+@compiled
+def depth_order(depths, entries, keys, spare, order):
+    """Write the indices of the visible Gaussians, nearest first, into `order` [N] and return their number.
+
+    depths [N]; entries [N+1]: the number of tiles that each Gaussian touches, 0 where it is not visible; becomes each
+    one's first entry, counted Gaussian by Gaussian, and the number of all. keys, spare [N] are scratch: a depth's bits,
+    which for positive floats sort as integers do, over a Gaussian's index.
     """
     bits = depths.view(np.uint32)
-    histogram = np.zeros((3, 2048), np.int64)
-    low = np.uint32(2047)
-    first, second = np.uint32(11), np.uint32(22)
+    nearest, farthest = np.uint32(0xFFFFFFFF), np.uint32(0)
     count = 0
     total = 0
     for i in range(depths.shape[0]):
@@ -32,37 +50,24 @@ def depth_order(depths, entries, order, spare, keys, spare_keys):
         entries[i] = total
         if touched > 0:
             total += touched
-            key = bits[i]
-            spare_keys[count] = key
-            spare[count] = i
+            nearest = min(nearest, bits[i])
+            farthest = max(farthest, bits[i])
+            keys[count] = (np.uint64(bits[i]) << np.uint64(32)) | np.uint64(i)
             count += 1
-            histogram[0, key & low] += 1
-            histogram[1, (key >> first) & low] += 1
-            histogram[2, key >> second] += 1
     entries[depths.shape[0]] = total
-    for digit in range(3):
-        start = 0
-        for value in range(2048):
-            size = histogram[digit, value]
-            histogram[digit, value] = start
-            start += size
+    if count == 0:
+        return 0
+    varying = 1
+    while (farthest - nearest) >> np.uint32(varying) > 0:
+        varying += 1
+    least = np.uint64(nearest) << np.uint64(32)
+    passes = (varying + _DIGIT - 1) // _DIGIT
+    for digit in range(passes):
+        first = digit * varying // passes
+        _sort_digit(keys, spare, count, least, 32 + first, (digit + 1) * varying // passes - first)
+        keys, spare = spare, keys
     for i in range(count):
-        key = spare_keys[i]
-        at = histogram[0, key & low]
-        histogram[0, key & low] = at + 1
-        keys[at] = key
-        order[at] = spare[i]
-    for i in range(count):
-        key = keys[i]
-        at = histogram[1, (key >> first) & low]
-        histogram[1, (key >> first) & low] = at + 1
-        spare_keys[at] = key
-        spare[at] = order[i]
-    for i in range(count):
-        key = spare_keys[i]
-        at = histogram[2, key >> second]
-        histogram[2, key >> second] = at + 1
-        order[at] = spare[i]
+        order[i] = np.uint32(keys[i])
     return count
 
 

@@ -91,8 +91,9 @@ def _project(arrays: tuple[np.ndarray, ...], offsets: np.ndarray, settings: Sett
 def _list(touched: np.ndarray, depths: np.ndarray, first_entry: np.ndarray, settings: Settings) -> _Lists:
     """first_entry [N+1] as `project` wrote its `entries`; changed."""
     count, columns = len(depths), settings.columns
-    order, spare, keys, spare_keys = (np.empty(count, kind) for kind in (np.int32, np.int32, np.uint32, np.uint32))
-    visible = binning.depth_order(depths, first_entry, order, spare, keys, spare_keys)
+    order = np.empty(count, np.int32)
+    keys, spare = np.empty((2, count), np.uint64)
+    visible = binning.depth_order(depths, first_entry, keys, spare, order)
     order, total = order[:visible], int(first_entry[count])
     blocks = 1 if get_threads() == 1 else min(2 * get_threads(), visible // 512 + 1)
     counts = np.empty((blocks, settings.tiles), np.int32)

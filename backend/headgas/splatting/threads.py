@@ -14,10 +14,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import torch
+
+from headgas.splatting import spinning
 
 _MOST = 64
 _STALL = 1e-3  # seconds: a helper that is waited for longer than this, and longer than the work took, has lost its core
@@ -38,6 +40,7 @@ class _Pool:
         self.threads = min(_cores(), _MOST)
         self.alone_until = 0.0  # on time.perf_counter's clock
         self._helpers = 0
+        self.state = np.zeros(spinning.SIZE, np.int64)
         self._jobs: SimpleQueue[tuple[Callable, tuple]] = SimpleQueue()
         self._starting = threading.Lock()
 
@@ -48,10 +51,16 @@ class _Pool:
                 threading.Thread(target=self._help, name=f"rasterizer-{self._helpers}", daemon=True).start()
         for _ in range(times):
             self._jobs.put((kernel, arguments))
+        self.state[spinning.POSTED] += 1
 
     def _help(self) -> None:
         while True:
-            kernel, arguments = self._jobs.get()
+            posted = self.state[spinning.POSTED]
+            try:
+                kernel, arguments = self._jobs.get_nowait()
+            except Empty:
+                spinning.listen(self.state, posted)
+                kernel, arguments = self._jobs.get()
             kernel(*arguments)
             del kernel, arguments  # the next wait must not keep this frame's arrays alive
 
@@ -92,11 +101,16 @@ def run(kernel: Callable, blocks: int, *arguments) -> None:
         return
     work = np.zeros(16, np.int64)  # [0] the next block, [8] the finished blocks: two cache lines
     everything = (work, blocks, *arguments)
+    helpers = min(_pool.threads, blocks) - 1
     start = time.perf_counter()
-    if start >= _pool.alone_until:
-        _pool.submit(kernel, everything, min(_pool.threads, blocks) - 1)
+    if helpers == 0 or start < _pool.alone_until:
+        kernel(*everything)
+        return
+    listening = _pool.state[spinning.LISTENING]
+    _pool.submit(kernel, everything, helpers)
     kernel(*everything)
     worked = time.perf_counter()
+    spinning.settle(work, blocks, _pool.state, listening)
     while work[8] < blocks:
         time.sleep(0)
     waited = time.perf_counter() - worked
