@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--budget", type=_seconds, metavar="TIME", help=budget_help)
     length.add_argument("--iterations", type=_positive, metavar="N", help="training steps")
     train.add_argument("--gaussians", type=_positive, metavar="MAX", help="the largest number of Gaussians")
+    batch_help = "frames per step (default: 1, or as many as torchrun starts processes)"
+    train.add_argument("--batch", type=_positive, metavar="N", help=batch_help)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--resume", action="store_true", help="go on with the killed run in RUN")
     _machine(train)

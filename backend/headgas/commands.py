@@ -23,6 +23,7 @@ from headgas.evaluation.metrics import check_same_space
 from headgas.perceptual import load_perceptual_loss
 from headgas.splatting import get_threads, set_threads
 from headgas.training.config import DEFAULT_PRESET, preset
+from headgas.training.processes import joined
 from headgas.training.run import Progress, Run
 from headgas.training.trainer import Budget, Trainer
 
@@ -39,28 +40,32 @@ def train(options: argparse.Namespace) -> None:
     config = preset(name)
     if options.gaussians:
         config = dataclasses.replace(config, max_gaussians=options.gaussians)
-    device = _device(options)
-    capture = load_capture(options.capture)
-    run = Run(options.out, capture, name, config)
-    run.prepare(options.resume)
-    seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
-    trainer = Trainer(
-        capture,
-        config,
-        Budget(options.iterations, seconds),
-        seed=options.seed,
-        device=device,
-        perceptual=load_perceptual_loss(device) if config.perceptual_weight else None,
-    )
-    if options.resume and not run.resume(trainer):
-        print(f"{options.out}: there is no killed run to go on with; starting anew.", file=sys.stderr)
-    frames = capture.split("test") if any(frame.split == "test" for frame in capture.frames) else capture.frames
+    with joined(_device(options)) as (processes, device):
+        config = dataclasses.replace(config, batch=options.batch or processes.count)
+        capture = load_capture(options.capture)
+        run = Run(options.out, capture, name, config, writes=processes.first)
+        run.prepare(options.resume)
+        seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
+        trainer = Trainer(
+            capture,
+            config,
+            Budget(options.iterations, seconds),
+            seed=options.seed,
+            device=device,
+            perceptual=load_perceptual_loss(device) if config.perceptual_weight else None,
+            processes=processes,
+        )
+        if options.resume and not run.resume(trainer):
+            print(f"{options.out}: there is no killed run to go on with; starting anew.", file=sys.stderr)
+        test = any(frame.split == "test" for frame in capture.frames)
+        frames = capture.split("test") if test else capture.frames
 
-    def preview(avatar: Avatar, path: Path) -> None:
-        save_image(path, comparison_sheet(avatar, frames))
+        def preview(avatar: Avatar, path: Path) -> None:
+            save_image(path, comparison_sheet(avatar, frames))
 
-    run.train(trainer, _print_progress, preview)
-    print(run.avatar_path)
+        run.train(trainer, _print_progress, preview)
+    if processes.first:
+        print(run.avatar_path)
 
 
 def _print_progress(line: Progress) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,14 +120,19 @@ def edit_capture(capture_folder: Path) -> Callable[[Callable[[dict], None]], Pat
     return edit
 
 
-def small_avatar(count: int = 60, seed: int = 0, names: tuple[str, ...] = NAMES) -> HeadGaS:
-    """An untrained avatar with random features: every path is exercised, nothing is zero."""
+def small_avatar(count: int = 60, seed: int = 0, names: tuple[str, ...] = NAMES, **options: Any) -> HeadGaS:
+    """An untrained avatar with random features: every path is exercised, nothing is zero.
+
+    options: of its HeadGaSConfig."""
     torch.manual_seed(seed)
     zeros, ones = (0.0,) * len(names), (1.0,) * len(names)
     space = ExpressionSpace("custom", names, zeros, zeros, ones)
     directions = torch.nn.functional.normalize(torch.randn(count, 3), dim=1)
-    avatar = HeadGaS(space, directions * 0.1, HeadGaSConfig(features=4, hidden=8, frequencies=2))
+    avatar = HeadGaS(space, directions * 0.1, HeadGaSConfig(features=4, hidden=8, frequencies=2, **options))
     avatar.basis = torch.randn_like(avatar.basis)
     with torch.no_grad():
-        avatar.decoder.output_layer.weight.mul_(2)
+        for name in avatar.per_gaussian[3:]:
+            avatar.get_parameter(name).normal_()
+        if avatar.decoder is not None:
+            avatar.decoder.output_layer.weight.normal_(0, 0.5)
     return avatar.eval()

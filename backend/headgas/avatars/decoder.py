@@ -17,21 +17,26 @@ _BLOCK = 2048  # Gaussians
 
 
 class Decoder(nn.Module):
-    """(features, encoding) -> two hidden layers of ReLU units -> outputs."""
+    """(features, encoding[, condition]) -> two hidden layers of ReLU units -> outputs."""
 
-    def __init__(self, features: int, encoding: int, hidden: int, outputs: int) -> None:
+    def __init__(self, features: int, encoding: int, hidden: int, outputs: int, condition: int = 0) -> None:
+        """condition: how many numbers all Gaussians share; 0 for none."""
         super().__init__()
+        self.condition_layer = nn.Linear(condition, hidden, bias=False) if condition else None
         self.feature_layer = nn.Linear(features, hidden, bias=False)
         self.encoding_layer = nn.Linear(encoding, hidden)
         self.hidden_layer = nn.Linear(hidden, hidden)
         self.output_layer = nn.Linear(hidden, outputs)
 
-    def forward(self, features: Tensor, encoding: Tensor) -> Tensor:
-        """features [N,f] and encoding [N,D] to [N,outputs]; no gradient for the encoding."""
+    def forward(self, features: Tensor, encoding: Tensor, condition: Tensor | None = None) -> Tensor:
+        """features [N,f], encoding [N,D] and condition [C] to [N,outputs]; no gradient for the encoding."""
+        shared = self.encoding_layer.bias
+        if self.condition_layer is not None:
+            shared = shared + self.condition_layer(condition)
         weights = (
             self.feature_layer.weight,
             self.encoding_layer.weight,
-            self.encoding_layer.bias,
+            shared,
             self.hidden_layer.weight,
             self.hidden_layer.bias,
             self.output_layer.weight,
@@ -45,8 +50,10 @@ class Decoder(nn.Module):
         """The encoding's part of the first layer [N,hidden]: constant as long as nothing is trained."""
         return self.encoding_layer(encoding).detach()
 
-    def forward_folded(self, features: Tensor, folded: Tensor) -> Tensor:
+    def forward_folded(self, features: Tensor, folded: Tensor, condition: Tensor | None = None) -> Tensor:
         """The same as `forward`, from what `folded` returned; without gradients."""
+        if self.condition_layer is not None:
+            folded = folded + self.condition_layer(condition).detach()
         outputs = features.new_empty(len(features), self.output_layer.out_features)
 
         def block(number: int) -> None:

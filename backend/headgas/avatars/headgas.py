@@ -20,17 +20,42 @@ from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
 from headgas.splatting import Camera, Gaussians
 
+_PREDICTED = ("harmonics", "opacity", "means", "quaternions", "scales")  # in the order of the outputs
+_BLENDED = ("features", "outputs", "nothing")
+# What a unit of an output changes where no decoder scales it: as the rates of 3D Gaussian Splatting relate
+_BASE_GAIN, _BAND_GAIN, _OPACITY_GAIN = 0.2, 0.02, 1.0
+_MOTION_GAINS = {"means": 0.1, "quaternions": 0.1, "scales": 0.3}  # of the head's extent; of a unit; of a logarithm
+
 
 @dataclass(frozen=True)
 class HeadGaSConfig:
-    """The model's size. The paper gives 32 features, 64 hidden units and third-degree harmonics; the rest is not
-    published."""
+    """The model's size, and the variants that the paper's ablation compares.
+
+    The paper gives 32 features, 64 hidden units and third-degree harmonics; the rest is not published.
+    """
 
     features: int = 32  # f
     hidden: int = 64  # units of each hidden layer
     frequencies: int = 6  # octaves of the positional encoding; unpublished
     sh_degree: int = 3
     antialiased: bool = True  # unpublished; keeps the look when the resolution changes
+    # What the expression blends: "features" as in the paper; "outputs", with no MLP; or "nothing": it enters the MLP.
+    blended: str = "features"
+    # What follows the expression; the rest is one value per Gaussian.
+    predicted: tuple[str, ...] = ("harmonics", "opacity")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "predicted", tuple(self.predicted))  # JSON has lists
+        if self.blended not in _BLENDED:
+            raise ValueError(f"blended is {self.blended!r}; expected one of {', '.join(_BLENDED)}")
+        if not self.predicted or tuple(name for name in _PREDICTED if name in self.predicted) != self.predicted:
+            raise ValueError(f"predicted is {self.predicted}; expected some of {_PREDICTED}, in this order")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many numbers per Gaussian each thing takes that can be predicted."""
+        sizes = (3 * coefficient_count(self.sh_degree), 1, 3, 4, 3)
+        return dict(zip(_PREDICTED, sizes, strict=True))
 
 
 class HeadGaS(Avatar):
@@ -62,11 +87,24 @@ class HeadGaS(Avatar):
         self.means = nn.Parameter(points.clone())
         self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1))
         self.log_scales = nn.Parameter(torch.full((count, 3), _starting_log_scale(points)))
+        for name in ("harmonics", "opacity"):
+            if name not in config.predicted:
+                self.register_parameter(name, nn.Parameter(torch.zeros(count, config.sizes[name])))
+        self._columns = _columns(config)
+        outputs = sum(config.sizes[name] for name in config.predicted)
         # Row 0 is f_0. It is no parameter: its gradient is an outer product that training never builds.
-        self.basis = torch.zeros(1 + len(space), count, config.features, device=points.device)
-        outputs = 3 * coefficient_count(config.sh_degree) + 1
-        self.decoder = Decoder(config.features, 3 + 6 * config.frequencies, config.hidden, outputs)
-        nn.init.zeros_(self.decoder.output_layer.bias)  # grey and half transparent to begin with
+        rows = 1 if config.blended == "nothing" else 1 + len(space)
+        channels = outputs if config.blended == "outputs" else config.features
+        self.basis = torch.zeros(rows, count, channels, device=points.device)
+        self.decoder: Decoder | None = None
+        if config.blended != "outputs":
+            condition = len(space) if config.blended == "nothing" else 0
+            encoding = 3 + 6 * config.frequencies
+            self.decoder = Decoder(config.features, encoding, config.hidden, outputs, condition)
+            nn.init.zeros_(self.decoder.output_layer.bias)  # grey, half transparent and still to begin with
+            with torch.no_grad():
+                for name in _MOTION_GAINS.keys() & set(config.predicted):
+                    self.decoder.output_layer.weight[self._columns[name]] = 0
         self.sh_degree = config.sh_degree  # bands in use; training raises it step by step
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
         self._folded: Tensor | None = None  # its part of the decoder's first layer [N,hidden], for rendering
@@ -75,9 +113,15 @@ class HeadGaS(Avatar):
     def count(self) -> int:
         return self.means.shape[0]
 
+    @property
+    def per_gaussian(self) -> tuple[str, ...]:
+        """The names of the parameters that have a row for each Gaussian."""
+        return tuple(name for name, _ in self.named_parameters(recurse=False))
+
     def coefficients(self, expression: Tensor) -> Tensor:
-        """(1, e - neutral) [1+B]: what multiplies the rows of the basis."""
-        return torch.cat([torch.ones(1, device=expression.device), expression - self.neutral()])
+        """(1, e - neutral) [1+B]: what multiplies the rows of the basis; (1) [1] when nothing is blended."""
+        one = torch.ones(1, device=expression.device)
+        return one if self.settings.blended == "nothing" else torch.cat([one, expression - self.neutral()])
 
     def blend(self, expression: Tensor) -> Tensor:
         """The blended features [N,f], without gradients."""
@@ -87,33 +131,60 @@ class HeadGaS(Avatar):
         """Encodes the means anew; needed whenever they moved or the weights changed."""
         self._encoding = self._folded = None
 
-    def decode(self, features: Tensor, camera: Camera) -> Gaussians:
+    def decode(self, features: Tensor, expression: Tensor, camera: Camera) -> Gaussians:
         """The Gaussians [N] of blended features [N,f]; means enter the encoding and the view direction detached."""
-        output = self._outputs(features)
+        outputs = self._outputs(features, expression)
+
+        def predicted(name: str) -> Tensor | None:
+            return outputs[:, self._columns[name]] if name in self._columns else None
+
+        means, quaternions, log_scales = self.means, self.quaternions, self.log_scales
+        if (shift := predicted("means")) is not None:
+            means = means + _MOTION_GAINS["means"] * self.extent * shift
+        if (turn := predicted("quaternions")) is not None:
+            quaternions = nn.functional.normalize(quaternions, dim=1) + _MOTION_GAINS["quaternions"] * turn
+        if (growth := predicted("scales")) is not None:
+            log_scales = log_scales + _MOTION_GAINS["scales"] * growth
+        harmonics, opacity = predicted("harmonics"), predicted("opacity")
+        if harmonics is None:
+            harmonics = self.get_parameter("harmonics") * self._gains("harmonics")
+        if opacity is None:
+            opacity = self.get_parameter("opacity") * self._gains("opacity")
         bands = coefficient_count(self.sh_degree)
         directions = nn.functional.normalize(self.means.detach() - camera.position, dim=1)
-        harmonics = output[:, : 3 * bands].view(-1, bands, 3)
         return Gaussians(
-            means=self.means,
-            quaternions=self.quaternions,
-            scales=self.log_scales.exp(),
-            opacities=torch.sigmoid(output[:, -1]),
-            colors=sh_to_color(harmonics, directions),
+            means=means,
+            quaternions=quaternions,
+            scales=log_scales.exp(),
+            opacities=torch.sigmoid(opacity[:, 0]),
+            colors=sh_to_color(harmonics[:, : 3 * bands].view(-1, bands, 3), directions),
         )
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)
-        return self.decode(self.blend(expression), camera)
+        return self.decode(self.blend(expression), expression, camera)
 
-    def _outputs(self, features: Tensor) -> Tensor:
-        """The decoder's outputs [N,3K+1]."""
+    def _outputs(self, features: Tensor, expression: Tensor) -> Tensor:
+        """What follows the expression [N,outputs], as `_columns` has it."""
+        if self.decoder is None:
+            return features * torch.cat([self._gains(name) for name in self._columns])
         if self._encoding is None:
             self._encoding = self.encode(self.means.detach())
+        condition = expression - self.neutral() if self.settings.blended == "nothing" else None
         if self.training or features.is_cuda:
-            return self.decoder(features, self._encoding)
+            return self.decoder(features, self._encoding, condition)
         if self._folded is None:
             self._folded = self.decoder.folded(self._encoding)
-        return self.decoder.forward_folded(features, self._folded)
+        return self.decoder.forward_folded(features, self._folded, condition)
+
+    def _gains(self, name: str) -> Tensor:
+        """What a unit of each number of a prediction changes, where no decoder scales it."""
+        size, device = self.settings.sizes[name], self.means.device
+        if name == "harmonics":
+            gains = torch.full((size,), _BAND_GAIN, device=device)
+            gains[:3] = _BASE_GAIN
+            return gains
+        return torch.full((size,), _OPACITY_GAIN, device=device)
 
     def encode(self, means: Tensor) -> Tensor:
         """PE [N,3+6L]: the position in the head's bounds, and its sine and cosine at L octaves (NeRF, eq. 4)."""
@@ -148,6 +219,15 @@ class HeadGaS(Avatar):
         avatar.basis = tensors["basis"]
         avatar.load_state_dict({name: value for name, value in tensors.items() if name != "basis"})
         return avatar.eval()
+
+
+def _columns(config: HeadGaSConfig) -> dict[str, slice]:
+    """Where the outputs [N,outputs] hold each prediction."""
+    columns, start = {}, 0
+    for name in config.predicted:
+        columns[name] = slice(start, start + config.sizes[name])
+        start = columns[name].stop
+    return columns
 
 
 def _starting_log_scale(points: Tensor) -> float:

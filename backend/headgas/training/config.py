@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a training run can be told, and the named presets."""
 
-from dataclasses import asdict, dataclass, field
+import json
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from headgas.avatars import HeadGaSConfig
@@ -20,6 +21,7 @@ class TrainingConfig:
 
     initial_gaussians: int = 2_500  # HeadGaS: 2,500 centres on the face model's mesh
     max_gaussians: int = 12_000  # choice: what two CPU cores train at 256² in minutes
+    batch: int = 1  # frames per step
 
     # Loss. HeadGaS: 0.8 L1 + 0.2 SSIM + 0.1 perceptual after 10k iterations
     l1_weight: float = 0.8
@@ -47,7 +49,20 @@ class TrainingConfig:
     harmonics_every: float = 0.02  # one more degree each; 3D Gaussian Splatting: every 1,000 iterations
 
 
-PRESETS: dict[str, TrainingConfig] = {"headgas": TrainingConfig()}
+def _variant(blended: str = "features", predicted: tuple[str, ...] = ("harmonics", "opacity")) -> TrainingConfig:
+    return TrainingConfig(model=HeadGaSConfig(blended=blended, predicted=predicted))
+
+
+_MOTION = ("means", "quaternions")
+# The paper's model, and what its ablation compares it with
+PRESETS: dict[str, TrainingConfig] = {
+    "headgas": TrainingConfig(),
+    "headgas_concat": _variant(blended="nothing"),  # the expression is concatenated to the MLP's input
+    "headgas_motion": _variant(predicted=_MOTION),  # colour and opacity stay, Gaussians move
+    "headgas_all": _variant(predicted=("harmonics", "opacity", *_MOTION, "scales")),
+    "headgas_no_mlp": _variant(blended="outputs"),  # blended harmonics and opacity
+    "headgas_no_perceptual": replace(TrainingConfig(), perceptual_weight=0.0),
+}
 DEFAULT_PRESET = "headgas"
 
 
@@ -63,4 +78,4 @@ def preset(name: str) -> TrainingConfig:
 
 
 def config_to_json(config: TrainingConfig) -> dict[str, Any]:
-    return asdict(config)
+    return json.loads(json.dumps(asdict(config)))  # tuples become lists, as they are in a file

@@ -39,9 +39,9 @@ def photometric_loss(
     return loss
 
 
-def psnr(image: Tensor, target: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of images in 0..1, values clipped."""
-    return float(-10 * torch.log10((image.clamp(0, 1) - target).square().mean().clamp_min(1e-12)))
+def psnr(image: Tensor, target: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio [] in dB of images in 0..1, values clipped."""
+    return -10 * torch.log10((image.clamp(0, 1) - target).square().mean().clamp_min(1e-12))
 
 
 def _head_box(matte: Tensor) -> tuple[slice, slice]:

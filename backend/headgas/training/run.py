@@ -45,8 +45,12 @@ class Progress:
 class Run:
     """A training run with its folder."""
 
-    def __init__(self, folder: Path, capture: Capture, preset: str, config: TrainingConfig) -> None:
+    def __init__(
+        self, folder: Path, capture: Capture, preset: str, config: TrainingConfig, writes: bool = True
+    ) -> None:
+        """writes: False in all but one of the processes that share a run."""
         self.folder = folder
+        self._writes = writes
         self._capture = capture
         self._preset = preset
         self._config = config
@@ -61,6 +65,8 @@ class Run:
         Raises:
             HeadGaSError: it cannot be written, or it already holds a run and `resume` is not wanted.
         """
+        if not self._writes:
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe = self.folder / ".headgas-probe"
@@ -79,6 +85,9 @@ class Run:
         preview: Callable[[HeadGaS, Path], Any],
     ) -> None:
         """Trains to the end of the budget, then writes the avatar and its preview."""
+        if not self._writes:
+            trainer.train()
+            return
         saved = logged = time.monotonic()
         every = float(os.environ.get("HEADGAS_SAVE_SECONDS", _SAVE_EVERY))
         recent: list[Step] = []

@@ -4,7 +4,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,15 @@ from headgas.captures import Capture
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.training.config import TrainingConfig
 from headgas.training.densification import Change, Densification, moved_into_parent
-from headgas.training.frames import FrameOrder, TrainingFrame, load_frame
+from headgas.training.frames import FrameOrder, load_frame
 from headgas.training.initialization import starting_points
 from headgas.training.losses import Perceptual, photometric_loss, psnr
+from headgas.training.processes import Processes
 from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 
 _ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
 _FRAMED_SHARE = 0.5  # of the training pictures that must have a Gaussian in their frame; elsewhere nothing is learnt
-_PER_GAUSSIAN = ("means", "quaternions", "log_scales")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,17 @@ class Step:
     gaussians: int
 
 
+@dataclass(frozen=True)
+class _Lessons:
+    """What K frames taught, beside the gradients of the parameters."""
+
+    coefficients: Tensor  # [K,R] of the basis
+    features: Tensor  # [K,N,f] gradient of the blended features
+    offsets: Tensor  # [K,N,2] gradient of the projected means
+    opacities: Tensor  # [K,N]
+    scores: Tensor  # [K,2] loss, and PSNR in dB
+
+
 class Trainer:
     """Trains an avatar on a capture, step by step.
 
@@ -73,7 +84,11 @@ class Trainer:
         seed: int = 0,
         device: torch.device | str = "cpu",
         perceptual: Perceptual | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        """processes: those that share the run; all of them do the same but for the frames they render."""
+        self._processes = processes or Processes()
+        self._share = self._processes.share(config.batch)
         self.device = torch.device(device)
         if self.device.type == "cpu":
             _compile_kernels(config.model)
@@ -92,7 +107,7 @@ class Trainer:
         self.avatar = HeadGaS(capture.expression_space, points, config.model).to(self.device).train()
         self.avatar.sh_degree = 0
         self._optimizer = self._new_optimizer()
-        self._basis_optimizer = RankOneAdam(self.avatar.basis)
+        self._basis_optimizer = self._new_basis_optimizer()
         self._densification = Densification(count, self.device)
 
     @property
@@ -100,29 +115,32 @@ class Trainer:
         return self.budget.progress(self.iteration, self.elapsed) >= 1.0
 
     def step(self) -> Step:
-        """One frame: render, compare, follow the gradient, and now and then change the Gaussians."""
+        """A batch of frames: render, compare, follow the gradient, and now and then change the Gaussians."""
         started = time.perf_counter()
         progress = self.budget.progress(self.iteration, self.elapsed)
-        frame = self._frames[self._order[self.iteration]]
         self._set_rates(progress)
         self.avatar.sh_degree = min(self.config.model.sh_degree, int(progress / self.config.harmonics_every))
         if self.iteration % _ENCODING_EVERY == 0:
             self.avatar.refresh_encoding()
-        loss, quality = self._follow_gradient(frame, progress)
+        self._optimizer.zero_grad(set_to_none=True)
+        first = self.iteration * self.config.batch
+        lessons = self._everyone([self._study(first + number, progress) for number in self._share])
+        self._learn(lessons, progress)
+        loss, quality = lessons.scores.mean(0).tolist()
         if not math.isfinite(loss):
             raise RuntimeError(f"the loss is {loss} at step {self.iteration}")
         self._densify_when_due(progress)
         self.iteration += 1
-        self.elapsed += time.perf_counter() - started
+        self.elapsed = self._processes.agreed(self.elapsed + time.perf_counter() - started)
         return Step(self.iteration, self.elapsed, progress, loss, quality, self.avatar.count)
 
-    def _follow_gradient(self, frame: TrainingFrame, progress: float) -> tuple[float, float]:
-        """Returns the loss and the PSNR."""
-        generator = np.random.default_rng((self._seed, self.iteration))
+    def _study(self, number: int, progress: float) -> "_Lessons":
+        """Renders the run's frame of that number; adds to the gradients of all parameters but the basis."""
+        frame = self._frames[self._order[number]]
+        generator = np.random.default_rng((self._seed, number))
         background = torch.tensor(generator.random(3), dtype=torch.float32, device=self.device)
-        coefficients = self.avatar.coefficients(frame.expression)
         features = self.avatar.blend(frame.expression).requires_grad_()
-        gaussians = self.avatar.decode(features, frame.camera)
+        gaussians = self.avatar.decode(features, frame.expression, frame.camera)
         offsets = torch.zeros(len(gaussians), 2, device=self.device, requires_grad=True)
         rendering = rasterize(
             gaussians,
@@ -134,17 +152,29 @@ class Trainer:
         )
         perceptual = self._perceptual if progress >= self.config.perceptual_from else None
         loss = photometric_loss(rendering, frame, background, self.config, perceptual)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss / self.config.batch).backward()
         assert features.grad is not None and offsets.grad is not None
+        with torch.no_grad():
+            scores = torch.stack([loss, psnr(rendering.color, frame.over(background))])
+            coefficients = self.avatar.coefficients(frame.expression)
+            opacities = gaussians.opacities.detach()
+        return _Lessons(*(t[None] for t in (coefficients, features.grad, offsets.grad, opacities, scores)))
+
+    def _everyone(self, own: Sequence["_Lessons"]) -> "_Lessons":
+        """What this and the other processes learnt from the step's frames, in the order of the frames."""
+        columns = zip(*(vars(lessons).values() for lessons in own), strict=True)
+        return _Lessons(*(self._processes.gathered(torch.cat(column)) for column in columns))
+
+    def _learn(self, lessons: "_Lessons", progress: float) -> None:
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        self._processes.add_up([p.grad for p in parameters if p.grad is not None])
         self._optimizer.step()
         rate = self.config.basis_rate * self._decay(progress)
-        decay = torch.full_like(coefficients, self.config.basis_decay, device="cpu")
+        decay = torch.full((lessons.coefficients.shape[1],), self.config.basis_decay)
         decay[0] = 0
-        self._basis_optimizer.step(coefficients, features.grad.flatten(), rate, decay)
-        self._densification.record(offsets.grad, gaussians.opacities)
-        with torch.no_grad():
-            return loss.item(), psnr(rendering.color, frame.over(background))
+        self._basis_optimizer.step(lessons.coefficients, lessons.features, rate, decay)
+        for pull, opacities in zip(lessons.offsets, lessons.opacities, strict=True):
+            self._densification.record(pull, opacities)
 
     def _decay(self, progress: float) -> float:
         return self.config.final_rate**progress
@@ -156,18 +186,26 @@ class Trainer:
 
     def _new_optimizer(self) -> torch.optim.Adam:
         avatar, config = self.avatar, self.config
-        decoder = [parameter for name, parameter in avatar.named_parameters() if name not in _PER_GAUSSIAN]
-        groups: Sequence[tuple[str, list[nn.Parameter], float]] = (
-            ("means", [avatar.means], config.means_rate),
-            ("quaternions", [avatar.quaternions], config.quaternions_rate),
-            ("log_scales", [avatar.log_scales], config.log_scales_rate),
-            ("decoder", decoder, config.decoder_rate),
-        )
+        rates = {
+            "means": config.means_rate,
+            "quaternions": config.quaternions_rate,
+            "log_scales": config.log_scales_rate,
+            "harmonics": config.basis_rate,
+            "opacity": config.basis_rate,
+        }
+        groups = [(name, [avatar.get_parameter(name)], rates[name]) for name in avatar.per_gaussian]
+        if avatar.decoder is not None:
+            groups.append(("decoder", list(avatar.decoder.parameters()), config.decoder_rate))
         return torch.optim.Adam(
             [{"name": name, "params": params, "lr": rate, "base": rate} for name, params, rate in groups],
             eps=1e-15,  # 3D Gaussian Splatting: gradients of means are far below the usual 1e-8
             fused=True,
         )
+
+    def _new_basis_optimizer(self) -> RankOneAdam:
+        optimizer = RankOneAdam(self.avatar.basis, self.config.max_gaussians)
+        self.avatar.basis = optimizer.basis
+        return optimizer
 
     def _densify_when_due(self, progress: float) -> None:
         config = self.config
@@ -210,13 +248,13 @@ class Trainer:
     def _apply(self, change: Change) -> None:
         """Replaces the Gaussians and what the optimizers know of them."""
         avatar, source = self.avatar, change.source
-        values = {name: getattr(avatar, name)[source] for name in _PER_GAUSSIAN}
+        values = {name: avatar.get_parameter(name)[source] for name in avatar.per_gaussian}
         seed = hash((self._seed, self.iteration))
         values["means"], values["log_scales"] = moved_into_parent(
             values["means"], values["quaternions"], values["log_scales"], change.split, seed=seed
         )
         for group in self._optimizer.param_groups:
-            if group["name"] not in _PER_GAUSSIAN:
+            if group["name"] not in values:
                 continue
             old = group["params"][0]
             state = self._optimizer.state.pop(old, {})
@@ -233,10 +271,10 @@ class Trainer:
         avatar.refresh_encoding()
         self._densification = Densification(len(source), self.device)
 
-    def train(self, on_step: Callable[[Step], Any]) -> None:
+    def train(self) -> None:
         """Steps until the budget is used up."""
         while not self.finished:
-            on_step(self.step())
+            self.step()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything a continued run needs: tensors, and JSON."""
@@ -272,7 +310,7 @@ class Trainer:
                 state = part(f"optimizer.{group['name']}.{i}.")
                 if state:
                     self._optimizer.state[parameter] = {key: value.to(self.device) for key, value in state.items()}
-        self._basis_optimizer = RankOneAdam(self.avatar.basis)
+        self._basis_optimizer = self._new_basis_optimizer()
         self._basis_optimizer.restore(part("basis_optimizer."))
         self._densification = Densification(self.avatar.count, self.device)
         self._densification.restore(part("densification."), numbers["densification_frames"])
@@ -296,4 +334,4 @@ def _compile_kernels(model: HeadGaSConfig) -> None:
     )
     ssim(rendering.color, torch.zeros_like(rendering.color)).backward()
     assert features.grad is not None
-    RankOneAdam(basis).step(torch.ones(2), features.grad.flatten(), 0.1)
+    RankOneAdam(basis).step(torch.ones(1, 2), features.grad[None], 0.1)

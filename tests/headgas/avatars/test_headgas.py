@@ -105,7 +105,7 @@ def test_any_number_of_parameters_works(count: int) -> None:
     avatar = HeadGaS(space, torch.randn(10, 3) * 0.1, HeadGaSConfig(features=4, hidden=8)).eval()
     gaussians = avatar.gaussians(torch.rand(count), camera())
     assert gaussians.colors.shape == (10, 3)
-    assert avatar.decoder.output_layer.out_features == 3 * coefficient_count(3) + 1 == 49
+    assert avatar.decoder is not None and avatar.decoder.output_layer.out_features == 3 * coefficient_count(3) + 1 == 49
 
 
 def test_the_decoder_in_blocks_equals_its_plain_twin() -> None:
