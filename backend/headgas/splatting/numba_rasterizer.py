@@ -140,19 +140,20 @@ class _Rasterize(torch.autograd.Function):
         g_color = np.zeros_like(color) if color_gradient is None else _array(color_gradient)
         g_alpha = np.zeros((height, width), f32) if alpha_gradient is None else _array(alpha_gradient)
         slots = _aligned(len(lists.listed), -(-(6 + channels) // LANES) * LANES)
-        run(
-            tiles.blend_backward, settings.groups, rows, lists.listed, lists.entries, lists.first_of_tile, ends,
-            lists.fullest, settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold,
-            settings.alpha_max, CONSTANTS, color, depth, transmittance, g_color, g_alpha, g_depth, slots,
-        )  # fmt: skip
         count = len(shapes[0])
         gradients = [np.empty_like(array) for array in shapes]
         gradients += [np.empty((count, colors), f32), np.empty((count, 2), f32)]
-        run(
-            projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height,
-            settings.eps2d, settings.antialiased, rows, lists.first_entry, slots, colors if with_depth
-            else -1, *gradients,
-        )  # fmt: skip
+        with announced(f"the gradients of the rasterizer for {channels} channels", _COMPILE_SECONDS):
+            run(
+                tiles.blend_backward, settings.groups, rows, lists.listed, lists.entries, lists.first_of_tile, ends,
+                lists.fullest, settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold,
+                settings.alpha_max, CONSTANTS, color, depth, transmittance, g_color, g_alpha, g_depth, slots,
+            )  # fmt: skip
+            run(
+                projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height,
+                settings.eps2d, settings.antialiased, rows, lists.first_entry, slots, colors if with_depth else -1,
+                *gradients,
+            )  # fmt: skip
         results: list[Tensor | None] = [torch.from_numpy(gradient) for gradient in gradients]
         if not ctx.needs_input_grad[5]:
             results[5] = None
