@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The CPU rasterizer: projection, sorting, tiles and their gradients as one step of torch's autograd."""
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +23,7 @@ _LINE = 16  # floats in a cache line
 _COMPILE_SECONDS = 10
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What one image is made with; see `rasterize`."""
 
     camera: np.ndarray  # [16] float32: R row by row, t, fx, fy, cx, cy
@@ -49,8 +49,7 @@ class Settings:
         return -(-self.tiles // binning.NEIGHBOURS)
 
 
-@dataclass(frozen=True)
-class _Lists:
+class _Lists(NamedTuple):
     """Each tile's Gaussians, nearest first."""
 
     first_entry: np.ndarray  # [N+1]
@@ -68,11 +67,12 @@ def _blocks(count: int) -> int:
     return -(-count // projection.BLOCK)
 
 
-def _aligned(rows: int, columns: int) -> np.ndarray:
-    """An uninitialized array [rows, columns] of float32 that begins at a cache line."""
-    memory = np.empty(rows * columns + _LINE, f32)
-    start = -memory.ctypes.data % (4 * _LINE) // 4
-    return memory[start : start + rows * columns].reshape(rows, columns)
+def _aligned(*shape: int) -> np.ndarray:
+    """An uninitialized array of float32 that begins at a cache line."""
+    size = math.prod(shape)
+    memory = np.empty(size + _LINE, f32)
+    start = -memory.__array_interface__["data"][0] % (4 * _LINE) // 4
+    return memory[start : start + size].reshape(shape)
 
 
 def _project(arrays: tuple[np.ndarray, ...], offsets: np.ndarray, settings: Settings) -> tuple[np.ndarray, ...]:
@@ -113,9 +113,9 @@ class _Rasterize(torch.autograd.Function):
         rows, *rest = _project(arrays, _NO_OFFSETS if offsets is None else _array(offsets), settings)
         lists = _list(*rest, settings)
         behind = tuple(_array(background)) + (f32(0),) * settings.with_depth
-        color, alpha = np.empty((height, width, channels), f32), np.empty((height, width), f32)
-        transmittance = np.empty((height, width), f32)
-        depth = np.empty((height, width), f32) if settings.with_depth else _NO_IMAGE
+        color, alpha = _aligned(height, width, channels), _aligned(height, width)
+        transmittance = _aligned(height, width)
+        depth = _aligned(height, width) if settings.with_depth else _NO_IMAGE
         ends = np.empty(settings.tiles, np.int32)
         run(
             tiles.blend, settings.groups, rows, lists.listed, lists.first_of_tile, lists.fullest, settings.columns,
@@ -123,16 +123,16 @@ class _Rasterize(torch.autograd.Function):
             transmittance, ends,
         )  # fmt: skip
         results = torch.from_numpy(color), torch.from_numpy(alpha), torch.from_numpy(depth)
-        ctx.save_for_backward(means, quaternions, scales, opacities, background, results[0], results[2])
-        ctx.kept = settings, rows, lists, transmittance, ends
+        ctx.save_for_backward(means, quaternions, scales, opacities, results[0], results[2])
+        ctx.kept = arrays[:4], color, depth, settings, rows, lists, transmittance, ends
         ctx.set_materialize_grads(False)
         return results
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, color_gradient, alpha_gradient, depth_gradient):
-        *shapes, background, color, depth = (_array(tensor) for tensor in ctx.saved_tensors)
-        settings, rows, lists, transmittance, ends = ctx.kept
+        _ = ctx.saved_tensors  # raises if one of them has been changed since
+        shapes, color, depth, settings, rows, lists, transmittance, ends = ctx.kept
         height, width, colors = color.shape
         with_depth = settings.with_depth and depth_gradient is not None  # else its channel need not be walked through
         g_depth = _NO_IMAGE if depth_gradient is None or not with_depth else _array(depth_gradient)
@@ -162,8 +162,9 @@ class _Rasterize(torch.autograd.Function):
 
 
 def _settings(camera: Camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max) -> Settings:
-    view, K = camera.viewmat.detach().numpy(), camera.K.detach().numpy()
-    packed = [*view[:3, :3].ravel(), *view[:3, 3], K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
+    first, second, third, _ = camera.viewmat.tolist()
+    (fx, _, cx), (_, fy, cy), _ = camera.K.tolist()
+    packed = [*first[:3], *second[:3], *third[:3], first[3], second[3], third[3], fx, fy, cx, cy]
     return Settings(
         np.array(packed, f32), camera.width, camera.height, with_depth, antialiased, f32(eps2d), f32(near),
         f32(alpha_threshold), f32(alpha_max),
