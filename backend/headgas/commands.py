@@ -15,7 +15,7 @@ import torch
 from headgas.avatars import Avatar, load_avatar, read_header
 from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
 from headgas.captures import check_capture, load_capture
-from headgas.devices import choose_device
+from headgas.devices import choose_device, notice
 from headgas.errors import HeadGaSError
 from headgas.evaluation import comparison_sheet, save_image
 from headgas.evaluation import evaluate as compare_with_photographs
@@ -108,7 +108,7 @@ def render(options: argparse.Namespace) -> None:
     if not 0 <= options.frame < len(capture.frames):
         raise HeadGaSError(f"--frame {options.frame}: the capture has the frames 0 to {len(capture.frames) - 1}.")
     frame = capture.frames[options.frame]
-    expression = torch.from_numpy(frame.expression).to(device)
+    expression = torch.from_numpy(frame.expression)
     rgba, _ = render_frame([PlacedAvatar(checkpoint.avatar, expression, torch.eye(4))], frame.camera)
     alpha = rgba[..., 3:]
     straight = linear_to_srgb(rgba[..., :3] / alpha.clamp_min(1e-6))
@@ -164,4 +164,4 @@ def compile_kernels(options: argparse.Namespace) -> None:
 def serve(options: argparse.Namespace) -> None:
     from headgas.service.server import serve as listen
 
-    listen(options.host, options.port, _device(options), options.stop_with_stdin)
+    listen(options.host, options.port, _device(options), options.stop_with_stdin, notice(options.device))

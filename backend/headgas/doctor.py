@@ -3,7 +3,6 @@
 """`headgas doctor`: what is installed, what works, what is missing and how to get it."""
 
 import importlib.metadata
-import importlib.util
 import json
 import platform
 import sys
@@ -13,11 +12,12 @@ from typing import Any
 import torch
 
 import headgas
-from headgas.devices import rasterizer_name
+from headgas.devices import cuda_problem, rasterizer_name
 from headgas.perceptual import WEIGHTS_VARIABLE, find_weights, weight_folders
 from headgas.splatting import Camera, Gaussians, get_threads, rasterize
+from headgas.splatting.gpu_kernels import triton_command, triton_problem
 
-_PACKAGES = ("torch", "numpy", "numba", "safetensors", "pillow", "torchmetrics", "scikit-image", "gsplat")
+_PACKAGES = ("torch", "numpy", "numba", "safetensors", "pillow", "torchmetrics", "scikit-image", "gsplat", "triton")
 _TEST_SECONDS = 2.0
 _TEST_GAUSSIANS, _TEST_SIZE = 5_000, 128
 
@@ -40,7 +40,7 @@ def examine(as_json: bool) -> None:
 
 
 def _findings() -> dict[str, Any]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() and cuda_problem() is None else "cpu")
     return {
         "headgas": headgas.__version__,
         "python": platform.python_version(),
@@ -50,8 +50,8 @@ def _findings() -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "rasterizer": rasterizer_name(device),
         "threads": get_threads(),
-        "self_test": _self_test(),
-        "missing": _missing(),
+        "self_test": _self_test(device),
+        "missing": _missing(device),
     }
 
 
@@ -62,19 +62,19 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _self_test() -> dict[str, Any]:
+def _self_test(device: torch.device) -> dict[str, Any]:
     """Rasterizes for two seconds, against the reference once."""
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> torch.Tensor:
-        return torch.rand(*shape, generator=generator)
+        return torch.rand(*shape, generator=generator).to(device)
 
     n = _TEST_GAUSSIANS
     gaussians = Gaussians(random(n, 3) - 0.5, random(n, 4) + 0.1, random(n, 3) * 0.02 + 0.005, random(n), random(n, 3))
     viewmat = torch.eye(4)
     viewmat[2, 3] = 2.0
     K = torch.tensor([[150.0, 0, 64], [0, 150, 64], [0, 0, 1]])
-    camera = Camera(viewmat, K, _TEST_SIZE, _TEST_SIZE)
+    camera = Camera(viewmat, K, _TEST_SIZE, _TEST_SIZE).to(device)
     few = Gaussians(*(value[:200] for value in vars(gaussians).values()))
     with torch.inference_mode():
         error = (rasterize(few, camera).color - rasterize(few, camera, implementation="reference").color).abs().max()
@@ -83,19 +83,22 @@ def _self_test() -> dict[str, Any]:
         while time.perf_counter() - started < _TEST_SECONDS:
             rasterize(gaussians, camera)
             frames += 1
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         speed = frames / (time.perf_counter() - started)
     result = "passed" if error < 1e-3 else f"FAILED (differs from the reference by {error:.3g})"
     return {"result": result, "frames_per_second": speed}
 
 
-def _missing() -> list[dict[str, str]]:
+def _missing(device: torch.device) -> list[dict[str, str]]:
     missing = []
-    if torch.version.cuda and not torch.cuda.is_available():
-        fix = "Install or update NVIDIA's driver if this machine has such a card; without one, all is well on the CPU."
-        missing.append({"what": "This torch was built for CUDA, but finds no device.", "fix": fix})
-    if torch.cuda.is_available() and importlib.util.find_spec("gsplat") is None:
-        fix = f"{sys.executable} -m pip install gsplat==1.5.3"
-        missing.append({"what": "gsplat, which rasterizes on the GPU, is not installed.", "fix": fix})
+    problem = cuda_problem()
+    if problem is not None:
+        missing.append({"what": f"{problem.message} Until then, everything runs on the CPU.", "fix": problem.hint})
+    reason = triton_problem(device) if device.type == "cuda" else None
+    if reason is not None:
+        what = f"Triton, which makes rendering and training on the GPU faster, does not work: {reason}"
+        missing.append({"what": what, "fix": f"Run: {triton_command()}"})
     folders = " or ".join(map(str, weight_folders()))
     if find_weights("vgg16-*.pth") is None:
         fix = f"Put torchvision's vgg16-397923af.pth into {folders} (or a folder that {WEIGHTS_VARIABLE} names)."

@@ -50,6 +50,22 @@ def test_a_parameter_that_never_moved_can_be_moved(scene, tmp_path):
     assert all(key.slider_min < key.value < key.slider_max for key in keys[1:])
 
 
+def test_a_face_model_of_any_size_becomes_channels_with_its_seen_range(scene, tmp_path):
+    """FLAME: 100 expression coefficients of both signs, jaw and eyes."""
+    count = 109
+    names = [f"expr_{i:03d}" for i in range(100)] + [f"pose_{i}" for i in range(9)]
+    head, low, high = header(), [-2.5] * count, [3.0] * count
+    head["expression_space"] = {"kind": "FLAME", "names": names, "neutral": [0.0] * count, "low": low, "high": high}
+    mesh = _import(write_avatar(tmp_path / "flame.safetensors", head))
+    keys = mesh.data.shape_keys.key_blocks
+    assert [key.name for key in keys[1:]] == names
+    keys["expr_042"].value, keys["pose_8"].value = -2.25, 2.75
+    expression = expression_of(mesh, bpy.context.evaluated_depsgraph_get())
+    assert len(expression) == count
+    assert (expression[42], expression[108]) == (pytest.approx(-2.25), pytest.approx(2.75))
+    assert sum(map(abs, expression)) == pytest.approx(5.0)
+
+
 def test_a_channel_may_be_called_basis(scene, tmp_path):
     head = header()
     head["expression_space"]["names"][0] = "Basis"

@@ -58,6 +58,8 @@ class Avatar(nn.Module, ABC):
     def check_expression(self, expression: Tensor) -> None:
         """Refuses an expression of another length, or with values that are not finite.
 
+        Values on a CUDA device are not looked at, since the host would wait for all its work: check them before.
+
         Raises:
             HeadGaSError: always about the caller's input.
         """
@@ -66,7 +68,7 @@ class Avatar(nn.Module, ABC):
                 f"The expression has {expression.numel()} values; "
                 f"the avatar has {len(self.expression_space)} parameters."
             )
-        if not torch.isfinite(expression).all():
+        if not expression.is_cuda and not torch.isfinite(expression).all():
             raise HeadGaSError("The expression holds a value that is not a finite number.")
 
     def render(self, expression: Tensor, camera: Camera, background: Tensor | None = None) -> Rendering:

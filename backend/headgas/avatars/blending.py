@@ -16,7 +16,7 @@ _COMPILE_SECONDS = 1
 
 @compiled
 def _blend(work, blocks, rows, active, coefficients, out):
-    """rows [R,≥M]; active [A] row numbers, coefficients [A]; out [M]."""
+    """rows [R,M]; active [A] row numbers, coefficients [A]; out [M]."""
     columns = out.shape[0]
     while True:
         block = fetch_add(work, 0)
@@ -36,20 +36,19 @@ def blend(basis: Tensor, coefficients: Tensor) -> Tensor:
     """Σ coefficients[r] · basis[r], without gradients: training reads the gradient of the result (see the trainer).
 
     Args:
-        basis: [R,N,f] float32; each row is contiguous.
+        basis: [R,N,f] float32, contiguous.
         coefficients: [R] float32.
 
     Returns:
         [N,f].
     """
+    rows = basis.detach().flatten(1)
     coefficients = coefficients.detach()
     if basis.is_cuda:
-        return torch.einsum("r,rnf->nf", coefficients, basis.detach())
-    room = basis.stride(0)  # a basis that grows has more columns than are in use
-    rows = basis.detach().as_strided((len(basis), room), (room, 1)) if basis.numel() else basis.detach().flatten(1)
+        return (coefficients @ rows).view(basis.shape[1:])
     values = coefficients.numpy()
     active = np.flatnonzero(values)
-    out = torch.empty(basis[0].numel())
+    out = torch.empty(rows.shape[1])
     with announced("the blending of features", _COMPILE_SECONDS):
-        run(_blend, -(-len(out) // _CHUNK), rows.numpy(), active, values[active], out.numpy())
+        run(_blend, -(-rows.shape[1] // _CHUNK), rows.numpy(), active, values[active], out.numpy())
     return out.view(basis.shape[1:])

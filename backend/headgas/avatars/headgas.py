@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headgas.avatars import cuda_inference
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.blending import blend
+from headgas.avatars.cuda_inference import CudaInference
 from headgas.avatars.decoder import Decoder
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
@@ -108,6 +110,7 @@ class HeadGaS(Avatar):
         self.sh_degree = config.sh_degree  # bands in use; training raises it step by step
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
         self._folded: Tensor | None = None  # its part of the decoder's first layer [N,hidden], for rendering
+        self._on_cuda: CudaInference | None = None
 
     @property
     def count(self) -> int:
@@ -129,7 +132,7 @@ class HeadGaS(Avatar):
 
     def refresh_encoding(self) -> None:
         """Encodes the means anew; needed whenever they moved or the weights changed."""
-        self._encoding = self._folded = None
+        self._encoding = self._folded = self._on_cuda = None
 
     def decode(self, features: Tensor, expression: Tensor, camera: Camera) -> Gaussians:
         """The Gaussians [N] of blended features [N,f]; means enter the encoding and the view direction detached."""
@@ -162,6 +165,9 @@ class HeadGaS(Avatar):
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)
+        if self.means.is_cuda and not self.training and not torch.is_grad_enabled() and cuda_inference.serves(self):
+            self._on_cuda = self._on_cuda or CudaInference(self)
+            return self._on_cuda.gaussians(expression, camera)
         return self.decode(self.blend(expression), expression, camera)
 
     def _outputs(self, features: Tensor, expression: Tensor) -> Tensor:

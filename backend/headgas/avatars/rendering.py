@@ -11,6 +11,7 @@ from torch import Tensor
 from headgas.avatars.avatar import Avatar
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, rasterize
+from headgas.splatting.gpu_kernels import kernels_work
 
 NOTHING_HIT = 1e10  # metres: Blender's depth where a ray hits nothing
 _VISIBLE = 1e-6  # alpha below is no colour
@@ -29,12 +30,15 @@ class PlacedAvatar:
 def render_frame(placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01) -> tuple[Tensor, Tensor]:
     """Renders avatars together, so that they hide and blend with each other.
 
+    Expressions, transforms and camera are best on the CPU: a GPU is then never waited for.
+
     Args:
         camera: in the world.
         near: metres; nothing nearer is drawn.
 
     Returns:
-        [H,W,4] scene-linear premultiplied RGBA, and [H,W] camera-space depth in metres, 1e10 where nothing is hit.
+        [H,W,4] scene-linear premultiplied RGBA, and [H,W] camera-space depth in metres, 1e10 where nothing is hit;
+        on the avatars' device.
 
     Raises:
         HeadGaSError: an expression or a transform cannot be used.
@@ -43,14 +47,32 @@ def render_frame(placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0
         empty = torch.zeros(camera.height, camera.width)
         return empty[..., None].repeat(1, 1, 4), torch.full_like(empty, NOTHING_HIT)
     device = placed[0].avatar.device
-    camera = camera.to(device)
-    groups = [_in_world(item, camera) for item in placed]
     antialiased = all(item.avatar.antialiased for item in placed)
-    rendering = rasterize(_joined(groups), camera, antialiased=antialiased, near=near, with_depth=True)
+    places = [_Place.of(item, camera) for item in placed]
+    scale = places[0].scale if len(places) == 1 else None
+    if scale is not None:  # the camera goes to the avatar: nothing has to be done to each Gaussian
+        view = places[0].head_camera(device)
+        gaussians = _gaussians(placed[0], view)
+        rendering = rasterize(gaussians, view, antialiased=antialiased, near=near / scale, with_depth=True)
+    else:
+        groups = [_in_world(item, place, device) for item, place in zip(placed, places, strict=True)]
+        view = _uploaded(camera, device)
+        rendering = rasterize(_joined(groups), view, antialiased=antialiased, near=near, with_depth=True)
     assert rendering.depth is not None
-    visible = rendering.alpha > _VISIBLE
-    depth = torch.where(visible, rendering.depth, torch.full_like(rendering.depth, NOTHING_HIT))
-    return linear_premultiplied(rendering.color, rendering.alpha), depth
+    return finished(rendering.color, rendering.alpha, rendering.depth, scale or 1.0)
+
+
+def finished(color: Tensor, alpha: Tensor, depth: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """What leaves the backend: [H,W,4] as `linear_premultiplied`, and depth [H,W] times `scale`, in metres.
+
+    Args:
+        color, alpha, depth: [H,W,3], [H,W] and [H,W] as rasterized.
+    """
+    if kernels_work(color):
+        from headgas.avatars.finishing_kernel import launch
+
+        return launch(color, alpha, depth, scale, _VISIBLE, NOTHING_HIT)
+    return linear_premultiplied(color, alpha), torch.where(alpha > _VISIBLE, depth * scale, NOTHING_HIT)
 
 
 def linear_premultiplied(color: Tensor, alpha: Tensor) -> Tensor:
@@ -75,34 +97,69 @@ def linear_to_srgb(color: Tensor) -> Tensor:
     return torch.where(color <= 0.0031308, color * 12.92, 1.055 * color ** (1 / 2.4) - 0.055)
 
 
-def _in_world(item: PlacedAvatar, camera: Camera) -> Gaussians:
+@dataclass(frozen=True)
+class _Place:
+    """Where an avatar stands before a camera; float64 on the CPU, so that it costs a GPU nothing."""
+
+    linear: Tensor  # [3,3], head space to world
+    offset: Tensor  # [3] metres
+    rotation: Tensor  # [3,3], `linear` with columns of length 1
+    scale: float | None  # of a transform that keeps all angles, else None
+    camera: Camera  # of the world, float64 on the CPU
+
+    @classmethod
+    def of(cls, item: PlacedAvatar, camera: Camera) -> "_Place":
+        transform = item.transform.double().cpu()
+        linear, offset = transform[:3, :3], transform[:3, 3]
+        if not torch.isfinite(transform).all() or torch.linalg.det(linear).abs() < 1e-12:
+            message = "The avatar's object is scaled to nothing, so it cannot be drawn."
+            raise HeadGaSError(message, "Give it a scale above 0.")
+        lengths = linear.norm(dim=0)
+        rotation = linear / lengths
+        even = torch.allclose(lengths, lengths[:1].expand(3), rtol=1e-4)
+        right_angled = torch.allclose(rotation.T @ rotation, torch.eye(3, dtype=torch.float64), atol=1e-4)
+        scale = lengths.mean().item() if even and right_angled and torch.linalg.det(rotation) > 0 else None
+        there = Camera(camera.viewmat.double().cpu(), camera.K.cpu(), camera.width, camera.height)
+        return cls(linear, offset, rotation, scale, there)
+
+    def head_camera(self, device: torch.device) -> Camera:
+        """The camera in head space, its distances divided by the scale: it takes the same picture."""
+        viewmat = self.camera.viewmat.clone()
+        viewmat[:3, 3] = (viewmat[:3, :3] @ self.offset + viewmat[:3, 3]) / self.scale
+        viewmat[:3, :3] = viewmat[:3, :3] @ self.rotation
+        return _uploaded(Camera(viewmat, self.camera.K, self.camera.width, self.camera.height), device)
+
+    def color_camera(self, device: torch.device) -> Camera:
+        """A camera that stands in head space where the world's stands; only its place matters to colours."""
+        viewmat = torch.eye(4, dtype=torch.float64)
+        viewmat[:3, 3] = -torch.linalg.solve(self.linear, self.camera.position - self.offset)
+        return _uploaded(Camera(viewmat, self.camera.K, self.camera.width, self.camera.height), device)
+
+
+def _to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """float32 on that device. What lies on the CPU is copied without waiting for a GPU's earlier work."""
+    return tensor.float().to(device, non_blocking=tensor.device.type == "cpu")
+
+
+def _uploaded(camera: Camera, device: torch.device) -> Camera:
+    return Camera(_to_device(camera.viewmat, device), _to_device(camera.K, device), camera.width, camera.height)
+
+
+def _gaussians(item: PlacedAvatar, camera: Camera) -> Gaussians:
+    item.avatar.check_expression(item.expression)
+    return item.avatar.gaussians(_to_device(item.expression, item.avatar.device), camera)
+
+
+def _in_world(item: PlacedAvatar, place: _Place, device: torch.device) -> Gaussians:
     """The avatar's Gaussians in the world; their colours are those seen from the camera's place in head space."""
-    transform = item.transform.to(camera.viewmat)
-    linear = transform[:3, :3]
-    if not torch.isfinite(transform).all() or torch.linalg.det(linear).abs() < 1e-12:
-        message = "The avatar's object is scaled to nothing, so it cannot be drawn."
-        raise HeadGaSError(message, "Give it a scale above 0.")
-    seen_from_head = Camera(camera.viewmat @ transform, camera.K, camera.width, camera.height)
-    position = torch.linalg.solve(transform, torch.cat([camera.position, camera.position.new_ones(1)]))[:3]
-    gaussians = item.avatar.gaussians(item.expression.to(camera.viewmat), _at(position, seen_from_head))
-    means = gaussians.means @ linear.T + transform[:3, 3]
-    scale = linear.norm(dim=0)
-    rotation = linear / scale
-    uniform = torch.allclose(scale, scale[:1].expand(3), rtol=1e-4) and torch.allclose(
-        rotation.T @ rotation, torch.eye(3, device=scale.device), atol=1e-4
-    )
-    if uniform and torch.linalg.det(rotation) > 0:
-        quaternions = _multiplied(_quaternion(rotation), gaussians.quaternions)
-        return Gaussians(means, quaternions, gaussians.scales * scale[0], gaussians.opacities, gaussians.colors)
+    gaussians = _gaussians(item, place.color_camera(device))
+    linear = _to_device(place.linear, device)
+    means = gaussians.means @ linear.T + _to_device(place.offset, device)
+    if place.scale is not None:
+        quaternions = _multiplied(_to_device(_quaternion(place.rotation), device), gaussians.quaternions)
+        return Gaussians(means, quaternions, gaussians.scales * place.scale, gaussians.opacities, gaussians.colors)
     quaternions, scales = _sheared(gaussians, linear)
     return Gaussians(means, quaternions, scales, gaussians.opacities, gaussians.colors)
-
-
-def _at(position: Tensor, camera: Camera) -> Camera:
-    """A camera that stands at `position` [3]; only its place matters to colours."""
-    viewmat = torch.eye(4, device=position.device)
-    viewmat[:3, 3] = -position
-    return Camera(viewmat, camera.K, camera.width, camera.height)
 
 
 def _sheared(gaussians: Gaussians, linear: Tensor) -> tuple[Tensor, Tensor]:

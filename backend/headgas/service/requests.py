@@ -33,7 +33,9 @@ _BYTES_PER_PIXEL = 20  # float32 RGBA and depth
 class Requests:
     """Answers requests; one instance serves all connections, and draws one frame at a time."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, notice: str | None = None) -> None:
+        """notice: what keeps a better device from being used, for the user to read."""
+        self._notice = notice
         self._device = device
         self._avatars: OrderedDict[tuple[str, int, int], Checkpoint] = OrderedDict()
         self._lock = threading.Lock()
@@ -90,6 +92,7 @@ class Requests:
             "threads": get_threads(),
             "pid": os.getpid(),
             "compiling": self._compiling(),
+            "notice": self._notice,
         }, None
 
     def _describe(self, params: dict[str, Any]) -> tuple[dict[str, Any], None]:
@@ -117,7 +120,7 @@ class Requests:
 
     def _placed(self, item: dict[str, Any]) -> PlacedAvatar:
         avatar = self._avatar(item["path"]).avatar
-        expression = torch.tensor(item["expression"], dtype=torch.float32, device=self._device)
+        expression = torch.tensor(item["expression"], dtype=torch.float32)
         return PlacedAvatar(avatar, expression, _matrix(item["transform"], 4, "transform"))
 
     def _avatar(self, path: str) -> Checkpoint:

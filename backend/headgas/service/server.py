@@ -26,8 +26,13 @@ log = logging.getLogger(__name__)
 _BACKLOG = 8
 
 
-def serve(host: str, port: int, device: torch.device, stop_with_stdin: bool) -> None:
+def serve(
+    host: str, port: int, device: torch.device, stop_with_stdin: bool, notice: str | None = None
+) -> None:
     """Listens until it is told to shut down, or until standard input closes when `stop_with_stdin`.
+
+    Args:
+        notice: what clients are told of the device, see `headgas.devices.notice`.
 
     Raises:
         HeadGaSError: there is no key, or the address cannot be used.
@@ -50,7 +55,7 @@ def serve(host: str, port: int, device: torch.device, stop_with_stdin: bool) -> 
     print(json.dumps(hello), flush=True)
     if stop_with_stdin:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    requests = Requests(device)
+    requests = Requests(device, notice)
     if device.type == "cpu":
         threading.Thread(target=_compile, args=(requests,), name="compiling", daemon=True).start()
     while True:

@@ -4,6 +4,8 @@
 
 import contextlib
 import functools
+import logging
+import shutil
 import sys
 from types import ModuleType
 
@@ -14,32 +16,56 @@ from headgas.errors import HeadGaSError
 from headgas.splatting.camera import Camera
 from headgas.splatting.gaussians import Gaussians
 
+log = logging.getLogger(__name__)
+
 _VERSION = "1.5.3"
 _ALPHA_THRESHOLD, _ALPHA_MAX = 1 / 255, 0.999  # compiled into that version
 _NOWHERE = 1e10
 
 
 @functools.cache
-def _gsplat() -> ModuleType:
-    """gsplat with its kernels built; whatever is missing is said in one sentence, with what to do."""
-    install = f"{sys.executable} -m pip install gsplat=={_VERSION}"
+def load_gsplat() -> ModuleType:
+    """gsplat with its kernels built, which takes minutes when it is the first time on this machine.
+
+    Raises:
+        HeadGaSError: what is missing, and the command that helps.
+    """
+    install = f"Run: {sys.executable} -m pip install gsplat=={_VERSION}"
     try:
         import gsplat
     except ImportError as error:
-        raise HeadGaSError(f"Rendering on the GPU needs gsplat ({error}).", f"Run: {install}") from error
+        raise HeadGaSError(f"Rendering on the GPU needs gsplat ({error}).", install) from error
     if gsplat.__version__ != _VERSION:
-        raise HeadGaSError(f"HeadGaS needs gsplat {_VERSION}, not {gsplat.__version__}.", f"Run: {install}")
-    build = f'{sys.executable} -c "from gsplat.cuda._backend import _C"'
-    hint = f"Install the CUDA toolkit {torch.version.cuda} (nvcc) and a C++ compiler, then run: {build}"
+        raise HeadGaSError(f"HeadGaS needs gsplat {_VERSION}, not {gsplat.__version__}.", install)
+    log.info("loading gsplat; the first time on this machine its kernels are compiled, which takes some minutes")
     try:
         # it reports its build, and standard output may belong to a protocol
         with contextlib.redirect_stdout(sys.stderr):
             from gsplat.cuda._backend import _C  # type: ignore  # made by its compilation
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        raise HeadGaSError(f"gsplat could not build its CUDA kernels: {error}", hint) from error
+        raise HeadGaSError(f"gsplat could not build its CUDA kernels: {error}", _build_hint()) from error
     if _C is None:
-        raise HeadGaSError("gsplat found no CUDA toolkit to build its kernels with.", hint)
+        raise HeadGaSError("gsplat found no CUDA toolkit to build its kernels with.", _build_hint())
     return gsplat
+
+
+def _build_hint() -> str:
+    """The command that brings what builds kernels, or shows in full why they are not built."""
+    version = torch.version.cuda or ""
+    compiler = "cl" if sys.platform == "win32" else "c++"
+    missing = [name for name in ("nvcc", compiler) if shutil.which(name) is None]
+    if not missing:
+        return f'Run: {sys.executable} -c "from gsplat.cuda._backend import _C", and read what the compilers say.'
+    if sys.platform == "win32":
+        command = f"winget install --exact --id Nvidia.CUDA --version {version}"
+        if "cl" in missing:
+            tools = "--wait --passive --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended"
+            build_tools = f'winget install --exact --id Microsoft.VisualStudio.2022.BuildTools --override "{tools}"'
+            command = f"{command} && {build_tools}" if "nvcc" in missing else build_tools
+    else:
+        packages = {"nvcc": f"cuda-toolkit-{version.replace('.', '-')}", "c++": "g++"}
+        command = f"sudo apt-get install -y {' '.join(packages[name] for name in missing)}"
+    return f"Missing on the PATH: {' and '.join(missing)} (CUDA toolkit {version} and a C++ compiler). Run: {command}"
 
 
 def _route_screen_gradient(screen_means: Tensor, screen_offsets: Tensor) -> None:
@@ -61,11 +87,12 @@ def rasterize_gsplat(
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
     if alpha_threshold != _ALPHA_THRESHOLD or alpha_max != _ALPHA_MAX:
         raise ValueError(f"gsplat {_VERSION} has alpha_threshold 1/255 and alpha_max {_ALPHA_MAX} compiled in")
-    if screen_offsets is not None and bool(screen_offsets.any()):
+    # Looking at values on a CUDA device would make the host wait for all its work: there, they count as zeros.
+    if screen_offsets is not None and not screen_offsets.is_cuda and bool(screen_offsets.any()):
         raise ValueError("on CUDA, screen_offsets must be zeros: they only receive a gradient")
     if len(gaussians) == 0:
         return _nothing(gaussians, camera, background, with_depth)
-    colors, alphas, meta = _gsplat().rasterization(
+    colors, alphas, meta = load_gsplat().rasterization(
         means=gaussians.means,
         quats=gaussians.quaternions,
         scales=gaussians.scales,

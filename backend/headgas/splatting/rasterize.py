@@ -77,7 +77,7 @@ def rasterize(
     for it in the opacity (Yu et al. 2024). near: metres. Contributions below `alpha_threshold` are skipped, alpha is
     clamped to `alpha_max`, and a Gaussian that would leave a pixel with a transmittance of 1e-4 or less ends it.
     screen_offsets [N,2]: added to the projected means, pixels; zeros that require a gradient receive dL/d(screen mean),
-    which densification reads.
+    which densification reads. On CUDA they must be zeros, which is not looked at: the host would wait for the device.
 
     implementation: "numba" (CPU, float32, the same bits for any number of threads), "gsplat" (CUDA), "reference"
     (naive, any dtype, any device); "auto" takes gsplat for CUDA tensors, else numba. The camera gets no gradient. An

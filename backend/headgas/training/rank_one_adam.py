@@ -3,12 +3,14 @@
 """Adam for a basis whose gradient is a sum of a few outer products, which is never built."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headgas.splatting.compiling import announced, compiled
+from headgas.splatting.gpu_kernels import kernels_work
 from headgas.splatting.simd import fetch_add
 from headgas.splatting.threads import run
 
@@ -27,10 +29,10 @@ def _mean_square(vector):
 
 
 @compiled
-def _step(work, blocks, count, basis, first, second, coefficients, gradients, decays, rates, roots, keeps, epsilon):
-    """basis, first [R,C,f] of which `count` Gaussians are in use; second [R,C]; coefficients [K,R]; gradients [K,N,f];
-    rates, roots, keeps [R]. See RankOneAdam.step."""
-    rows, _, features = basis.shape
+def _step(work, blocks, basis, first, second, coefficients, gradients, decays, rates, roots, keeps, epsilon):
+    """basis, first [R,N,f]; second [R,N]; coefficients [K,R]; gradients [K,N,f]; rates, roots, keeps [R]. See
+    RankOneAdam.step."""
+    rows, count, features = basis.shape
     frames = len(coefficients)
     rest1, rest2 = f32(1) - decays[0], f32(1) - decays[1]
     slope = np.empty(features, f32)
@@ -70,6 +72,33 @@ def _step(work, blocks, count, basis, first, second, coefficients, gradients, de
         fetch_add(work, 8)
 
 
+class _Room:
+    """A tensor [R,N,...] that grows and shrinks along N in place; contiguous at any size."""
+
+    def __init__(self, values: Tensor, capacity: int) -> None:
+        rows, count, *rest = values.shape
+        self._room = values.new_zeros(rows * max(count, capacity) * math.prod(rest))
+        self.values = self._shaped(values.shape)
+        self.values.copy_(values)
+
+    def _shaped(self, shape: Sequence[int]) -> Tensor:
+        return self._room[: math.prod(shape)].view(*shape)
+
+    def select(self, index: Tensor, fresh: Tensor | None = None) -> None:
+        """Makes entry i of each row what entry index[i] was, or zero where fresh[i]."""
+        old, shape = self.values, (len(self.values), len(index), *self.values.shape[2:])
+        if math.prod(shape) > len(self._room):
+            self._room = old.new_zeros(math.prod(shape))
+        self.values = self._shaped(shape)
+        rows = range(len(old))
+        # rows that move up move from the last on, so that none is overwritten before its turn
+        for row in reversed(rows) if len(index) > old.shape[1] else rows:
+            entries = old[row][index]
+            if fresh is not None:
+                entries[fresh] = 0
+            self.values[row] = entries
+
+
 class RankOneAdam:
     """Adam for basis [R,N,f] where frame k's output [N,f] is the sum over r of coefficients[k,r] * basis[r].
 
@@ -84,22 +113,18 @@ class RankOneAdam:
     def __init__(
         self, basis: Tensor, capacity: int = 0, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8
     ) -> None:
-        """capacity: the most Gaussians that `select` will ask for; growing within it moves nothing but rows."""
+        """capacity: the most Gaussians that `select` will ask for: up to them it needs no more memory."""
         if basis.dtype != torch.float32:
             raise ValueError(f"the basis must be float32, got {basis.dtype}")
         self.betas, self.epsilon = betas, epsilon
-        rows, self._count, features = basis.shape
-        capacity = max(capacity, self._count)
-        self._basis = basis.new_zeros(rows, capacity, features)
-        self._first = basis.new_zeros(rows, capacity, features)
-        self._second = basis.new_zeros(rows, capacity)
-        self._steps = torch.zeros(rows, dtype=torch.int64)
-        self.basis.copy_(basis)
+        self._basis, self._first = (_Room(values, capacity) for values in (basis, torch.zeros_like(basis)))
+        self._second = _Room(torch.zeros_like(basis[..., 0]), capacity)
+        self._steps = torch.zeros(len(basis), dtype=torch.int64, device=basis.device)
 
     @property
     def basis(self) -> Tensor:
-        """[R,N,f], a view of what grows."""
-        return self._basis[:, : self._count]
+        """[R,N,f], contiguous, until the next `select`."""
+        return self._basis.values
 
     @torch.no_grad()
     def step(
@@ -116,27 +141,36 @@ class RankOneAdam:
         if coefficients.shape != (frames, rows) or gradients.shape != (frames, count, features):
             got = f"{tuple(coefficients.shape)} and {tuple(gradients.shape)}"
             raise ValueError(f"{(rows, count, features)} needs as many coefficients and gradients, got {got}")
-        active = (coefficients.detach().cpu() != 0).any(0)
+        # On a GPU all of this stays there: the host waits for nothing.
+        active = (coefficients.detach() != 0).any(0)
         self._steps += active
         steps = self._steps.clamp_min(1).double()
         rates = (learning_rate / (1 - self.betas[0] ** steps)).float()
         roots = (1 - self.betas[1] ** steps).rsqrt().float()
-        keeps = torch.ones(rows) if weight_decay is None else 1 - learning_rate * weight_decay.float()
-        if self._basis.device.type != "cpu":
+        keeps = torch.ones_like(rates)
+        if weight_decay is not None:
+            keeps -= learning_rate * weight_decay.float().to(rates.device, non_blocking=True)
+        values = [room.values for room in (self._basis, self._first, self._second)]
+        if kernels_work(self.basis):
+            from headgas.training.rank_one_adam_cuda import step_fused
+
+            factors = rates, roots, keeps, active
+            step_fused(*values, coefficients, gradients, self.betas, *factors, self.epsilon)
+            return
+        if self.basis.device.type != "cpu":
             self._step_torch(coefficients, gradients, active, rates, roots, keeps)
             return
-        arrays = [t.numpy() for t in (self._basis, self._first, self._second)]
-        arrays += [t.detach().contiguous().numpy() for t in (coefficients, gradients)]
+        arrays = [t.detach().contiguous().numpy() for t in (*values, coefficients, gradients)]
         with announced("the optimizer of the basis", _COMPILE_SECONDS):
             decays = f32(self.betas[0]), f32(self.betas[1])
             scalars = rates.numpy(), roots.numpy(), keeps.numpy(), f32(self.epsilon)
-            run(_step, -(-count // _CHUNK), count, *arrays, decays, *scalars)
+            run(_step, -(-count // _CHUNK), *arrays, decays, *scalars)
 
     def _step_torch(self, coefficients, gradients, active, rates, roots, keeps) -> None:
         """The same on any device, row by row: memory for one more row."""
         for row in active.nonzero()[:, 0].tolist():
             slope = torch.einsum("k,knf->nf", coefficients[:, row], gradients)
-            first, second = self._first[row, : self._count], self._second[row, : self._count]
+            first, second = self._first.values[row], self._second.values[row]
             first.lerp_(slope, 1 - self.betas[0])
             second.mul_(self.betas[1]).add_(slope.square().mean(1), alpha=1 - self.betas[1])
             spread = second.sqrt().mul_(roots[row].item()).add_(self.epsilon)
@@ -147,24 +181,15 @@ class RankOneAdam:
         """Make the basis [R,N,f] that of other Gaussians, and return it.
 
         index [N']: which old Gaussian each new one copies; fresh [N'] bool: those start with moments of zero.
-        Row by row, so that no second basis ever exists.
         """
-        count = len(index)
-        if count > self._basis.shape[1]:
-            room = count - self._basis.shape[1]
-            self._basis, self._first = (torch.nn.functional.pad(t, (0, 0, 0, room)) for t in (self._basis, self._first))
-            self._second = torch.nn.functional.pad(self._second, (0, room))
-        for row in range(len(self._basis)):
-            self._basis[row, :count] = self._basis[row, index]
-            for moments in (self._first[row], self._second[row]):
-                moments[:count] = moments[index]
-                moments[:count][fresh] = 0
-        self._count = count
+        self._basis.select(index)
+        self._first.select(index, fresh)
+        self._second.select(index, fresh)
         return self.basis
 
     def state(self) -> dict[str, Tensor]:
         """What `restore` needs, beside the basis: moments [R,N,f] and [R,N], and steps [R]."""
-        return {"first": self._first[:, : self._count], "second": self._second[:, : self._count], "steps": self._steps}
+        return {"first": self._first.values, "second": self._second.values, "steps": self._steps}
 
     @torch.no_grad()
     def restore(self, state: dict[str, Tensor]) -> None:

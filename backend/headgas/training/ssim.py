@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The structural similarity of two images, with its gradient (Wang et al. 2004), as torchmetrics defines it."""
 
+import functools
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from headgas.splatting.compiling import announced, compiled
+from headgas.splatting.gpu_kernels import kernels_work
 from headgas.splatting.simd import LANES, fetch_add, load, select, splat, store
 from headgas.splatting.threads import run
 
@@ -181,7 +183,7 @@ class _Similarity(torch.autograd.Function):
 
 
 def ssim_torch(image: Tensor, target: Tensor) -> Tensor:
-    """The same in plain torch, on any device and in any dtype: the CPU version's twin, and what CUDA uses."""
+    """The same in plain torch, on any device and in any dtype: the twin of both kernels."""
     channels = image.shape[2]
     window = torch.tensor(_WEIGHTS, dtype=image.dtype, device=image.device)
     window = (window / window.sum()).repeat(5 * channels, 1, 1, 1)  # [5C,1,1,11]
@@ -205,4 +207,20 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
         raise ValueError(f"two images [H,W,C] of more than {_RADIUS} pixels are needed, got {shapes}")
     if image.device.type == "cpu" and image.dtype == target.dtype == torch.float32:
         return _Similarity.apply(image, target)
+    if image.dtype == target.dtype == torch.float32 and kernels_work(image):
+        return ssim_on_cuda(image, target)
     return ssim_torch(image, target)
+
+
+def ssim_on_cuda(image: Tensor, target: Tensor) -> Tensor:
+    """The same by Triton kernels, for float32 on a CUDA device."""
+    from headgas.training.ssim_cuda import Similarity
+
+    return Similarity.apply(image, target, _window(image.device))
+
+
+@functools.cache
+def _window(device: torch.device) -> Tensor:
+    """The window's weights [11], brought to the device once."""
+    with torch.inference_mode(False):  # training must be able to use it, whoever came first
+        return torch.tensor(_WINDOW, dtype=torch.float32, device=device)

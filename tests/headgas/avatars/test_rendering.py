@@ -69,34 +69,37 @@ def _covariances(gaussians: Gaussians) -> Tensor:
     return factor @ factor.transpose(1, 2)
 
 
-def _seen_gaussians(monkeypatch: pytest.MonkeyPatch, placed: PlacedAvatar, view: Camera) -> Gaussians:
-    """What `render_frame` hands to the rasterizer."""
-    seen = []
-
-    def record(gaussians: Gaussians, *arguments, **options):
-        seen.append(gaussians)
-        return rasterize(gaussians, *arguments, **options)
-
-    monkeypatch.setattr("headgas.avatars.rendering.rasterize", record)
-    render_frame([placed], view)
-    return seen[0]
+def _on_the_picture(gaussians: Gaussians, view: Tensor) -> tuple[Tensor, Tensor]:
+    """Means [N,2] x/z, y/z and covariances [N,3,3] over z², before a camera with `view` [4,4]; float64."""
+    linear, offset = view.double()[:3, :3], view.double()[:3, 3]
+    means = gaussians.means.double() @ linear.T + offset
+    depth = means[:, 2:]
+    return means[:, :2] / depth, linear @ _covariances(gaussians) @ linear.T / depth[:, :, None] ** 2
 
 
 @pytest.mark.parametrize("name", LINEAR)
 def test_a_transform_carries_the_covariances(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Σ' = A Σ Aᵀ and μ' = A μ + t; colours are those that the camera would see in head space."""
     avatar, transform, view = stretched_avatar(), placement(LINEAR[name], (0.1, -0.2, 0.05)), camera()
-    got = _seen_gaussians(monkeypatch, PlacedAvatar(avatar, EXPRESSION, transform), view)
+    seen = []
+
+    def record(gaussians: Gaussians, camera: Camera, **options):
+        seen.append((gaussians, camera))
+        return rasterize(gaussians, camera, **options)
+
+    monkeypatch.setattr("headgas.avatars.rendering.rasterize", record)
+    render_frame([PlacedAvatar(avatar, EXPRESSION, transform)], view)
+    got, got_camera = seen[0]
     place = torch.linalg.inv(transform.double()) @ torch.cat([view.position.double(), torch.ones(1).double()])
     at_head = torch.eye(4)
     at_head[:3, 3] = -place[:3].float()
     with torch.inference_mode():
         plain = avatar.gaussians(EXPRESSION, Camera(at_head, view.K, SIZE, SIZE))
-    A = transform[:3, :3].double()
-    expected = A @ _covariances(plain) @ A.T
-    size = expected.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
-    assert ((_covariances(got) - expected).abs() / size).max() < 1e-4
-    torch.testing.assert_close(got.means.double(), plain.means.double() @ A.T + transform[:3, 3], atol=1e-6, rtol=1e-5)
+    means, covariances = _on_the_picture(plain, view.viewmat.double() @ transform.double())
+    got_means, got_covariances = _on_the_picture(got, got_camera.viewmat)
+    size = covariances.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    assert ((got_covariances - covariances).abs() / size).max() < 1e-4
+    torch.testing.assert_close(got_means, means, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(got.colors, plain.colors, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(got.opacities, plain.opacities)
     assert (got.scales >= 0).all()

@@ -64,7 +64,7 @@ def gsplat_without_cuda(monkeypatch):
     monkeypatch.setattr(rendering, "isect_tiles", tiles)
     monkeypatch.setattr(rendering, "isect_offset_encode", twins._isect_offset_encode)
     monkeypatch.setattr(rendering, "rasterize_to_pixels", blend_every_pixel)
-    monkeypatch.setattr(gsplat_rasterizer, "_gsplat", lambda: gsplat)
+    monkeypatch.setattr(gsplat_rasterizer, "load_gsplat", lambda: gsplat)
 
 
 def compare(ours, theirs, our_gaussians, their_gaussians, our_offsets, their_offsets, tolerance):
@@ -118,7 +118,7 @@ def test_what_gsplat_cannot_do_is_refused():
 
 def test_a_missing_gsplat_is_told_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gsplat", None)
-    gsplat_rasterizer._gsplat.cache_clear()
+    gsplat_rasterizer.load_gsplat.cache_clear()
     gaussians, camera = egg(5, 8, 9)
     with pytest.raises(HeadGaSError) as caught:
         gsplat_rasterizer.rasterize_gsplat(

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CUDA's short way from an expression to the Gaussians of a frame, without gradients: one kernel within one graph."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from headgas.avatars.fused import Weights, blend_and_decode
+from headgas.avatars.replay import Replayed
+from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
+from headgas.splatting import Camera, Gaussians
+
+if TYPE_CHECKING:
+    from headgas.avatars.headgas import HeadGaS
+
+
+def serves(avatar: "HeadGaS") -> bool:
+    """Whether an avatar's Gaussians can be computed here: an MLP decodes blended features, and nothing moves."""
+    settings = avatar.settings
+    return settings.blended == "features" and settings.predicted == ("harmonics", "opacity")
+
+
+class CudaInference:
+    """The Gaussians of an avatar whose tensors do not change; the same on the CPU, where nothing is replayed."""
+
+    @torch.no_grad()
+    def __init__(self, avatar: "HeadGaS") -> None:
+        decoder = avatar.decoder
+        assert decoder is not None
+        self._weights = Weights(
+            decoder.feature_layer.weight,
+            decoder.hidden_layer.weight,
+            decoder.hidden_layer.bias,
+            decoder.output_layer.weight,
+            decoder.output_layer.bias,
+        )
+        self._shapes = avatar.means.detach(), avatar.quaternions.detach(), avatar.log_scales.exp()
+        self._basis = avatar.basis[1:]
+        # What is the same in every frame is added up once: f_0 goes through the first layer with the encoding.
+        folded = decoder.folded(avatar.encode(avatar.means))
+        self._folded = folded + avatar.basis[0] @ decoder.feature_layer.weight.T
+        self._neutral = avatar.neutral()
+        self._bands = coefficient_count(avatar.sh_degree)
+        self._appearance = Replayed(self._decode)
+
+    def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
+        """As `HeadGaS.gaussians`; expression [B] and camera on the avatar's device."""
+        means, quaternions, scales = self._shapes
+        opacities, colors = self._appearance(expression, camera.position)
+        return Gaussians(means, quaternions, scales, opacities, colors)
+
+    def _decode(self, expression: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Opacities [N] and colours [N,3] of an expression [B], seen from `position` [3] in head space, metres."""
+        coefficients = (expression - self._neutral)[None]
+        (outputs,) = blend_and_decode(self._basis, coefficients, self._folded, self._weights)
+        directions = torch.nn.functional.normalize(self._shapes[0] - position, dim=1)
+        harmonics = outputs[:, : 3 * self._bands].view(-1, self._bands, 3)
+        return torch.sigmoid(outputs[:, -1]), sh_to_color(harmonics, directions)
