@@ -110,8 +110,9 @@ class _Rasterize(torch.autograd.Function):
     def forward(ctx, means, quaternions, scales, opacities, colors, offsets, background, settings: Settings):
         arrays = tuple(_array(tensor) for tensor in (means, quaternions, scales, opacities, colors))
         height, width, channels = settings.height, settings.width, arrays[-1].shape[1]
-        rows, *rest = _project(arrays, _NO_OFFSETS if offsets is None else _array(offsets), settings)
-        lists = _list(*rest, settings)
+        moved = _NO_OFFSETS if offsets is None else _array(offsets)
+        rows, touched, depths, entries = _project(arrays, moved, settings)
+        lists = _list(touched, depths, entries, settings)
         behind = tuple(_array(background)) + (f32(0),) * settings.with_depth
         color, alpha = _aligned(height, width, channels), _aligned(height, width)
         transmittance = _aligned(height, width)
