@@ -6,7 +6,8 @@ Kernels release Python's lock and take numbered blocks of work from an atomic co
 thread works too, and waits only for blocks that a helper has begun: a helper that never gets a core costs nothing, and
 after one that lost its core in the middle of a block the caller works alone for a while. So all cores can be the
 default: on busy ones it costs a few percent. (OpenMP, which numba and torch would use, splits the work beforehand and
-waits for its slowest thread: there, two threads on busy cores were measured at a third of the speed of one.)
+waits for its slowest thread: there, two threads on busy cores were measured at a third of the speed of one.) Between
+the kernels of one frame helpers stay awake, see `spinning`.
 """
 
 import itertools
@@ -96,7 +97,10 @@ def set_threads(threads: int) -> None:
 
 
 def run(kernel: Callable, blocks: int, *arguments) -> None:
-    """Call `kernel(work, blocks, *arguments)` on every thread until all blocks are done (see `claim` and `finish`)."""
+    """Call `kernel(work, blocks, *arguments)` on every thread until all blocks are done.
+
+    A kernel takes the next block with fetch_add(work, 0) and reports it as done with fetch_add(work, 8).
+    """
     if blocks == 0:
         return
     work = np.zeros(16, np.int64)  # [0] the next block, [8] the finished blocks: two cache lines
