@@ -45,39 +45,20 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("capture", type=Path)
     train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the folder to write")
     train.add_argument("--preset", default=None, help="the recipe (default: headgas)")
-    length = train.add_mutually_exclusive_group()
-    budget_help = "training time, such as 90s, 5m or 1h (default: 5m)"
-    length.add_argument("--budget", type=_seconds, metavar="TIME", help=budget_help)
-    length.add_argument("--iterations", type=_positive, metavar="N", help="training steps")
-    train.add_argument("--gaussians", type=_positive, metavar="MAX", help="the largest number of Gaussians")
-    batch_help = "frames per step (default: 1, or as many as torchrun starts processes)"
-    train.add_argument("--batch", type=_positive, metavar="N", help=batch_help)
-    train.add_argument("--seed", type=int, default=0)
+    _training(train)
     train.add_argument("--resume", action="store_true", help="go on with the killed run in RUN")
     _machine(train)
     train.set_defaults(run=_lazily("train"))
 
-    evaluate = commands.add_parser("evaluate", help="compare an avatar with the photographs of a capture")
-    evaluate.add_argument("avatar", type=Path)
-    evaluate.add_argument("capture", type=Path)
-    evaluate.add_argument("--split", default="test", choices=("train", "test", "all"))
-    evaluate.add_argument("--sheet", type=Path, metavar="FILE.png", help="write captured | avatar | error")
-    evaluate.add_argument("--json", action="store_true")
-    _machine(evaluate)
-    evaluate.set_defaults(run=_lazily("evaluate"))
-
-    render = commands.add_parser("render", help="render an avatar as one frame of a capture shows it")
-    render.add_argument("avatar", type=Path)
-    render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
-    render.add_argument("--frame", type=int, required=True, metavar="N", help="its place in the capture, from 0")
-    render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
-    _machine(render)
-    render.set_defaults(run=_lazily("render"))
-
-    info = commands.add_parser("info", help="what an avatar file holds")
-    info.add_argument("avatar", type=Path)
-    info.add_argument("--json", action="store_true")
-    info.set_defaults(run=_lazily("info"))
+    compare = commands.add_parser("compare", help="train and evaluate presets under one protocol")
+    compare.add_argument("capture", type=Path)
+    compare.add_argument("--presets", type=_names, required=True, metavar="A,B,…", help="the recipes to compare")
+    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write, or to go on in")
+    compare.add_argument("--json", action="store_true")
+    _training(compare)
+    _machine(compare)
+    compare.set_defaults(run=_lazily("compare"))
+    _avatar_commands(commands)
 
     check = commands.add_parser("check", help="everything that is wrong with a capture")
     check.add_argument("capture", type=Path)
@@ -98,6 +79,50 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _avatar_commands(commands: Any) -> None:
+    """Commands that look at an avatar file."""
+    evaluate = commands.add_parser("evaluate", help="compare an avatar with the photographs of a capture")
+    evaluate.add_argument("avatar", type=Path)
+    evaluate.add_argument("capture", type=Path)
+    evaluate.add_argument("--split", default="test", choices=("train", "test", "all"))
+    evaluate.add_argument("--sheet", type=Path, metavar="FILE.png", help="write captured | avatar | error")
+    evaluate.add_argument("--json", action="store_true")
+    _machine(evaluate)
+    evaluate.set_defaults(run=_lazily("evaluate"))
+
+    explain = commands.add_parser("explain", help="what an avatar has learnt, in pictures and one page")
+    explain.add_argument("avatar", type=Path)
+    explain.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    explain.add_argument("--capture", type=Path, help="compare with its photographs, not with the avatar itself")
+    explain.add_argument("--json", action="store_true")
+    _machine(explain)
+    explain.set_defaults(run=_lazily("explain"))
+
+    render = commands.add_parser("render", help="render an avatar as one frame of a capture shows it")
+    render.add_argument("avatar", type=Path)
+    render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
+    render.add_argument("--frame", type=int, required=True, metavar="N", help="its place in the capture, from 0")
+    render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    _machine(render)
+    render.set_defaults(run=_lazily("render"))
+
+    info = commands.add_parser("info", help="what an avatar file holds")
+    info.add_argument("avatar", type=Path)
+    info.add_argument("--json", action="store_true")
+    info.set_defaults(run=_lazily("info"))
+
+
+def _training(parser: argparse.ArgumentParser) -> None:
+    length = parser.add_mutually_exclusive_group()
+    budget_help = "training time, such as 90s, 5m or 1h (default: 5m)"
+    length.add_argument("--budget", type=_seconds, metavar="TIME", help=budget_help)
+    length.add_argument("--iterations", type=_positive, metavar="N", help="training steps")
+    parser.add_argument("--gaussians", type=_positive, metavar="MAX", help="the largest number of Gaussians")
+    batch_help = "frames per step (default: 1, or as many as torchrun starts processes)"
+    parser.add_argument("--batch", type=_positive, metavar="N", help=batch_help)
+    parser.add_argument("--seed", type=int, default=0)
+
+
 def _machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: as many as are free)")
@@ -108,6 +133,10 @@ def _seconds(text: str) -> float:
     if not match or float(match[1]) <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: expected for example 90s, 5m or 1h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _positive(text: str) -> int:

@@ -3,29 +3,32 @@
 """What the commands of the command line do."""
 
 import argparse
-import dataclasses
 import json
 import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from headgas.avatars import Avatar, load_avatar, read_header
+from headgas.avatars import load_avatar, read_header
 from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
 from headgas.captures import check_capture, load_capture
 from headgas.devices import choose_device, notice
 from headgas.errors import HeadGaSError
 from headgas.evaluation import comparison_sheet, save_image
 from headgas.evaluation import evaluate as compare_with_photographs
-from headgas.evaluation.metrics import check_same_space
-from headgas.perceptual import load_perceptual_loss
+from headgas.evaluation.compare import check_presets
+from headgas.evaluation.compare import compare as compare_presets
+from headgas.evaluation.explain import explain as explain_avatar
+from headgas.evaluation.metrics import check_same_space, evaluation_row
+from headgas.evaluation.report import table_text
+from headgas.evaluation.sheet import preview_writer
 from headgas.splatting import get_threads, set_threads
 from headgas.training.config import DEFAULT_PRESET, preset
+from headgas.training.job import Job
+from headgas.training.job import train as run_training
 from headgas.training.processes import joined
-from headgas.training.run import Progress, Run
-from headgas.training.trainer import Budget, Trainer
+from headgas.training.run import Progress
+from headgas.training.trainer import Budget
 
 _DEFAULT_BUDGET = 300.0  # seconds
 
@@ -37,35 +40,39 @@ def _device(options: argparse.Namespace) -> torch.device:
 
 def train(options: argparse.Namespace) -> None:
     name = options.preset or DEFAULT_PRESET
-    config = preset(name)
-    if options.gaussians:
-        config = dataclasses.replace(config, max_gaussians=options.gaussians)
+    preset(name)
     with joined(_device(options)) as (processes, device):
-        config = dataclasses.replace(config, batch=options.batch or processes.count)
         capture = load_capture(options.capture)
-        run = Run(options.out, capture, name, config, writes=processes.first)
-        run.prepare(options.resume)
-        seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
-        trainer = Trainer(
+        path = run_training(
+            _job(options, device, processes.count),
+            name,
             capture,
-            config,
-            Budget(options.iterations, seconds),
-            seed=options.seed,
-            device=device,
-            perceptual=load_perceptual_loss(device) if config.perceptual_weight else None,
+            options.out,
+            resume=options.resume,
+            on_progress=_print_progress,
+            preview=preview_writer(capture),
             processes=processes,
         )
-        if options.resume and not run.resume(trainer):
-            print(f"{options.out}: there is no killed run to go on with; starting anew.", file=sys.stderr)
-        test = any(frame.split == "test" for frame in capture.frames)
-        frames = capture.split("test") if test else capture.frames
-
-        def preview(avatar: Avatar, path: Path) -> None:
-            save_image(path, comparison_sheet(avatar, frames))
-
-        run.train(trainer, _print_progress, preview)
     if processes.first:
-        print(run.avatar_path)
+        print(path)
+
+
+def _job(options: argparse.Namespace, device: torch.device, processes: int = 1) -> Job:
+    seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
+    budget = Budget(options.iterations, seconds)
+    return Job(budget, options.seed, device, options.gaussians, options.batch or processes)
+
+
+def compare(options: argparse.Namespace) -> None:
+    check_presets(options.presets)
+    capture, job = load_capture(options.capture), _job(options, _device(options))
+    rows = compare_presets(capture, options.presets, job, options.out, _print_preset_progress)
+    print(json.dumps(rows) if options.json else table_text(rows))
+
+
+def _print_preset_progress(name: str, line: Progress) -> None:
+    print(name, end="  ", file=sys.stderr)
+    _print_progress(line)
 
 
 def _print_progress(line: Progress) -> None:
@@ -84,8 +91,7 @@ def evaluate(options: argparse.Namespace) -> None:
     result = compare_with_photographs(checkpoint, capture, options.split)
     if options.sheet:
         save_image(options.sheet, comparison_sheet(checkpoint.avatar, capture.split(options.split)))
-    row: dict[str, Any] = {name: value for name, value in result.__dict__.items() if name != "per_frame"}
-    row |= {"bytes": checkpoint.bytes, "gaussians": checkpoint.avatar.count, "preset": checkpoint.header["preset"]}
+    row = evaluation_row(checkpoint, result)
     if options.json:
         print(json.dumps(row))
         return
@@ -98,6 +104,13 @@ def evaluate(options: argparse.Namespace) -> None:
     print(f"LPIPS: {lpips}")
     print(f"PSNR around eyes and mouth: {regions or 'not measured (the capture has no landmarks)'}")
     print(f"{result.frames_per_second:.1f} frames/s, {row['gaussians']:,} Gaussians, {row['bytes'] / 1e6:.1f} MB")
+
+
+def explain(options: argparse.Namespace) -> None:
+    checkpoint = load_avatar(options.avatar, _device(options))
+    capture = load_capture(options.capture) if options.capture else None
+    numbers = explain_avatar(checkpoint, capture, options.out)
+    print(json.dumps(numbers) if options.json else options.out / "explain.html")
 
 
 def render(options: argparse.Namespace) -> None:

@@ -7,7 +7,6 @@ face (Curless and Levoy 1996), then contoured with marching cubes. A capture sel
 has ragged Gaussians there, whose depths would tear the mesh.
 """
 
-import math
 from functools import partial
 
 import numpy as np
@@ -17,15 +16,13 @@ from skimage.measure import label, marching_cubes
 from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
+from headgas.avatars.framing import camera_around, visible_bounds
 from headgas.splatting import Camera
 
 _GRID = 72  # voxels along the longest edge: a few thousand vertices
 _SIZE = 192  # pixels of a depth view
-_FIELD_OF_VIEW = math.radians(25)
 _OPAQUE = 0.5  # alpha from which a depth counts
 _TRUNCATION = 3.0  # voxels
-_MARGIN = 0.05  # of the bounds, on each side
-_TRIMMED = 0.005  # of the Gaussians on each side: stray ones must not stretch the bounds
 _SEEN_THROUGH = 2  # views; a single one may look through a crack
 _SMOOTHING = 1.0  # voxels
 _SHARPNESS, _LEAST_FACING = 24, 0.02  # power of the cosine that weights colours; least sum
@@ -41,7 +38,7 @@ def extract_surface(avatar: Avatar) -> dict[str, Tensor]:
     All are empty when the avatar is nowhere opaque.
     """
     neutral = avatar.neutral()
-    low, high = _bounds(avatar, neutral)
+    low, high = visible_bounds(avatar)
     look = partial(_look, avatar, neutral, (low + high) / 2, float((high - low).norm()))
     around, face = ([look(*angles) for angles in directions] for directions in (_AROUND, _FACE))
     voxel = float((high - low).max()) / (_GRID - 1)
@@ -66,32 +63,9 @@ def extract_surface(avatar: Avatar) -> dict[str, Tensor]:
 View = tuple[Camera, Tensor, Tensor, Tensor]  # camera, colour [H,W,3] straight, alpha [H,W], depth [H,W]
 
 
-def _bounds(avatar: Avatar, neutral: Tensor) -> tuple[Tensor, Tensor]:
-    """Two corners [3] of the box around the visible Gaussians."""
-    far = torch.eye(4, device=avatar.device)
-    far[2, 3] = 1.0
-    gaussians = avatar.gaussians(neutral, Camera(far, torch.eye(3, device=avatar.device), 1, 1))
-    means = gaussians.means[gaussians.opacities > 0.1]
-    if not len(means):
-        means = gaussians.means
-    limits = torch.quantile(means, torch.tensor([_TRIMMED, 1 - _TRIMMED], device=means.device), dim=0)
-    margin = (limits[1] - limits[0]) * _MARGIN
-    return limits[0] - margin, limits[1] + margin
-
-
 def _look(avatar: Avatar, neutral: Tensor, center: Tensor, diameter: float, yaw: float, pitch: float) -> View:
     """The avatar from outside, as seen by a camera that holds it in its frame."""
-    yaw, pitch = math.radians(yaw), math.radians(pitch)
-    away = torch.tensor([math.sin(yaw) * math.cos(pitch), -math.cos(yaw) * math.cos(pitch), math.sin(pitch)])
-    right = torch.tensor([math.cos(yaw), math.sin(yaw), 0.0])
-    down = torch.linalg.cross(-away, right)
-    viewmat = torch.eye(4)
-    viewmat[:3, :3] = torch.stack([right, down, -away])
-    position = center.cpu() + away * diameter / (2 * math.sin(_FIELD_OF_VIEW / 2))
-    viewmat[:3, 3] = -viewmat[:3, :3] @ position
-    focal = 0.5 * _SIZE / math.tan(_FIELD_OF_VIEW / 2)
-    K = torch.tensor([[focal, 0, _SIZE / 2], [0, focal, _SIZE / 2], [0, 0, 1]])
-    camera = Camera(viewmat, K, _SIZE, _SIZE).to(avatar.device)
+    camera = camera_around(center, diameter, yaw, pitch, _SIZE)
     rendering = avatar.render(neutral, camera)
     assert rendering.depth is not None
     straight = rendering.color / rendering.alpha[..., None].clamp_min(1e-6)

@@ -3,6 +3,7 @@
 """Metrics and comparison pictures: one protocol for every avatar."""
 
 from headgas.evaluation.metrics import Evaluation, evaluate
-from headgas.evaluation.sheet import comparison_sheet, save_image
+from headgas.evaluation.sheet import comparison_sheet
+from headgas.evaluation.writing import save_image
 
 __all__ = ["Evaluation", "comparison_sheet", "evaluate", "save_image"]

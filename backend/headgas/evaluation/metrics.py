@@ -25,7 +25,7 @@ _REGIONS = ("eyes", "mouth")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `headgas evaluate --json` prints."""
+    """How close an avatar came to one split of a capture, and how fast."""
 
     psnr: float  # dB
     ssim: float
@@ -34,6 +34,16 @@ class Evaluation:
     frames: int
     frames_per_second: float  # expression in, picture out
     per_frame: tuple[dict[str, Any], ...]
+
+
+def evaluation_row(checkpoint: Checkpoint, result: Evaluation) -> dict[str, Any]:
+    """What `headgas evaluate --json` prints: the means, and what they were bought with."""
+    row = {name: value for name, value in vars(result).items() if name != "per_frame"}
+    return row | {
+        "bytes": checkpoint.bytes,
+        "gaussians": checkpoint.avatar.count,
+        "preset": checkpoint.header["preset"],
+    }
 
 
 def check_same_space(checkpoint: Checkpoint, capture: Capture) -> None:

@@ -1,64 +1,89 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures that compare photographs with the avatar."""
+"""Sheets of pictures in rows and columns, such as photographs beside the avatar."""
 
-import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from headgas.avatars import Avatar
-from headgas.captures import Frame
-from headgas.errors import HeadGaSError
+from headgas.captures import Capture, Frame
 from headgas.evaluation.metrics import photograph_over_white, render_over_white
+from headgas.evaluation.writing import save_image
 
-_ERROR_GAIN = 4  # errors are shown this many times larger
-_TITLES = ("captured", "avatar", f"error x {_ERROR_GAIN}")
-_HEADER = 18  # pixels
+ERROR_GAIN = 4  # errors are shown this many times larger
+HEADER = 18  # pixels of a row of titles
+_FONT_SIZE = 12  # pixels
+_MOST_ROWS = 6
+T = TypeVar("T")
 
 
 @torch.inference_mode()
-def comparison_sheet(avatar: Avatar, frames: tuple[Frame, ...], most: int = 6) -> np.ndarray:
+def comparison_sheet(avatar: Avatar, frames: tuple[Frame, ...], most: int = _MOST_ROWS) -> np.ndarray:
     """Rows of captured | avatar | error for frames spread over the given ones. Returns [H,W,3] uint8."""
-    chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int)]
     rows = []
-    for frame in chosen:
+    for frame in spread(frames, most):
         target = photograph_over_white(frame)
         image = render_over_white(avatar, frame).cpu()
-        error = ((image - target).abs() * _ERROR_GAIN).clamp(0, 1)
-        rows.append(torch.cat([target, image, error], 1))
-    width = max(row.shape[1] for row in rows)
-    padded = [torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1]), value=1.0) for row in rows]
-    return _with_titles(to_bytes(torch.cat(padded)))
+        rows.append([to_bytes(picture) for picture in (target, image, (image - target).abs() * ERROR_GAIN)])
+    return titled_sheet(rows, ("captured", "avatar", f"error x {ERROR_GAIN}"))
+
+
+@torch.inference_mode()
+def avatars_sheet(avatars: dict[str, Avatar], frames: tuple[Frame, ...]) -> np.ndarray:
+    """Rows of captured | each avatar, under their names, for frames spread over the given ones. [H,W,3] uint8."""
+    rows = [
+        [to_bytes(photograph_over_white(frame))]
+        + [to_bytes(render_over_white(avatar, frame)) for avatar in avatars.values()]
+        for frame in spread(frames, _MOST_ROWS)
+    ]
+    return titled_sheet(rows, ("captured", *avatars))
+
+
+def preview_writer(capture: Capture) -> Callable[[Avatar, Path], None]:
+    """What writes a training run's preview: the test frames, or the training frames where there are none."""
+    frames = tuple(frame for frame in capture.frames if frame.split == "test") or capture.frames
+    return lambda avatar, path: save_image(path, comparison_sheet(avatar, frames))
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most so many items, spread evenly from the first to the last."""
+    return [items[i] for i in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]
+
+
+def titled_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> np.ndarray:
+    """Rows of equally many pictures [h,w,3] uint8 under titles, each over its share of the width.
+
+    Narrower rows end in white; titles that do not fit end in an ellipsis.
+    """
+    joined = [np.concatenate(row, 1) for row in rows]
+    width = max(row.shape[1] for row in joined)
+    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in joined]
+    sheet = np.concatenate(padded)
+    picture = Image.new("RGB", (width, sheet.shape[0] + HEADER), "white")
+    picture.paste(Image.fromarray(sheet), (0, HEADER))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(_FONT_SIZE)
+    share = width / len(titles)
+    for column, title in enumerate(titles):
+        fitting = _fitted(title, share - 6, lambda text: draw.textlength(text, font))
+        draw.text((column * share + 3, 2), fitting, fill="black", font=font)
+    return np.asarray(picture)
+
+
+def _fitted(title: str, room: float, width: Callable[[str], float]) -> str:
+    """As much of a title as there is room for, pixels."""
+    kept, text = len(title), title
+    while kept and (taken := width(text)) > room:
+        kept = max(0, min(kept - 1, int(kept * room / taken)))
+        text = title[:kept] + "…" if kept else ""
+    return text
 
 
 def to_bytes(image: Tensor) -> np.ndarray:
     """[H,W,C] in 0..1 to uint8."""
     return (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
-
-
-def _with_titles(sheet: np.ndarray) -> np.ndarray:
-    picture = Image.new("RGB", (sheet.shape[1], sheet.shape[0] + _HEADER), "white")
-    picture.paste(Image.fromarray(sheet), (0, _HEADER))
-    draw = ImageDraw.Draw(picture)
-    for column, title in enumerate(_TITLES):
-        draw.text((column * sheet.shape[1] // len(_TITLES) + 6, 3), title, fill="black")
-    return np.asarray(picture)
-
-
-def save_image(path: Path, image: np.ndarray) -> None:
-    """Writes a PNG [H,W,3 or 4] uint8 beside its final name and renames it.
-
-    Raises:
-        HeadGaSError: the file cannot be written.
-    """
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(unfinished, format="PNG")
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise HeadGaSError(f"{path}: cannot be written ({error.strerror or error}).") from None

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cameras that hold an avatar in their frame, for an avatar that comes without any."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from headgas.avatars.avatar import Avatar
+from headgas.splatting import Camera
+
+_FIELD_OF_VIEW = math.radians(25)
+_MARGIN = 0.05  # of the bounds, on each side
+_TRIMMED = 0.005  # of the Gaussians on each side: stray ones must not stretch the bounds
+
+
+def visible_bounds(avatar: Avatar) -> tuple[Tensor, Tensor]:
+    """Two corners [3] of the box around the Gaussians that are visible at rest, metres."""
+    far = torch.eye(4, device=avatar.device)
+    far[2, 3] = 1.0
+    gaussians = avatar.gaussians(avatar.neutral(), Camera(far, torch.eye(3, device=avatar.device), 1, 1))
+    means = gaussians.means[gaussians.opacities > 0.1]
+    if not len(means):
+        means = gaussians.means
+    limits = torch.quantile(means, torch.tensor([_TRIMMED, 1 - _TRIMMED], device=means.device), dim=0)
+    margin = (limits[1] - limits[0]) * _MARGIN
+    return limits[0] - margin, limits[1] + margin
+
+
+def camera_around(center: Tensor, diameter: float, yaw: float, pitch: float, size: int) -> Camera:
+    """A camera of size² pixels that holds a ball in its frame.
+
+    Args:
+        center: [3] of the ball, metres.
+        diameter: of the ball, metres.
+        yaw: degrees to the subject's left; 0 looks into the face.
+        pitch: degrees upward.
+    """
+    yaw, pitch = math.radians(yaw), math.radians(pitch)
+    away = torch.tensor([math.sin(yaw) * math.cos(pitch), -math.cos(yaw) * math.cos(pitch), math.sin(pitch)])
+    right = torch.tensor([math.cos(yaw), math.sin(yaw), 0.0])
+    down = torch.linalg.cross(-away, right)
+    viewmat = torch.eye(4)
+    viewmat[:3, :3] = torch.stack([right, down, -away])
+    position = center.cpu() + away * diameter / (2 * math.sin(_FIELD_OF_VIEW / 2))
+    viewmat[:3, 3] = -viewmat[:3, :3] @ position
+    focal = 0.5 * size / math.tan(_FIELD_OF_VIEW / 2)
+    K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
+    return Camera(viewmat, K, size, size).to(center.device)

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a capture to an avatar file: what `headgas train` and `headgas compare` have in common."""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headgas.avatars import HeadGaS
+from headgas.captures import Capture
+from headgas.perceptual import load_perceptual_loss
+from headgas.training.config import TrainingConfig, preset
+from headgas.training.processes import Processes
+from headgas.training.run import Progress, Run
+from headgas.training.trainer import Budget, Trainer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How any preset is trained."""
+
+    budget: Budget
+    seed: int
+    device: torch.device
+    max_gaussians: int | None = None  # the preset's own number when left out
+    batch: int = 1  # frames per step
+
+    def config(self, name: str) -> TrainingConfig:
+        """The recipe of that preset.
+
+        Raises:
+            HeadGaSError: there is none of that name.
+        """
+        config = preset(name)
+        return dataclasses.replace(config, batch=self.batch, max_gaussians=self.max_gaussians or config.max_gaussians)
+
+
+def train(
+    job: Job,
+    name: str,
+    capture: Capture,
+    folder: Path,
+    *,
+    resume: bool,
+    on_progress: Callable[[Progress], Any],
+    preview: Callable[[HeadGaS, Path], Any],
+    processes: Processes,
+) -> Path:
+    """Trains the preset of that name, or goes on with the killed run in `folder`. Returns the avatar file.
+
+    Raises:
+        HeadGaSError: the preset, the capture, the folder or the state to resume from cannot be used.
+    """
+    config = job.config(name)
+    run = Run(folder, capture, name, config, writes=processes.first)
+    run.prepare(resume)
+    perceptual = load_perceptual_loss(job.device) if config.perceptual_weight else None
+    trainer = Trainer(
+        capture, config, job.budget, seed=job.seed, device=job.device, perceptual=perceptual, processes=processes
+    )
+    if resume and not run.resume(trainer):
+        log.info("%s: there is no killed run to go on with; starting anew.", folder)
+    run.train(trainer, on_progress, preview)
+    return run.avatar_path
