@@ -14,7 +14,7 @@ from headgas.splatting.binning import TILE_HEIGHT, TILE_WIDTH
 from headgas.splatting.compiling import compiled
 from headgas.splatting.simd import LANES, fetch_add, load, splat, store
 
-BLOCK = 512  # Gaussians taken by a thread at a time
+BLOCK = 128  # Gaussians taken by a thread at a time
 HEADER = 8  # floats before the channels in a Gaussian's row
 
 f32 = np.float32
