@@ -121,6 +121,8 @@ def _training(parser: argparse.ArgumentParser) -> None:
     batch_help = "frames per step (default: 1, or as many as torchrun starts processes)"
     parser.add_argument("--batch", type=_positive, metavar="N", help=batch_help)
     parser.add_argument("--seed", type=int, default=0)
+    basis_help = "how avatar files hold their features: int8 (default) is a quarter as large and looks the same"
+    parser.add_argument("--basis", choices=("int8", "float32"), default="int8", help=basis_help)
 
 
 def _machine(parser: argparse.ArgumentParser) -> None:

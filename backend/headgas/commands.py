@@ -60,7 +60,8 @@ def train(options: argparse.Namespace) -> None:
 def _job(options: argparse.Namespace, device: torch.device, processes: int = 1) -> Job:
     seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
     budget = Budget(options.iterations, seconds)
-    return Job(budget, options.seed, device, options.gaussians, options.batch or processes)
+    compact = options.basis == "int8"
+    return Job(budget, options.seed, device, options.gaussians, options.batch or processes, compact)
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -137,7 +138,8 @@ def info(options: argparse.Namespace) -> None:
         print(json.dumps(summary))
         return
     space, training = header["expression_space"], header["training"]
-    print(f"{options.avatar}: {header['model']}, preset {header['preset']}, {summary['bytes'] / 1e6:.1f} MB")
+    basis = header.get("basis", "float32")
+    print(f"{options.avatar}: {header['model']}, preset {header['preset']}, {summary['bytes'] / 1e6:.1f} MB, {basis}")
     print(", ".join(f"{name} {value}" for name, value in training.items() if not isinstance(value, dict)))
     print(f"{len(space['names'])} parameters ({space['kind']}), with neutral and seen range:")
     for name, neutral, low, high in zip(*(space[key] for key in ("names", "neutral", "low", "high")), strict=True):

@@ -15,7 +15,7 @@ from .errors import HeadGaSError
 from .expressions import ExpressionSpace
 
 FORMAT = "headgas-avatar"
-VERSION = 1
+VERSION = 2
 _HEADER_LIMIT = 100_000_000  # bytes; the limit of the safetensors library itself
 _KINDS = ("ARKit", "FLAME", "FaceWarehouse", "custom")
 _DTYPES = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}

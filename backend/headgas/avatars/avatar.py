@@ -30,13 +30,18 @@ class Avatar(nn.Module, ABC):
             camera: seen from head space; colours depend on its position.
         """
 
+    def visible_gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
+        """The same picture with less work: Gaussians that `camera` cannot see may come with any opacity and colour
+        that leave them unseen."""
+        return self.gaussians(expression, camera)
+
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """What `from_checkpoint` needs beside the tensors; JSON."""
 
     @abstractmethod
-    def tensors(self) -> dict[str, Tensor]:
-        """The checkpoint's tensors."""
+    def tensors(self, compact: bool = False) -> dict[str, Tensor]:
+        """The checkpoint's tensors; `compact` allows what no eye sees to be lost."""
 
     @classmethod
     @abstractmethod
@@ -78,5 +83,5 @@ class Avatar(nn.Module, ABC):
     def render(self, expression: Tensor, camera: Camera, background: Tensor | None = None) -> Rendering:
         """Colour [H,W,3] in sRGB over `background` [3] (else premultiplied over black), alpha and depth."""
         return rasterize(
-            self.gaussians(expression, camera), camera, background=background, antialiased=self.antialiased
+            self.visible_gaussians(expression, camera), camera, background=background, antialiased=self.antialiased
         )

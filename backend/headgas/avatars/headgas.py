@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from headgas.avatars import cuda_inference
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.blending import blend
+from headgas.avatars.compact import CompactBasis
 from headgas.avatars.cuda_inference import CudaInference
 from headgas.avatars.decoder import Decoder
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.fused import Weights, blend_and_decode_for_training
+from headgas.avatars.inference import Inference, serves
 from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
 from headgas.splatting import Camera, Gaussians
 
@@ -73,12 +75,15 @@ class HeadGaS(Avatar):
     center: Tensor  # [3] metres, a buffer
     extent: Tensor  # [] metres, a buffer
 
-    def __init__(self, space: ExpressionSpace, points: Tensor, config: HeadGaSConfig) -> None:
+    def __init__(
+        self, space: ExpressionSpace, points: Tensor, config: HeadGaSConfig, basis: Tensor | CompactBasis | None = None
+    ) -> None:
         """An untrained avatar.
 
         Args:
             space: the parameters that drive it.
             points: [N,3] where the Gaussians start, metres.
+            basis: [1+B,N,f]; zeros when left out.
         """
         super().__init__()
         self.expression_space = space
@@ -99,7 +104,12 @@ class HeadGaS(Avatar):
         # Row 0 is f_0. It is no parameter: its gradient is an outer product that training never builds.
         rows = 1 if config.blended == "nothing" else 1 + len(space)
         channels = outputs if config.blended == "outputs" else config.features
-        self.basis = torch.zeros(rows, count, channels, device=points.device)
+        shape = (rows, count, channels)
+        if basis is None:
+            basis = torch.zeros(shape, device=points.device)
+        elif basis.shape != shape:
+            raise RuntimeError(f"basis has the shape {tuple(basis.shape)}, not {shape}")
+        self.stored_basis: Tensor | CompactBasis = basis  # as the file holds it: float32 or compact
         self.decoder: Decoder | None = None
         if config.blended != "outputs":
             condition = len(space) if config.blended == "nothing" else 0
@@ -112,11 +122,21 @@ class HeadGaS(Avatar):
         self.sh_degree = config.sh_degree  # bands in use; training raises it step by step
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
         self._folded: Tensor | None = None  # its part of the decoder's first layer [N,hidden], for rendering
+        self._inference: Inference | None = None
         self._on_cuda: CudaInference | None = None
 
     @property
     def count(self) -> int:
         return self.means.shape[0]
+
+    @property
+    def basis(self) -> Tensor:
+        """[1+B,N,f] float32; a compact one is expanded every time."""
+        return self.stored_basis.expanded() if isinstance(self.stored_basis, CompactBasis) else self.stored_basis
+
+    @basis.setter
+    def basis(self, basis: Tensor) -> None:
+        self.stored_basis = basis
 
     @property
     def per_gaussian(self) -> tuple[str, ...]:
@@ -130,11 +150,13 @@ class HeadGaS(Avatar):
 
     def blend(self, expression: Tensor) -> Tensor:
         """The blended features [N,f], without gradients."""
-        return blend(self.basis, self.coefficients(expression))
+        if isinstance(self.stored_basis, CompactBasis):
+            return self.stored_basis.blend(self.coefficients(expression))
+        return blend(self.stored_basis, self.coefficients(expression))
 
     def refresh_encoding(self) -> None:
         """Encodes the means anew; needed whenever they moved or the weights changed."""
-        self._encoding = self._folded = self._on_cuda = None
+        self._encoding = self._folded = self._inference = self._on_cuda = None
 
     def decode(self, features: Tensor, expression: Tensor, camera: Camera) -> Gaussians:
         """The Gaussians [N] of blended features [N,f]; means enter the encoding and the view direction detached."""
@@ -198,6 +220,14 @@ class HeadGaS(Avatar):
             return self._on_cuda.gaussians(expression, camera)
         return self.decode(self.blend(expression), expression, camera)
 
+    def visible_gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
+        if self.training or torch.is_grad_enabled() or not serves(self):
+            return self.gaussians(expression, camera)
+        self.check_expression(expression)
+        if self._inference is None or not self._inference.is_of(self):
+            self._inference = Inference(self)
+        return self._inference.gaussians(expression - self.neutral(), camera)
+
     def _outputs(self, features: Tensor, expression: Tensor) -> Tensor:
         """What follows the expression [N,outputs], as `_columns` has it."""
         if self.decoder is None:
@@ -232,26 +262,33 @@ class HeadGaS(Avatar):
         return super().train(mode)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "HeadGaS":
-        self.basis = fn(self.basis)
+        basis = self.stored_basis
+        if isinstance(basis, CompactBasis):
+            basis = basis.mapped(fn)
+            self.stored_basis = basis if basis.values.device.type == "cpu" else basis.expanded()
+        else:
+            self.stored_basis = fn(basis)
         self.refresh_encoding()
         return super()._apply(fn, recurse)
 
     def config(self) -> dict[str, Any]:
         return asdict(self.settings) | {"sh_degree_in_use": self.sh_degree}
 
-    def tensors(self) -> dict[str, Tensor]:
-        return self.state_dict() | {"basis": self.basis}
+    def tensors(self, compact: bool = False) -> dict[str, Tensor]:
+        basis = self.stored_basis
+        if compact and not isinstance(basis, CompactBasis):
+            basis = CompactBasis.compressed(basis)
+        return self.state_dict() | (basis.tensors() if isinstance(basis, CompactBasis) else {"basis": basis})
 
     @classmethod
     def from_checkpoint(cls, config: dict[str, Any], tensors: dict[str, Tensor], space: ExpressionSpace) -> "HeadGaS":
         config = dict(config)
         in_use = config.pop("sh_degree_in_use")
-        avatar = cls(space, tensors["means"], HeadGaSConfig(**config))
+        rest = {name: value for name, value in tensors.items() if name.partition(".")[0] != "basis"}
+        basis = tensors["basis"] if "basis" in tensors else CompactBasis.from_tensors(tensors)
+        avatar = cls(space, tensors["means"], HeadGaSConfig(**config), basis)
         avatar.sh_degree = int(in_use)
-        if tensors["basis"].shape != avatar.basis.shape:
-            raise RuntimeError(f"basis has the shape {tuple(tensors['basis'].shape)}, not {tuple(avatar.basis.shape)}")
-        avatar.basis = tensors["basis"]
-        avatar.load_state_dict({name: value for name, value in tensors.items() if name != "basis"})
+        avatar.load_state_dict(rest)
         return avatar.eval()
 
 

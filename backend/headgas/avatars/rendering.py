@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
+from headgas.avatars.finishing import finish
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.gpu_kernels import kernels_work
+from headgas.splatting.simd import LANES
 
 NOTHING_HIT = 1e10  # metres: Blender's depth where a ray hits nothing
 _VISIBLE = 1e-6  # alpha below is no colour
@@ -48,11 +50,13 @@ def render_frame(placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0
         return empty[..., None].repeat(1, 1, 4), torch.full_like(empty, NOTHING_HIT)
     device = placed[0].avatar.device
     antialiased = all(item.avatar.antialiased for item in placed)
+    for item in placed:
+        item.avatar.check_expression(item.expression)
     places = [_Place.of(item, camera) for item in placed]
     scale = places[0].scale if len(places) == 1 else None
     if scale is not None:  # the camera goes to the avatar: nothing has to be done to each Gaussian
         view = places[0].head_camera(device)
-        gaussians = _gaussians(placed[0], view)
+        gaussians = placed[0].avatar.visible_gaussians(_to_device(placed[0].expression, device), view)
         rendering = rasterize(gaussians, view, antialiased=antialiased, near=near / scale, with_depth=True)
     else:
         groups = [_in_world(item, place, device) for item, place in zip(placed, places, strict=True)]
@@ -69,9 +73,16 @@ def finished(color: Tensor, alpha: Tensor, depth: Tensor, scale: float) -> tuple
         color, alpha, depth: [H,W,3], [H,W] and [H,W] as rasterized.
     """
     if kernels_work(color):
-        from headgas.avatars.finishing_kernel import finish
+        from headgas.avatars import finishing_kernel
 
+        return finishing_kernel.finish(color, alpha, depth, scale, _VISIBLE, NOTHING_HIT)
+    if not color.is_cuda and alpha.numel() >= LANES:
         return finish(color, alpha, depth, scale, _VISIBLE, NOTHING_HIT)
+    return finished_plainly(color, alpha, depth, scale)
+
+
+def finished_plainly(color: Tensor, alpha: Tensor, depth: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """`finished` in plain torch: the twin of the kernels."""
     return linear_premultiplied(color, alpha), torch.where(alpha > _VISIBLE, depth * scale, NOTHING_HIT)
 
 
@@ -146,14 +157,13 @@ def _uploaded(camera: Camera, device: torch.device) -> Camera:
     return Camera(_to_device(camera.viewmat, device), _to_device(camera.K, device), camera.width, camera.height)
 
 
-def _gaussians(item: PlacedAvatar, camera: Camera) -> Gaussians:
-    item.avatar.check_expression(item.expression)
-    return item.avatar.gaussians(_to_device(item.expression, item.avatar.device), camera)
-
-
 def _in_world(item: PlacedAvatar, place: _Place, device: torch.device) -> Gaussians:
     """The avatar's Gaussians in the world; their colours are those seen from the camera's place in head space."""
-    gaussians = _gaussians(item, place.color_camera(device))
+    expression = _to_device(item.expression, device)
+    if place.scale is not None:
+        gaussians = item.avatar.visible_gaussians(expression, place.head_camera(device))
+    else:
+        gaussians = item.avatar.gaussians(expression, place.color_camera(device))
     linear = _to_device(place.linear, device)
     means = gaussians.means @ linear.T + _to_device(place.offset, device)
     if place.scale is not None:

@@ -15,6 +15,8 @@ from headgas.splatting.numba_rasterizer import rasterize_numba
 
 Implementation = Literal["auto", "reference", "numba", "gsplat"]
 _LARGEST = 32768  # pixels along one side
+EPS2D = 0.3  # pixels², what 3D Gaussian Splatting blurs by
+ALPHA_THRESHOLD = 1 / 255  # what 3D Gaussian Splatting calls invisible
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def rasterize(
     background: Tensor | None = None,
     with_depth: bool = True,
     antialiased: bool = False,
-    eps2d: float = 0.3,
+    eps2d: float = EPS2D,
     near: float = 0.01,
-    alpha_threshold: float = 1 / 255,
+    alpha_threshold: float = ALPHA_THRESHOLD,
     alpha_max: float = 0.999,
     screen_offsets: Tensor | None = None,
     implementation: Implementation = "auto",

@@ -31,6 +31,7 @@ class Job:
     device: torch.device
     max_gaussians: int | None = None  # the preset's own number when left out
     batch: int = 1  # frames per step
+    compact: bool = True  # how the avatar is saved
 
     def config(self, name: str) -> TrainingConfig:
         """The recipe of that preset.
@@ -59,7 +60,7 @@ def train(
         HeadGaSError: the preset, the capture, the folder or the state to resume from cannot be used.
     """
     config = job.config(name)
-    run = Run(folder, capture, name, config, writes=processes.first)
+    run = Run(folder, capture, name, config, writes=processes.first, compact=job.compact)
     run.prepare(resume)
     perceptual = load_perceptual_loss(job.device) if config.perceptual_weight else None
     trainer = Trainer(

@@ -46,11 +46,18 @@ class Run:
     """A training run with its folder."""
 
     def __init__(
-        self, folder: Path, capture: Capture, preset: str, config: TrainingConfig, writes: bool = True
+        self,
+        folder: Path,
+        capture: Capture,
+        preset: str,
+        config: TrainingConfig,
+        writes: bool = True,
+        compact: bool = True,
     ) -> None:
-        """writes: False in all but one of the processes that share a run."""
+        """writes: False in all but one of the processes that share a run; compact: how to save the avatar."""
         self.folder = folder
         self._writes = writes
+        self._compact = compact
         self._capture = capture
         self._preset = preset
         self._config = config
@@ -130,7 +137,7 @@ class Run:
         """Writes the avatar; only then the state to resume from goes."""
         avatar = trainer.finish()
         surface = extract_surface(avatar)
-        save_avatar(self.avatar_path, avatar, self._preset, self._summary(trainer), surface)
+        save_avatar(self.avatar_path, avatar, self._preset, self._summary(trainer), surface, self._compact)
         preview(avatar, self.folder / PREVIEW)
         (self.folder / RESUME).unlink(missing_ok=True)
 

@@ -17,6 +17,8 @@ from headgas.errors import HeadGaSError
 from tests.headgas.avatars.test_headgas import camera
 from tests.headgas.conftest import small_avatar
 
+_BASIS = ("neutral", "values", "scales")
+
 
 @pytest.fixture
 def avatar_file(tmp_path: Path) -> Path:
@@ -31,9 +33,13 @@ def rewrite(path: Path, **changes: Any) -> None:
 
 
 def test_round_trip_keeps_every_number(avatar_file: Path) -> None:
-    before = small_avatar()
+    """Opening an int8 file and saving it again changes nothing; float32 keeps what was trained."""
+    before, expression = small_avatar(), torch.tensor([0.2, 0.9, 0.4])
+    compact = load_avatar(avatar_file)
+    save_avatar(avatar_file.with_name("again.safetensors"), compact.avatar, "headgas", {"iterations": 1})
+    assert avatar_file.with_name("again.safetensors").read_bytes() == avatar_file.read_bytes()
+    save_avatar(avatar_file, before, "headgas", {}, compact=False)
     loaded = load_avatar(avatar_file)
-    expression = torch.tensor([0.2, 0.9, 0.4])
     for name, value in vars(before.gaussians(expression, camera())).items():
         assert torch.equal(value, getattr(loaded.avatar.gaussians(expression, camera()), name)), name
     assert loaded.avatar.expression_space == before.expression_space
@@ -46,9 +52,11 @@ def test_the_file_is_safetensors_with_our_header(avatar_file: Path) -> None:
     (length,) = struct.unpack("<Q", content[:8])
     outer = json.loads(content[8 : 8 + length])
     header = json.loads(outer["__metadata__"]["headgas"])
-    assert (header["format"], header["version"], header["model"]) == ("headgas-avatar", 1, "HeadGaS")
+    assert (header["format"], header["version"], header["model"]) == ("headgas-avatar", 2, "HeadGaS")
     assert header["expression_space"]["names"] == ["jawOpen", "eyeBlinkLeft", "browInnerUp"]
-    assert outer["basis"]["shape"] == [4, 60, 4]
+    assert header["basis"] == "int8" and "basis" not in outer
+    layout = {name: (outer[f"basis.{name}"]["dtype"], outer[f"basis.{name}"]["shape"]) for name in _BASIS}
+    assert layout == {"neutral": ("F32", [60, 4]), "values": ("I8", [3, 60, 4]), "scales": ("F32", [3, 4])}
     start, end = outer["means"]["data_offsets"]
     means = struct.unpack(f"<{(end - start) // 4}f", content[8 + length + start : 8 + length + end])
     assert means[:3] == tuple(small_avatar().means[0].tolist())
@@ -99,11 +107,37 @@ def test_missing_and_broken_tensors_are_refused(avatar_file: Path) -> None:
     save_file({name: value for name, value in tensors.items() if name != "means"}, avatar_file, metadata=header)
     with pytest.raises(HeadGaSError, match="means"):
         load_avatar(avatar_file)
-    save_file(tensors | {"basis": tensors["basis"][:, :5].contiguous()}, avatar_file, metadata=header)
-    with pytest.raises(HeadGaSError, match="basis"):
+    for name, wrong in (
+        ("values", tensors["basis.values"][:, :5].contiguous()),
+        ("values", tensors["basis.values"].int()),
+        ("neutral", tensors["basis.neutral"][:5].contiguous()),
+        ("neutral", tensors["basis.neutral"] * torch.inf),
+        ("scales", tensors["basis.scales"][:, :2].contiguous()),
+        ("scales", tensors["basis.scales"] * torch.nan),
+    ):
+        save_file(tensors | {f"basis.{name}": wrong}, avatar_file, metadata=header)
+        with pytest.raises(HeadGaSError, match=r"damaged.*basis"):
+            load_avatar(avatar_file)
+    rest = {name: value for name, value in tensors.items() if name != "basis.scales"}
+    save_file(rest, avatar_file, metadata=header)
+    with pytest.raises(HeadGaSError, match=r"damaged.*basis.scales"):
         load_avatar(avatar_file)
     save_file(tensors | {"means": torch.full_like(tensors["means"], torch.nan)}, avatar_file, metadata=header)
     with pytest.raises(HeadGaSError, match=r"means.*not finite"):
+        load_avatar(avatar_file)
+
+
+def test_files_of_version_1_open_as_before(avatar_file: Path) -> None:
+    avatar = small_avatar()
+    save_avatar(avatar_file, avatar, "headgas", {}, compact=False)
+    header = {name: value for name, value in read_header(avatar_file).items() if name != "basis"} | {"version": 1}
+    tensors = load_file(avatar_file)
+    assert torch.equal(tensors["basis"], avatar.basis)
+    save_file(tensors, avatar_file, metadata={"headgas": json.dumps(header)})
+    assert torch.equal(load_avatar(avatar_file).avatar.tensors()["basis"], avatar.basis)
+    short = tensors | {"basis": tensors["basis"][:, :5].contiguous()}
+    save_file(short, avatar_file, metadata={"headgas": json.dumps(header)})
+    with pytest.raises(HeadGaSError, match=r"damaged.*basis"):
         load_avatar(avatar_file)
 
 

@@ -12,6 +12,8 @@ from headgas.avatars import HeadGaS
 from headgas.avatars.rendering import (
     NOTHING_HIT,
     PlacedAvatar,
+    finished,
+    finished_plainly,
     linear_premultiplied,
     linear_to_srgb,
     render_frame,
@@ -211,3 +213,14 @@ def test_the_two_curves_are_inverse() -> None:
     torch.testing.assert_close(linear_to_srgb(srgb_to_linear(values)), values, atol=1e-5, rtol=1e-5)
     assert float(srgb_to_linear(torch.tensor(0.5))) == pytest.approx(0.21404114, abs=1e-6)
     assert srgb_to_linear(torch.tensor(-1.0)) == 0 == linear_to_srgb(torch.tensor(-1.0))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 16), (4, 4), (7, 11), (37, 53), (128, 96)])
+def test_pictures_are_finished_as_plain_torch_finishes_them(height: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    alpha = torch.rand(height, width, generator=generator)
+    alpha[torch.rand(height, width, generator=generator) < 0.3] = 0
+    color = (1.3 * torch.rand(height, width, 3, generator=generator) - 0.1) * alpha[..., None]
+    depth = torch.rand(height, width, generator=generator)
+    for got, wanted in zip(finished(color, alpha, depth, 0.7), finished_plainly(color, alpha, depth, 0.7), strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)

@@ -83,11 +83,15 @@ def test_every_variant_renders_as_it_trains_and_survives_its_file(tmp_path: Path
     avatar = small_avatar(**options(preset))
     trained = avatar.train().gaussians(MOVED, camera())
     shown = avatar.eval().gaussians(MOVED, camera())
-    save_avatar(tmp_path / "avatar.safetensors", avatar, preset, {})
+    save_avatar(tmp_path / "avatar.safetensors", avatar, preset, {}, compact=False)
     loaded = load_avatar(tmp_path / "avatar.safetensors").avatar.gaussians(MOVED, camera())
     for name in ("means", "quaternions", "scales", "opacities", "colors"):
         torch.testing.assert_close(getattr(shown, name), getattr(trained, name))
         torch.testing.assert_close(getattr(loaded, name), getattr(shown, name))
+    save_avatar(tmp_path / "avatar.safetensors", avatar, preset, {})
+    compact = load_avatar(tmp_path / "avatar.safetensors").avatar.gaussians(MOVED, camera())
+    torch.testing.assert_close(compact.colors, shown.colors, atol=0.02, rtol=0)
+    torch.testing.assert_close(compact.opacities, shown.opacities, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("unfit", [{"blended": "colors"}, {"predicted": ()}, {"predicted": ("opacity", "harmonics")}])
