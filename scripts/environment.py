@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,7 +71,7 @@ def backend(extra: tuple[str, ...] = ()) -> Path:
     requirements = ROOT / "requirements.txt"
     content = requirements.read_text(encoding="utf-8") + (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     steps = [["-r", str(requirements)], ["--no-deps", "-e", str(ROOT)]]
-    result = _environment(VENV, python, content, steps, "the backend's environment (torch, numba)")
+    result = _environment(VENV, python, content, steps, "the backend's environment (torch, numba)", then=_compile)
     if extra:
         has_triton = any(VENV.glob("lib/*/site-packages/triton"))
         packages = [*extra] if has_triton else [*extra, TRITON]
@@ -101,7 +102,13 @@ def demo_blender() -> Path:
 
 
 def _environment(
-    folder: Path, python: str, content: str, steps: list[list[str]], what: str, stamp: str = "installed"
+    folder: Path,
+    python: str,
+    content: str,
+    steps: list[list[str]],
+    what: str,
+    stamp: str = "installed",
+    then: Callable[[Path], None] = lambda executable: None,
 ) -> Path:
     """Makes the environment or brings it up to date; does nothing when its stamp fits `content`."""
     marker = folder / f"headgas-{stamp}"
@@ -118,4 +125,12 @@ def _environment(
         if finished.returncode:
             raise SetupError(f"pip could not install {' '.join(step)}:\n{finished.stdout}{finished.stderr}")
     marker.write_text(digest, encoding="utf-8")
+    then(executable)
     return executable
+
+
+def _compile(executable: Path) -> None:
+    """Compiles the CPU kernels now, in about 15 seconds, so that no first frame and no test waits for them."""
+    finished = subprocess.run([str(executable), "-m", "headgas", "compile"], check=False, stdout=sys.stderr)
+    if finished.returncode:  # whoever needs a kernel compiles it, and says what is wrong
+        print("The CPU kernels are not compiled yet; the first frame will do that.", file=sys.stderr)
