@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
 from headgas.avatars.blending import blend
+from headgas.avatars.compact import CompactBasis
+from headgas.avatars.finishing import finish
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
 from headgas.training.rank_one_adam import RankOneAdam
@@ -25,21 +28,45 @@ class Kernels:
     use: Callable[[], object]
 
 
+def _camera(distance: float = 0.0) -> Camera:
+    viewmat = torch.eye(4)
+    viewmat[2, 3] = distance
+    return Camera(viewmat, torch.tensor([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), _SIZE, _SIZE)
+
+
 def _draw(with_depth: bool, differentiate: bool) -> None:
-    camera = Camera(torch.eye(4), torch.tensor([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), _SIZE, _SIZE)
     means = torch.tensor([[0.0, 0.0, 1.0]]).repeat(_COUNT, 1).requires_grad_(differentiate)
     gaussians = Gaussians(
         means, torch.ones(_COUNT, 4), torch.ones(_COUNT, 3), torch.full([_COUNT], 0.5), torch.ones(_COUNT, 3)
     )
-    rendering = rasterize(gaussians, camera, with_depth=with_depth)
+    rendering = rasterize(gaussians, _camera(), with_depth=with_depth)
     if differentiate:
         total = rendering.color.sum() + rendering.alpha.sum()
         (total if rendering.depth is None else total + rendering.depth.sum()).backward()
 
 
+@torch.inference_mode()
+def _evaluate(views: int) -> None:
+    """One frame with either kind of basis, seen from so many places."""
+    space = ExpressionSpace("custom", ("a",), (0.0,), (0.0,), (1.0,))
+    avatar = HeadGaS(space, torch.rand(_COUNT, 3), HeadGaSConfig(features=4, hidden=8)).eval()
+    for basis in (avatar.basis, CompactBasis.compressed(avatar.basis)):
+        avatar.stored_basis = basis
+        for view in range(views):
+            avatar.visible_gaussians(torch.ones(1), _camera(1.0 + view))
+
+
 def _compare() -> None:
     image = torch.zeros(_SIZE, _SIZE, 3)
     ssim(image.clone().requires_grad_(), image)
+
+
+def _blend_compact() -> None:
+    CompactBasis.compressed(torch.ones(2, _COUNT, 2)).blend(torch.ones(2))
+
+
+def _finish() -> None:
+    finish(torch.zeros(_SIZE, _SIZE, 3), torch.zeros(_SIZE, _SIZE), torch.zeros(_SIZE, _SIZE), 1.0, 0.1, 1.0)
 
 
 def _optimize() -> None:
@@ -48,10 +75,14 @@ def _optimize() -> None:
 
 RENDERING = (
     Kernels("the rasterizer for 4 channels", 6, lambda: _draw(True, False)),
-    Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
+    Kernels("the evaluation of expressions", 8, lambda: _evaluate(1)),
+    Kernels("colours from elsewhere", 1, lambda: _evaluate(3)),
+    Kernels("linear light", 2, _finish),
 )
 ALL = (
     *RENDERING,
+    Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
+    Kernels("the blending of compact features", 1, _blend_compact),
     Kernels("the rasterizer for 3 channels", 2, lambda: _draw(False, False)),
     Kernels("the gradients of the rasterizer for 3 channels", 4, lambda: _draw(False, True)),
     Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
