@@ -4,13 +4,17 @@
 
     python3 scripts/bench.py [--quick] [--device cuda] [--json out.json] [--only SUBJECTS] [--prototype DIR]
 
-Needs nothing from the network. Exit codes: 0 done, 1 some rows failed, 2 something is missing, and which.
+Needs nothing from the network where torch is installed; elsewhere it works in `.venv`, as demo.py does.
+Exit codes: 0 done, 1 some rows failed, 2 something is missing, and which.
 """
 
 import argparse
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
+
+import environment
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "backend"))
 
@@ -18,9 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "backend"))
 def main() -> int:
     arguments = _arguments()
     if importlib.util.find_spec("torch") is None:
-        print(f"bench.py: {sys.executable} has no torch; run it with the Python that HeadGaS is installed in.",
-              file=sys.stderr)  # fmt: skip
-        return 2
+        try:
+            python = environment.backend()
+        except environment.SetupError as error:
+            print(f"bench.py: {error}", file=sys.stderr)
+            return 2
+        return subprocess.run([str(python), *sys.argv], check=False).returncode
     from bench_rows.command import run
 
     return run(arguments)
