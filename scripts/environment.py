@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +22,8 @@ BLENDER_PYTHONS = {"4.2.23": (3, 11), "4.5.15": (3, 11), "5.0.1": (3, 11), "5.2.
 DEMO_BLENDERS = ("5.0.1", "5.2.3")  # the first whose Python is here
 # gsplat: its plain torch reference is what our kernels are compared with; nothing of it is compiled
 TEST_PACKAGES = ("pytest==9.2.0", "ruff==0.17.5", "pyright==1.1.414", "gsplat==1.5.3")
+# Its interpreter runs our CUDA kernels on any machine; torch's builds for CUDA bring their own version.
+TRITON = "triton==3.7.1; sys_platform == 'linux'"
 
 
 class SetupError(Exception):
@@ -68,9 +71,11 @@ def backend(extra: tuple[str, ...] = ()) -> Path:
     requirements = ROOT / "requirements.txt"
     content = requirements.read_text(encoding="utf-8") + (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     steps = [["-r", str(requirements)], ["--no-deps", "-e", str(ROOT)]]
-    result = _environment(VENV, python, content, steps, "the backend's environment (torch, numba)")
+    result = _environment(VENV, python, content, steps, "the backend's environment (torch, numba)", then=_compile)
     if extra:
-        _environment(VENV, python, " ".join(extra), [list(extra)], "test tools", stamp="extra")
+        has_triton = any(VENV.glob("lib/*/site-packages/triton"))
+        packages = [*extra] if has_triton else [*extra, TRITON]
+        _environment(VENV, python, " ".join((*extra, TRITON)), [packages], "test tools", stamp="extra")
     return result
 
 
@@ -97,7 +102,13 @@ def demo_blender() -> Path:
 
 
 def _environment(
-    folder: Path, python: str, content: str, steps: list[list[str]], what: str, stamp: str = "installed"
+    folder: Path,
+    python: str,
+    content: str,
+    steps: list[list[str]],
+    what: str,
+    stamp: str = "installed",
+    then: Callable[[Path], None] = lambda executable: None,
 ) -> Path:
     """Makes the environment or brings it up to date; does nothing when its stamp fits `content`."""
     marker = folder / f"headgas-{stamp}"
@@ -114,4 +125,12 @@ def _environment(
         if finished.returncode:
             raise SetupError(f"pip could not install {' '.join(step)}:\n{finished.stdout}{finished.stderr}")
     marker.write_text(digest, encoding="utf-8")
+    then(executable)
     return executable
+
+
+def _compile(executable: Path) -> None:
+    """Compiles the CPU kernels now, in about 15 seconds, so that no first frame and no test waits for them."""
+    finished = subprocess.run([str(executable), "-m", "headgas", "compile"], check=False, stdout=sys.stderr)
+    if finished.returncode:  # whoever needs a kernel compiles it, and says what is wrong
+        print("The CPU kernels are not compiled yet; the first frame will do that.", file=sys.stderr)

@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=_lazily("doctor"))
 
+    commands.add_parser("compile", help="compile the CPU kernels now").set_defaults(run=_lazily("compile_kernels"))
+
     serve = commands.add_parser("serve", help="the service that Blender talks to")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=0, help="0: any free one")

@@ -169,6 +169,13 @@ def doctor(options: argparse.Namespace) -> None:
     examine(options.json)
 
 
+def compile_kernels(options: argparse.Namespace) -> None:
+    from headgas.training.warmup import compile_kernels as compile_all
+
+    new = compile_all()
+    print(f"{new} kernels compiled; all are ready." if new else "All kernels are compiled.")
+
+
 def serve(options: argparse.Namespace) -> None:
     from headgas.service.server import serve as listen
 

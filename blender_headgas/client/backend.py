@@ -64,6 +64,13 @@ class Backend:
         """The child's process number."""
         return self._process.pid
 
+    def compiling(self, cancelled: Callable[[], bool] = never) -> str:
+        """What the first frame on this machine has to wait for, in the user's words; empty when there is nothing."""
+        if self.facts.get("compiling"):
+            self.facts["compiling"] = self.call("ping", {}, cancelled=cancelled).get("compiling")
+        stage = self.facts.get("compiling")
+        return f"compiling CPU kernels, once per machine: {stage['number']} of {stage['of']}" if stage else ""
+
     def settle(self, seconds: float) -> bool:
         """Whether it is free for a request: not busy with one that was cancelled. Waits at most `seconds`."""
         with self._lock:

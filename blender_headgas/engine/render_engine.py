@@ -74,7 +74,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         if client.running() is None:
             self.update_stats("", "HeadGaS: starting the backend")
         backend = client.backend(launch_settings(avatar.path for avatar in avatars), self.test_break)
-        self.update_stats("", f"HeadGaS: rendering {len(avatars)} avatar{'s' if len(avatars) > 1 else ''}")
+        rendering = f"rendering {len(avatars)} avatar{'s' if len(avatars) > 1 else ''}"
+        self.update_stats("", f"HeadGaS: {backend.compiling(self.test_break) or rendering}")
         return backend.render(avatars, camera, render_deadline(), self.test_break)
 
     def _hand_over(self, depsgraph: bpy.types.Depsgraph, image: np.ndarray, depth: np.ndarray) -> None:

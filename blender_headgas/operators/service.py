@@ -24,10 +24,11 @@ class HEADGAS_OT_test_backend(bpy.types.Operator):
         try:
             backend = client.backend(launch_settings())
             backend.call("ping", {})
+            compiling = backend.compiling()
         except (HeadGaSError, client.BackendBug) as error:
             self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
-        self.report({'INFO'}, f"Backend ready: {describe(backend.facts)}")
+        self.report({'INFO'}, f"Backend ready: {describe(backend.facts)}{compiling and ', ' + compiling}")
         return {'FINISHED'}
 
 

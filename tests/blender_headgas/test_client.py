@@ -61,6 +61,18 @@ def test_a_slow_start_is_waited_for(service):
     assert client.backend(client.launch_settings()).alive
 
 
+def test_the_user_can_follow_what_the_backend_compiles(service):
+    service.misbehave("compiling")
+    backend = client.backend(client.launch_settings())
+    assert backend.compiling() == "compiling CPU kernels, once per machine: 2 of 2"
+    assert backend.compiling() == "" and backend.compiling() == ""
+
+
+def test_a_backend_that_compiles_nothing_is_not_asked(service):
+    backend = client.backend(client.launch_settings())
+    assert "compiling" not in backend.facts and backend.compiling() == ""
+
+
 @pytest.mark.parametrize(
     ("mode", "messages"),
     [

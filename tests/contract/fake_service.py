@@ -24,6 +24,7 @@ _MODE = os.environ.get("HEADGAS_FAKE", "")
 _PROTOCOL = 2 if _MODE == "newer" else 1
 _VERSION = "9.9.0" if _MODE in ("newer", "newer hello") else "0.1.0"
 _renders = 0
+_questions = 0
 
 
 def main() -> None:
@@ -86,12 +87,22 @@ def _answer(method: str, params: dict[str, Any]) -> tuple[dict[str, Any], bytes 
         if _MODE == "newer hello":
             raise _Refusal({"message": "The extension is 0.1.0, the backend 9.9.0", "hint": "Update", "bug": False})
         facts = {"version": _VERSION, "protocol": _PROTOCOL, "python": "3", "torch": "none", "device": "cpu"}
-        return facts | {"rasterizer": "fake", "threads": 1, "pid": os.getpid(), "arguments": sys.argv[1:]}, None
+        facts |= {"rasterizer": "fake", "threads": 1, "pid": os.getpid(), "arguments": sys.argv[1:]}
+        return facts | _compiling(), None
     if method == "ping":
-        return {}, None
+        return _compiling(), None
     if method == "render":
         return _render(params)
     raise _Refusal({"message": f"unknown method {method}", "hint": "", "bug": True, "traceback": "Traceback: none"})
+
+
+def _compiling() -> dict[str, Any]:
+    """Says at the first two questions that kernels are being compiled, in that mode."""
+    global _questions  # noqa: PLW0603
+    _questions += 1
+    if _MODE != "compiling":
+        return {}
+    return {"compiling": {"number": _questions, "of": 2, "what": "something"} if _questions <= 2 else None}
 
 
 def _render(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:

@@ -15,9 +15,10 @@ from PIL import Image
 
 import headgas
 from headgas import cli, doctor
-from headgas.avatars import load_avatar, save_avatar
+from headgas.avatars import HeadGaSConfig, load_avatar, save_avatar
 from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
 from headgas.captures import load_capture
+from headgas.training.config import PRESETS, TrainingConfig
 from tests.headgas.conftest import NAMES, SIZE, small_avatar, write_capture
 
 Edit = Callable[[Callable[[dict], None]], Path]
@@ -165,6 +166,45 @@ def test_train(folder: Path, capsys: Capture, tmp_path: Path) -> None:
     assert json.loads(capsys.readouterr().out)["gaussians"] == lines[-1]["gaussians"]
 
 
+def test_compare(folder: Path, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = HeadGaSConfig(features=4, hidden=16, frequencies=2, sh_degree=1)
+    monkeypatch.setitem(PRESETS, "tiny", TrainingConfig(model=model, initial_gaussians=200, max_gaussians=200))
+    out = tmp_path / "out"
+    arguments = ["compare", str(folder / "capture"), "--presets", "tiny", "--iterations", "5", "--out", str(out)]
+    assert cli.main(arguments) == 0
+    captured = capsys.readouterr()
+    titles, row = captured.out.splitlines()
+    assert titles.split()[:3] == ["preset", "PSNR", "dB"] and row.split()[0] == "tiny"
+    assert "tiny  100%  step 5" in captured.err
+    assert {"comparison.json", "comparison.html", "comparison.png", "tiny"} == {path.name for path in out.iterdir()}
+    assert cli.main([*arguments, "--json"]) == 0
+    captured = capsys.readouterr()
+    rows = json.loads(captured.out)
+    assert rows[0]["preset"] == "tiny" and rows[0]["iterations"] == 5 and "step" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("presets", "message"),
+    [("", "no preset to compare"), ("headgas,none", "no preset 'none'"), ("headgas,headgas", "more than once")],
+)
+def test_presets_that_cannot_be_compared(
+    folder: Path, capsys: Capture, tmp_path: Path, presets: str, message: str
+) -> None:
+    _fails(capsys, ["compare", folder / "capture", "--presets", presets, "--out", tmp_path / "out"], message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_explain(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    arguments = ["explain", str(folder / "avatar.safetensors"), "--out", str(out)]
+    assert cli.main([*arguments, "--capture", str(folder / "capture"), "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert numbers["removal"]["importance_views"] == 4 and numbers["removal"]["views"] == 2
+    assert numbers["removal"]["series"][0]["psnr"] > 0 and {row["name"] for row in numbers["parameters"]} == set(NAMES)
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out.strip() == str(out / "explain.html")
+
+
 @pytest.mark.parametrize("budget", ["soon", "0", "-5s", "5 m", "1d", ""])
 def test_a_budget_that_is_no_time(folder: Path, capsys: Capture, tmp_path: Path, budget: str) -> None:
     arguments = ["train", folder / "capture", "--out", tmp_path / "run", f"--budget={budget}"]
@@ -177,13 +217,15 @@ def test_numbers_that_are_none(folder: Path, capsys: Capture, tmp_path: Path, op
     _fails(capsys, ["train", folder / "capture", "--out", tmp_path / "run", option], "whole number of at least 1")
 
 
-@pytest.mark.parametrize("command", ["check", "train", "evaluate", "render"])
+@pytest.mark.parametrize("command", ["check", "train", "compare", "evaluate", "explain", "render"])
 def test_a_missing_capture(folder: Path, capsys: Capture, tmp_path: Path, command: str) -> None:
     missing, avatar, out = tmp_path / "none", folder / "avatar.safetensors", tmp_path / "out"
     arguments: dict[str, list[object]] = {
         "check": [missing],
         "train": [missing, "--out", out],
+        "compare": [missing, "--presets", "headgas", "--out", out],
         "evaluate": [avatar, missing],
+        "explain": [avatar, "--capture", missing, "--out", out],
         "render": [avatar, "--capture", missing, "--frame", 0, "--out", out],
     }
     _fails(capsys, [command, *arguments[command]], str(missing))
@@ -222,6 +264,8 @@ def test_an_unwritable_out(folder: Path, capsys: Capture, tmp_path: Path) -> Non
     _fails(capsys, ["evaluate", avatar, capture, "--sheet", file / "x.png"], "x.png: cannot be written")
     for run in (file, file / "run"):
         _fails(capsys, ["train", capture, "--out", run, "--iterations", 1], str(run))
+        _fails(capsys, ["compare", capture, "--presets", "headgas", "--out", run, "--iterations", 1], str(run))
+        _fails(capsys, ["explain", avatar, "--out", run], str(run))
     assert file.read_text() == "in the way"
 
 

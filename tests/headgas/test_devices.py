@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from headgas import devices
+from headgas import devices, doctor
 from headgas.errors import HeadGaSError
 from headgas.service.requests import Requests
 from headgas.splatting import gsplat_rasterizer
@@ -69,6 +69,8 @@ def test_a_card_that_does_not_work_is_told_of(
     assert said == devices.notice("auto") and devices.notice("cpu") is None
     hello, _ = Requests(torch.device("cpu"), said).answer("hello", {"protocol": 1, "version": "0"})
     assert hello["notice"] == said
+    (missing,) = [entry for entry in doctor._missing(torch.device("cpu")) if message in entry["what"]]
+    assert command in missing["fix"]
     with pytest.raises(HeadGaSError) as caught:
         devices.choose_device("cuda")
     assert message in caught.value.message and command in caught.value.hint

@@ -11,6 +11,7 @@ from headgas.avatars.fused import Weights, blend_and_decode
 from headgas.avatars.replay import Replayed
 from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
 from headgas.splatting import Camera, Gaussians
+from headgas.splatting.gpu_kernels import kernels_work
 
 if TYPE_CHECKING:
     from headgas.avatars.headgas import HeadGaS
@@ -29,20 +30,14 @@ class CudaInference:
     def __init__(self, avatar: "HeadGaS") -> None:
         decoder = avatar.decoder
         assert decoder is not None
-        self._weights = Weights(
-            decoder.feature_layer.weight,
-            decoder.hidden_layer.weight,
-            decoder.hidden_layer.bias,
-            decoder.output_layer.weight,
-            decoder.output_layer.bias,
-        )
+        self._weights = Weights.of(decoder)
         self._shapes = avatar.means.detach(), avatar.quaternions.detach(), avatar.log_scales.exp()
         self._basis = avatar.basis[1:]
         # What is the same in every frame is added up once: f_0 goes through the first layer with the encoding.
         folded = decoder.folded(avatar.encode(avatar.means))
         self._folded = folded + avatar.basis[0] @ decoder.feature_layer.weight.T
         self._neutral = avatar.neutral()
-        self._bands = coefficient_count(avatar.sh_degree)
+        self._degree = avatar.sh_degree
         self._appearance = Replayed(self._decode)
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
@@ -55,6 +50,16 @@ class CudaInference:
         """Opacities [N] and colours [N,3] of an expression [B], seen from `position` [3] in head space, metres."""
         coefficients = (expression - self._neutral)[None]
         (outputs,) = blend_and_decode(self._basis, coefficients, self._folded, self._weights)
-        directions = torch.nn.functional.normalize(self._shapes[0] - position, dim=1)
-        harmonics = outputs[:, : 3 * self._bands].view(-1, self._bands, 3)
-        return torch.sigmoid(outputs[:, -1]), sh_to_color(harmonics, directions)
+        if kernels_work(outputs):
+            from headgas.avatars.appearance_kernel import appear
+
+            return appear(outputs, self._shapes[0], position, self._degree)
+        return appear_plainly(outputs, self._shapes[0], position, self._degree)
+
+
+def appear_plainly(outputs: Tensor, means: Tensor, position: Tensor, degree: int) -> tuple[Tensor, Tensor]:
+    """Opacities [N] and colours [N,3] of the decoder's outputs [N,O], means [N,3] and the camera's position [3]."""
+    bands = coefficient_count(degree)
+    directions = torch.nn.functional.normalize(means - position, dim=1)
+    harmonics = outputs[:, : 3 * bands].view(-1, bands, 3)
+    return torch.sigmoid(outputs[:, -1]), sh_to_color(harmonics, directions)

@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from headgas.splatting.gpu_kernels import launch
+
 _PIXELS = 256  # of a program
 
 
@@ -26,7 +28,7 @@ def _finish(color, stride, alpha, depth, rgba, metres, pixels, scale, visible, n
     tl.store(rgba + at * 4 + 3, a, mask=inside)
 
 
-def launch(
+def finish(
     color: Tensor, alpha: Tensor, depth: Tensor, scale: float, visible: float, nothing_hit: float
 ) -> tuple[Tensor, Tensor]:
     """rgba [H,W,4] and depth [H,W] as `headgas.avatars.rendering.finished` describes them.
@@ -39,8 +41,7 @@ def launch(
     if color.stride() != (alpha.shape[1] * color.stride(1), color.stride(1), 1):  # a depth may lie between its pixels
         color = color.contiguous()
     rgba, metres = alpha.new_empty(*alpha.shape, 4), torch.empty_like(alpha)
-    with torch.cuda.device_of(alpha):
-        _finish[(triton.cdiv(alpha.numel(), _PIXELS),)](
-            color, color.stride(1), alpha, depth, rgba, metres, alpha.numel(), scale, visible, nothing_hit, _PIXELS
-        )
+    pixels = alpha.numel()
+    arguments = color, color.stride(1), alpha, depth, rgba, metres, pixels, scale, visible, nothing_hit, _PIXELS
+    launch(_finish, triton.cdiv(pixels, _PIXELS), alpha, *arguments)
     return rgba, metres

@@ -5,12 +5,14 @@
 Each function runs as one Triton kernel where that works, and as `blend_and_decode_plainly` elsewhere.
 """
 
+import functools
 import logging
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from headgas.avatars.decoder import Decoder
 from headgas.splatting.gpu_kernels import kernels_work
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,11 @@ class Weights(NamedTuple):
     hidden_bias: Tensor  # [hidden]
     outputs: Tensor  # [O,hidden]
     outputs_bias: Tensor  # [O]
+
+    @classmethod
+    def of(cls, decoder: Decoder) -> "Weights":
+        first, second, last = decoder.feature_layer, decoder.hidden_layer, decoder.output_layer
+        return cls(first.weight, second.weight, second.bias, last.weight, last.bias)
 
 
 def blend_and_decode(
@@ -40,10 +47,10 @@ def blend_and_decode(
     with torch.no_grad():
         if not _kernel_fits(basis, weights):
             return blend_and_decode_plainly(basis, coefficients, folded, weights, scales)[1]
-        from headgas.avatars.fused_kernel import launch
+        from headgas.avatars.fused_kernel import write_outputs
 
         outputs = folded.new_empty(len(coefficients), basis.shape[1], len(weights.outputs))
-        launch(basis, coefficients.contiguous(), folded, weights, outputs, scales)
+        write_outputs(basis, coefficients.contiguous(), folded, weights, outputs, scales)
         return outputs
 
 
@@ -81,10 +88,16 @@ def _kernel_fits(basis: Tensor, weights: Weights) -> bool:
     from headgas.avatars.fused_kernel import fits
 
     sizes = basis.shape[2], *reversed(weights.outputs.shape)
-    if not fits(*sizes, basis.device):
-        log.debug("an MLP of %s is too large for the fused kernel: torch's operations take its place", sizes)
+    if not fits(sizes, basis.device):
+        _say_too_large(sizes)
         return False
     return True
+
+
+@functools.cache
+def _say_too_large(sizes: tuple[int, ...]) -> None:
+    log.warning("An MLP of %s features, units and outputs is too large for our kernel: torch's slower operations "
+                "take its place.", sizes)  # fmt: skip
 
 
 class BlendAndDecode(torch.autograd.Function):
@@ -93,14 +106,14 @@ class BlendAndDecode(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, folded: Tensor, *rest: Tensor) -> Tensor:
         """`features` [K,N,f] need not hold anything yet: the blended ones are written there."""
-        from headgas.avatars.fused_kernel import launch
+        from headgas.avatars.fused_kernel import write_outputs
 
-        *tensors, basis, coefficients = rest
-        weights = Weights(*tensors)
+        wf, w2, b2, w3, b3, basis, coefficients = rest
+        weights = Weights(wf, w2, b2, w3, b3)
         first, second = (folded.new_empty(*features.shape[:2], folded.shape[1]) for _ in range(2))
-        outputs = folded.new_empty(*features.shape[:2], len(weights.outputs))
-        launch(basis, coefficients, folded, weights, outputs, kept=(features, first, second))
-        ctx.save_for_backward(features, first, second, weights.features, weights.hidden, weights.outputs)
+        outputs = folded.new_empty(*features.shape[:2], len(b3))
+        write_outputs(basis, coefficients, folded, weights, outputs, kept=(features, first, second))
+        ctx.save_for_backward(features, first, second, wf, w2, w3)
         return outputs
 
     @staticmethod

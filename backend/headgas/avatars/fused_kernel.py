@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from headgas.splatting.gpu_kernels import launch
+
 _ROWS = 32  # Gaussians times frames of a program: with more, the three products need more registers than there are
 _SMALLEST = 16  # of a matrix product's sides
 _LARGEST, _LARGEST_BEFORE_AMPERE = 128, 64  # padded features, units or outputs: more exceed the shared memory
@@ -26,8 +28,8 @@ def _blend_and_decode(
     SCALED: tl.constexpr, KEEP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """basis [rows,N,f], its rows `row_length` values apart; scales [rows,f] count if SCALED; coefficients [K,rows]; the
-    rest as in `launch`. LINES = BLOCK times the padded frames; F, H and O are padded sizes. KEEP: write features, first
-    and second."""
+    rest as in `write_outputs`. LINES = BLOCK times the padded frames; F, H and O are padded sizes. KEEP: write
+    features, first and second."""
     line = tl.arange(0, LINES)
     frame = line // BLOCK
     n = tl.program_id(0) * BLOCK + line % BLOCK
@@ -73,10 +75,10 @@ def _blend_and_decode(
     tl.store(outputs + place * OUTPUTS + o[None, :], result, mask=there[:, None] & is_output[None, :])
 
 
-def fits(features: int, hidden: int, outputs: int, device: torch.device) -> bool:
-    """Whether an MLP of that size fits into a program."""
+def fits(sizes: tuple[int, ...], device: torch.device) -> bool:
+    """Whether an MLP with so many features, hidden units and outputs fits into a program."""
     largest = _LARGEST if _has_float32_tensor_cores(device) else _LARGEST_BEFORE_AMPERE
-    return max(features, hidden, outputs) <= largest
+    return max(sizes) <= largest
 
 
 def _padded(size: int) -> int:
@@ -96,7 +98,7 @@ def _precision(device: torch.device) -> str:
     return "tf32x3" if _has_float32_tensor_cores(device) else "ieee"
 
 
-def launch(
+def write_outputs(
     basis: Tensor, coefficients: Tensor, folded: Tensor, weights: tuple[Tensor, ...], outputs: Tensor,
     scales: Tensor | None = None, kept: tuple[Tensor, Tensor, Tensor] | None = None,
 ) -> None:  # fmt: skip
@@ -118,10 +120,10 @@ def launch(
         frames = len(coefficients[some])
         block = _ROWS // triton.next_power_of_2(frames)
         targets = [tensor[some] for tensor in kept] if kept else [outputs] * 3  # not touched without `kept`
-        with torch.cuda.device_of(basis):
-            _blend_and_decode[(triton.cdiv(gaussians, block),)](
-                basis, coefficients if scales is None else scales, coefficients[some], folded, *weights,
-                *targets, outputs[some], gaussians, rows, basis.stride(0), frames, features, hidden, count,
-                block, _ROWS, _padded(features), _padded(hidden), _padded(count),
-                scales is not None, kept is not None, _precision(basis.device), num_warps=4,
-            )  # fmt: skip
+        launch(
+            _blend_and_decode, triton.cdiv(gaussians, block), basis,
+            basis, coefficients if scales is None else scales, coefficients[some], folded, *weights,
+            *targets, outputs[some], gaussians, rows, basis.stride(0), frames, features, hidden, count,
+            block, _ROWS, _padded(features), _padded(hidden), _padded(count),
+            scales is not None, kept is not None, _precision(basis.device), num_warps=4,
+        )  # fmt: skip

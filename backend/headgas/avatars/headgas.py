@@ -7,6 +7,7 @@ arXiv 2312.02902.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from headgas.avatars.compact import CompactBasis
 from headgas.avatars.cuda_inference import CudaInference
 from headgas.avatars.decoder import Decoder
 from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.fused import Weights, blend_and_decode_for_training
 from headgas.avatars.inference import Inference, serves
 from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
 from headgas.splatting import Camera, Gaussians
@@ -158,7 +160,33 @@ class HeadGaS(Avatar):
 
     def decode(self, features: Tensor, expression: Tensor, camera: Camera) -> Gaussians:
         """The Gaussians [N] of blended features [N,f]; means enter the encoding and the view direction detached."""
-        outputs = self._outputs(features, expression)
+        return self._shown(self._outputs(features, expression), camera)
+
+    def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[Tensor, list[Gaussians]]:
+        """What training renders of K frames; on CUDA in one kernel, which reads the basis once for all of them.
+
+        Args:
+            expressions: [K,B].
+            cameras: one for each.
+
+        Returns:
+            The blended features [K,N,f], a leaf: after backward() its `grad` is what `RankOneAdam` steps the basis
+            with. And each frame's Gaussians.
+        """
+        if self.means.is_cuda and cuda_inference.serves(self):
+            assert self.decoder is not None
+            if self._encoding is None:
+                self._encoding = self.encode(self.means.detach())
+            coefficients = torch.stack([self.coefficients(expression) for expression in expressions])
+            folded, weights = self.decoder.encoding_layer(self._encoding), Weights.of(self.decoder)
+            features, outputs = blend_and_decode_for_training(self.basis, coefficients, folded, weights)
+            return features, [self._shown(*pair) for pair in zip(outputs, cameras, strict=True)]
+        features = torch.stack([self.blend(expression) for expression in expressions]).requires_grad_()
+        frames = zip(features, expressions, cameras, strict=True)
+        return features, [self.decode(*frame) for frame in frames]
+
+    def _shown(self, outputs: Tensor, camera: Camera) -> Gaussians:
+        """The Gaussians of what follows the expression [N,outputs], see `_columns`."""
 
         def predicted(name: str) -> Tensor | None:
             return outputs[:, self._columns[name]] if name in self._columns else None

@@ -73,9 +73,9 @@ def finished(color: Tensor, alpha: Tensor, depth: Tensor, scale: float) -> tuple
         color, alpha, depth: [H,W,3], [H,W] and [H,W] as rasterized.
     """
     if kernels_work(color):
-        from headgas.avatars.finishing_kernel import launch
+        from headgas.avatars import finishing_kernel
 
-        return launch(color, alpha, depth, scale, _VISIBLE, NOTHING_HIT)
+        return finishing_kernel.finish(color, alpha, depth, scale, _VISIBLE, NOTHING_HIT)
     if not color.is_cuda and alpha.numel() >= LANES:
         return finish(color, alpha, depth, scale, _VISIBLE, NOTHING_HIT)
     return finished_plainly(color, alpha, depth, scale)
@@ -135,6 +135,7 @@ class _Place:
 
     def head_camera(self, device: torch.device) -> Camera:
         """The camera in head space, its distances divided by the scale: it takes the same picture."""
+        assert self.scale is not None
         viewmat = self.camera.viewmat.clone()
         viewmat[:3, 3] = (viewmat[:3, :3] @ self.offset + viewmat[:3, 3]) / self.scale
         viewmat[:3, :3] = viewmat[:3, :3] @ self.rotation

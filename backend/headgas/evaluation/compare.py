@@ -106,8 +106,8 @@ def _trained(
         if avatar.is_file() or state.is_file():
             others = [key for key in order if before and before.get(key) != order[key]]
             log.info("%s: holds a run with another %s; training anew", folder, " and ".join(others) or "command")
-        avatar.unlink(missing_ok=True)
-        state.unlink(missing_ok=True)
+            avatar.unlink(missing_ok=True)
+            state.unlink(missing_ok=True)
         write(folder / _ORDER, json.dumps(order, indent=1))
     elif state.is_file():
         log.info("%s: going on with the killed run", folder)

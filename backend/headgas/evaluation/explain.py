@@ -15,7 +15,7 @@ from headgas.evaluation.basis import basis_picture
 from headgas.evaluation.effects import Effect, effect_sheets, parameter_effects
 from headgas.evaluation.metrics import check_same_space
 from headgas.evaluation.plot import curve_plot
-from headgas.evaluation.removal import Remainder, importance, removal_series
+from headgas.evaluation.removal import importance, removal_series
 from headgas.evaluation.views import View, frame_views, sampled_views
 from headgas.evaluation.writing import save_image, write
 
@@ -46,53 +46,58 @@ def explain(checkpoint: Checkpoint, capture: Capture | None, out: Path) -> dict[
     else:
         weighing = sampled_views(avatar, _WEIGHING, _SIZE, seed=0)
         judging = sampled_views(avatar, _JUDGING, _SIZE, seed=1)
-    log.info("the effect of %d parameters", len(avatar.expression_space))
-    effects = parameter_effects(avatar)
-    sheets = effect_sheets(effects)
-    sheet_files = [out / f"effects_{number}.png" for number in range(1, len(sheets) + 1)]
-    for file, sheet in zip(sheet_files, sheets, strict=True):
-        save_image(file, sheet)
-    basis, basis_parts = _basis(avatar, out)
-    log.info("the importance of %d Gaussians in %d views", avatar.count, len(weighing))
-    series, strip = removal_series(avatar, importance(avatar, weighing), judging)
-    save_image(out / "removal.png", strip)
-    points = [(float(part.gaussians), part.psnr) for part in series if part.psnr is not None]
-    save_image(out / "removal_plot.png", curve_plot(points, "Gaussians", "PSNR, dB"))
-    numbers = {
-        "avatar": checkpoint.path.name,
-        "preset": checkpoint.header["preset"],
-        "gaussians": avatar.count,
-        "parameters": [_numbers(effect) for effect in effects],
-        "basis": basis,
-        "removal": {
-            "importance": "sum of blending weights over all pixels",
-            "importance_views": len(weighing),
-            "reference": "photographs of the test split" if capture else "the whole avatar's own pictures",
-            "views": len(judging),
-            "series": [vars(remainder) for remainder in series],
-        },
-    }
+    parameters, about_parameters = _explain_parameters(avatar, out)
+    basis, about_basis = _explain_basis(avatar, out)
+    removal, about_removal = _explain_removal(avatar, weighing, judging, out)
+    preset, space = checkpoint.header["preset"], avatar.expression_space
+    numbers = {"avatar": checkpoint.path.name, "preset": preset, "gaussians": avatar.count}
+    numbers |= {"parameters": parameters, "basis": basis, "removal": removal}
     write(out / "explain.json", json.dumps(numbers, indent=1) + "\n")
-    parts = [*_effect_parts(effects, sheet_files), *basis_parts, *_removal_parts(series, out, weighing, judging)]
-    header = page.paragraph(
-        f"{checkpoint.path}: preset {checkpoint.header['preset']}, {avatar.count:,} Gaussians, "
-        f"{len(avatar.expression_space)} parameters ({avatar.expression_space.kind})."
+    what = f"preset {preset}, {avatar.count:,} Gaussians, {len(space)} parameters ({space.kind})"
+    document = page.page(
+        "What this avatar has learnt",
+        page.paragraph(f"{checkpoint.path}: {what}."),
+        *about_parameters,
+        *about_basis,
+        *about_removal,
+        page.paragraph(page.machine(avatar.device)),
     )
-    write(
-        out / "explain.html",
-        page.page("What this avatar has learnt", header, *parts, page.paragraph(page.machine(avatar.device))),
-    )
+    write(out / "explain.html", document)
     return numbers
 
 
-def _numbers(effect: Effect) -> dict[str, Any]:
-    return {name: value for name, value in vars(effect).items() if name != "picture"}
-
-
-def _effect_parts(effects: Sequence[Effect], sheets: Sequence[Path]) -> list[str]:
+def _explain_parameters(avatar: Avatar, out: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """What each parameter does: the numbers, and the parts of the page."""
+    log.info("the effect of %d parameters", len(avatar.expression_space))
+    effects = parameter_effects(avatar)
+    sheets = effect_sheets(effects)
+    pictures = []
+    for number, sheet in enumerate(sheets, 1):
+        file = out / f"effects_{number}.png"
+        save_image(file, sheet)
+        pictures.append(page.picture(file, f"Strongest first, {number} of {len(sheets)}"))
     unseen = [effect.name for effect in effects if not effect.seen]
     told = "" if any(effect.opacity_change for effect in effects) else " In this preset opacity does not change."
     told += f" Training never saw these move, so the avatar cannot know them: {', '.join(unseen)}." if unseen else ""
+    parts = [
+        page.heading("What each parameter does"),
+        page.paragraph(
+            "Each parameter is turned up alone, one above neutral or to the largest value that training saw when that "
+            "is less; what only went below neutral is turned down. Where the third picture is black, nothing changes: "
+            "a clean parameter changes one part of the face; one that changes others too moved together with their "
+            "parameters in training. The fourth picture shows how: orange Gaussians appear, blue ones fade." + told
+        ),
+        *pictures,
+        page.paragraph(
+            "Colour: mean change of the head's pixels. Opacity: mean change of all Gaussians; 100% is from invisible "
+            "to opaque."
+        ),
+        _effect_table(effects),
+    ]
+    return [{name: value for name, value in vars(e).items() if name != "picture"} for e in effects], parts
+
+
+def _effect_table(effects: Sequence[Effect]) -> str:
     moving = any(effect.movement for effect in effects)
     titles = ("parameter", "value", "colour", "opacity", *(("position mm",) if moving else ()))
     rows = [
@@ -105,49 +110,42 @@ def _effect_parts(effects: Sequence[Effect], sheets: Sequence[Path]) -> list[str
         )
         for effect in effects
     ]
-    return [
-        page.heading("What each parameter does"),
-        page.paragraph(
-            "Each parameter is turned up alone, one above neutral or to the largest value that training saw when that "
-            "is less; what only went below neutral is turned down. Where the third picture is black, nothing changes: "
-            "a clean parameter changes one part of the face; one that changes others too moved together with their "
-            "parameters in training. The fourth picture shows how: orange Gaussians appear, blue ones fade." + told
-        ),
-        *(page.picture(file, f"Strongest first, {number} of {len(sheets)}") for number, file in enumerate(sheets, 1)),
-        page.paragraph(
-            "Colour: mean change of the head's pixels. Opacity: mean change of all Gaussians; 100% is from invisible "
-            "to opaque."
-        ),
-        page.table(titles, rows),
-    ]
+    return page.table(titles, rows)
 
 
-def _basis(avatar: Avatar, out: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The numbers and the part of the page about the feature basis."""
+def _explain_basis(avatar: Avatar, out: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The feature basis: the numbers, and the parts of the page."""
     title = page.heading("The feature basis")
     if not isinstance(avatar, HeadGaS):
         return None, [title, page.paragraph(f"Avatars of the kind {avatar.model} have no feature basis.")]
     log.info("the feature basis")
-    picture, shares = basis_picture(avatar, avatar.basis)
+    basis = avatar.basis
+    picture, shares = basis_picture(avatar, basis)
     save_image(out / "basis.png", picture)
     text = (
         f"{_BASIS_SHOWS[avatar.settings.blended]} Red, green and blue are the first three principal components; they "
         f"hold {sum(shares):.0%} of the variance, so this is a rough map and not the whole of it."
     )
     caption = "The resting avatar in the colours of its feature basis"
-    numbers = {"rows": len(avatar.basis), "variance": shares}
-    return numbers, [title, page.paragraph(text), page.picture(out / "basis.png", caption)]
+    parts = [title, page.paragraph(text), page.picture(out / "basis.png", caption)]
+    return {"rows": len(basis), "variance": shares}, parts
 
 
-def _removal_parts(
-    series: Sequence[Remainder], out: Path, weighing: Sequence[View], judging: Sequence[View]
-) -> list[str]:
+def _explain_removal(
+    avatar: Avatar, weighing: Sequence[View], judging: Sequence[View], out: Path
+) -> tuple[dict[str, Any], list[str]]:
+    """How many Gaussians it needs: the numbers, and the parts of the page."""
+    log.info("the importance of %d Gaussians in %d views", avatar.count, len(weighing))
+    series, strip = removal_series(avatar, importance(avatar, weighing), judging)
+    points = [(float(part.gaussians), part.psnr) for part in series if part.psnr is not None]
+    save_image(out / "removal.png", strip)
+    save_image(out / "removal_plot.png", curve_plot(points, "Gaussians", "PSNR, dB"))
     if judging[0].frame:
         reference, measured = f"the photographs of the {len(judging)} test frames", f"{len(weighing)} training frames"
     else:
         reference, measured = f"its own whole self in {len(judging)} views", f"{len(weighing)} other views"
     rows = [(f"{p.share:.0%}", f"{p.gaussians:,}", "–" if p.psnr is None else f"{p.psnr:.2f}") for p in series]
-    return [
+    parts = [
         page.heading("How many Gaussians it needs"),
         page.paragraph(
             f"The least important Gaussians are taken away step by step, and the rest is compared with {reference}. A "
@@ -158,3 +156,11 @@ def _removal_parts(
         page.picture(out / "removal_plot.png", "PSNR against the number of Gaussians that stay"),
         page.picture(out / "removal.png", "From all Gaussians to one in twenty"),
     ]
+    numbers = {
+        "importance": f"blending weight summed over all pixels of {measured}",
+        "importance_views": len(weighing),
+        "reference": reference,
+        "views": len(judging),
+        "series": [vars(part) for part in series],
+    }
+    return numbers, parts

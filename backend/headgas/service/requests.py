@@ -22,14 +22,16 @@ from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
 from headgas.service.messages import PROTOCOL
 from headgas.splatting import Camera, get_threads
+from headgas.training.warmup import Progress
 
+_Method = Callable[[dict[str, Any]], tuple[dict[str, Any], bytes | None]]
 _KEPT_AVATARS = 16  # in memory; the least recently used goes first
 _MAX_SIDE = 32768  # pixels
 _BYTES_PER_PIXEL = 20  # float32 RGBA and depth
 
 
 class Requests:
-    """Answers requests; one instance serves all connections, one request at a time."""
+    """Answers requests; one instance serves all connections, and draws one frame at a time."""
 
     def __init__(self, device: torch.device, notice: str | None = None) -> None:
         """notice: what keeps a better device from being used, for the user to read."""
@@ -37,13 +39,14 @@ class Requests:
         self._device = device
         self._avatars: OrderedDict[tuple[str, int, int], Checkpoint] = OrderedDict()
         self._lock = threading.Lock()
-        self._methods: dict[str, Callable[[dict[str, Any]], tuple[dict[str, Any], bytes | None]]] = {
+        self._methods: dict[str, _Method] = {
             "hello": self._hello,
-            "ping": lambda params: ({}, None),
-            "describe": self._describe,
-            "render": self._render,
+            "ping": lambda params: ({"compiling": self._compiling()}, None),
+            "describe": self._alone(self._describe),
+            "render": self._alone(self._render),
             "shutdown": lambda params: ({}, None),
         }
+        self.progress: Progress | None = None  # of the kernels that are being compiled
 
     def answer(self, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
         """The result, and the pixels when they are to follow over the connection.
@@ -53,13 +56,24 @@ class Requests:
         """
         if method not in self._methods:
             raise HeadGaSError(f"The service has no method {method!r}.", "Extension and backend may not fit together.")
-        with self._lock:
-            try:
-                return self._methods[method](params)
-            except KeyError as error:
-                if error.args[0] in _PARAMETERS:
-                    raise HeadGaSError(f"The request {method!r} lacks the parameter {error.args[0]!r}.") from error
-                raise
+        try:
+            return self._methods[method](params)
+        except KeyError as error:
+            if error.args[0] in _PARAMETERS:
+                raise HeadGaSError(f"The request {method!r} lacks the parameter {error.args[0]!r}.") from error
+            raise
+
+    def _alone(self, method: _Method) -> _Method:
+        """The same, one at a time."""
+
+        def answer(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
+            with self._lock:
+                return method(params)
+
+        return answer
+
+    def _compiling(self) -> dict[str, Any] | None:
+        return None if self.progress is None else vars(self.progress)
 
     def _hello(self, params: dict[str, Any]) -> tuple[dict[str, Any], None]:
         if params.get("protocol") != PROTOCOL:
@@ -77,6 +91,7 @@ class Requests:
             "rasterizer": rasterizer_name(self._device),
             "threads": get_threads(),
             "pid": os.getpid(),
+            "compiling": self._compiling(),
             "notice": self._notice,
         }, None
 

@@ -19,6 +19,7 @@ import headgas
 from headgas.errors import HeadGaSError
 from headgas.service.messages import KEY_VARIABLE, PROTOCOL, receive, send
 from headgas.service.requests import Requests
+from headgas.training.warmup import RENDERING, Progress, compile_kernels
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ def serve(
     if stop_with_stdin:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     requests = Requests(device, notice)
+    if device.type == "cpu":
+        threading.Thread(target=_compile, args=(requests,), name="compiling", daemon=True).start()
     while True:
         try:
             connection = listener.accept()
@@ -62,6 +65,18 @@ def serve(
             log.warning("refused a connection: %s", error or type(error).__name__)
             continue
         threading.Thread(target=_converse, args=(connection, requests), daemon=True).start()
+
+
+def _compile(requests: Requests) -> None:
+    """Prepares the kernels that frames are drawn with; a frame that is asked for earlier waits for its own."""
+
+    def report(progress: Progress) -> None:
+        requests.progress = progress
+
+    try:
+        compile_kernels(RENDERING, report)
+    finally:
+        requests.progress = None
 
 
 def _key_command() -> str:

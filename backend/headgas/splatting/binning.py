@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sorting projected Gaussians by depth and listing them for every tile of the image."""
 
-import math
-
 import numpy as np
 
 from headgas.splatting.compiling import compiled
@@ -11,152 +9,140 @@ from headgas.splatting.simd import fetch_add
 
 TILE_WIDTH = 8  # pixels; narrow tiles waste fewer pixels on the small Gaussians of an avatar
 TILE_HEIGHT = 32
-HEADER = 8  # floats before the channels in a packed row
-
-f32 = np.float32
-_LOG2E = f32(1 / math.log(2))
+NEIGHBOURS = 2  # tiles side by side that one thread takes: two must not write to one cache line of the image
+_DIGIT = 12  # bits that the depth sort looks at in one pass, at most: its counters fit into the first-level cache
+_STEPS = 64  # by which groups of tiles are told apart when the fullest go first
 
 
 @compiled
-def depth_order(depths, boxes, order, spare, keys, spare_keys):
-    """Write the indices of the visible Gaussians, nearest first, into `order` and return their number.
+def _sort_digit(given, placed, count, least, shift, bits):
+    """One stable pass of a radix sort of the `count` first items, by `bits` bits of item - least, from `shift` on."""
+    places = np.zeros(1 << bits, np.int32)
+    mask = np.uint64((1 << bits) - 1)
+    shift = np.uint64(shift)
+    for i in range(count):
+        places[((given[i] - least) >> shift) & mask] += 1
+    start = 0
+    for digit in range(places.shape[0]):
+        size = places[digit]
+        places[digit] = start
+        start += size
+    for i in range(count):
+        digit = ((given[i] - least) >> shift) & mask
+        placed[places[digit]] = given[i]
+        places[digit] += 1
 
-    A stable radix sort of the depths' bits: for positive floats they sort as integers do. All arrays [N]; boxes [N,4].
+
+@compiled
+def depth_order(depths, entries, keys, spare, order):
+    """Write the indices of the visible Gaussians, nearest first, into `order` [N] and return their number.
+
+    depths [N]; entries [N+1]: the number of tiles that each Gaussian touches, 0 where it is not visible; becomes each
+    one's first entry, counted Gaussian by Gaussian, and the number of all. keys, spare [N] are scratch: a depth's bits,
+    which for positive floats sort as integers do, over a Gaussian's index.
     """
     bits = depths.view(np.uint32)
-    histogram = np.zeros((3, 2048), np.int64)
-    low = np.uint32(2047)
-    first, second = np.uint32(11), np.uint32(22)
+    nearest, farthest = np.uint32(0xFFFFFFFF), np.uint32(0)
     count = 0
+    total = 0
     for i in range(depths.shape[0]):
-        if boxes[i, 1] > boxes[i, 0]:
-            key = bits[i]
-            spare_keys[count] = key
-            spare[count] = i
+        touched = entries[i]
+        entries[i] = total
+        if touched > 0:
+            total += touched
+            nearest = min(nearest, bits[i])
+            farthest = max(farthest, bits[i])
+            keys[count] = (np.uint64(bits[i]) << np.uint64(32)) | np.uint64(i)
             count += 1
-            histogram[0, key & low] += 1
-            histogram[1, (key >> first) & low] += 1
-            histogram[2, key >> second] += 1
-    for digit in range(3):
-        start = 0
-        for value in range(2048):
-            size = histogram[digit, value]
-            histogram[digit, value] = start
-            start += size
+    entries[depths.shape[0]] = total
+    if count == 0:
+        return 0
+    varying = 1
+    while (farthest - nearest) >> np.uint32(varying) > 0:
+        varying += 1
+    least = np.uint64(nearest) << np.uint64(32)
+    passes = (varying + _DIGIT - 1) // _DIGIT
+    for digit in range(passes):
+        first = digit * varying // passes
+        _sort_digit(keys, spare, count, least, 32 + first, (digit + 1) * varying // passes - first)
+        keys, spare = spare, keys
     for i in range(count):
-        key = spare_keys[i]
-        at = histogram[0, key & low]
-        histogram[0, key & low] = at + 1
-        keys[at] = key
-        order[at] = spare[i]
-    for i in range(count):
-        key = keys[i]
-        at = histogram[1, (key >> first) & low]
-        histogram[1, (key >> first) & low] = at + 1
-        spare_keys[at] = key
-        spare[at] = order[i]
-    for i in range(count):
-        key = spare_keys[i]
-        at = histogram[2, key >> second]
-        histogram[2, key >> second] = at + 1
-        order[at] = spare[i]
+        order[i] = np.uint32(keys[i])
     return count
 
 
 @compiled
-def _tiles(boxes, i):
-    """The half-open range of tile columns and rows that a box of pixels touches."""
-    return (
-        boxes[i, 0] // TILE_WIDTH,
-        (boxes[i, 1] - 1) // TILE_WIDTH + 1,
-        boxes[i, 2] // TILE_HEIGHT,
-        (boxes[i, 3] - 1) // TILE_HEIGHT + 1,
-    )
+def count_entries(work, blocks, order, touched, columns, counts):
+    """Count the Gaussians on every tile; counts [blocks, tiles], block after block of `order` [n].
 
-
-@compiled
-def pack(
-    work, blocks, order, screen, boxes, depths, colors, with_depth, columns, ranks, rows, first_entry, totals, counts
-):
-    """Copy the Gaussians in depth order and count their entries in the tiles; block after block of ranks.
-
-    rows [n, HEADER + channels] = u, v, the exponent's quadratic in base 2 (a dx dx + b dx dy + c dy dy + log2 opacity),
-    y0, y1, channels; first_entry [n] = each Gaussian's first entry within its block; totals [blocks] entries; counts
-    [blocks, tiles].
+    touched [N,4] = the half-open range of tile columns and of tile rows that each Gaussian touches.
     """
-    count = order.shape[0]
-    channels = colors.shape[1]
+    visible = order.shape[0]
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
             return
         counts[block] = 0
-        entry = 0
-        for rank in range(block * count // blocks, (block + 1) * count // blocks):
-            i = order[rank]
-            ranks[i] = rank
-            rows[rank, 0] = screen[i, 0]
-            rows[rank, 1] = screen[i, 1]
-            rows[rank, 2] = -f32(0.5) * _LOG2E * screen[i, 2]
-            rows[rank, 3] = -_LOG2E * screen[i, 3]
-            rows[rank, 4] = -f32(0.5) * _LOG2E * screen[i, 4]
-            rows[rank, 5] = _LOG2E * screen[i, 5]
-            rows[rank, 6] = boxes[i, 2]
-            rows[rank, 7] = boxes[i, 3]
-            for j in range(channels):
-                rows[rank, HEADER + j] = colors[i, j]
-            if with_depth:
-                rows[rank, HEADER + channels] = depths[i]
-            column0, column1, row0, row1 = _tiles(boxes, i)
-            first_entry[rank] = entry
-            entry += (column1 - column0) * (row1 - row0)
-            for row in range(row0, row1):
-                for column in range(column0, column1):
+        for place in range(block * visible // blocks, (block + 1) * visible // blocks):
+            i = order[place]
+            for row in range(touched[i, 2], touched[i, 3]):
+                for column in range(touched[i, 0], touched[i, 1]):
                     counts[block, row * columns + column] += 1
-        totals[block] = entry
         fetch_add(work, 8)
 
 
 @compiled
-def tile_offsets(counts, totals, first_of_tile, first_of_block):
-    """Turn counts [blocks, tiles] into the place where each block writes in each tile; return the number of entries."""
+def tile_offsets(counts, first_of_tile, fullest):
+    """Turn counts [blocks, tiles] into the place where each block writes in each tile; first_of_tile [tiles+1].
+
+    fullest: the groups of NEIGHBOURS tiles, about the fullest first, so that no thread begins a long one at the end.
+    """
     blocks, tiles = counts.shape
+    groups = fullest.shape[0]
     place = 0
+    largest = 1
     for tile in range(tiles):
         first_of_tile[tile] = place
         for block in range(blocks):
             size = counts[block, tile]
             counts[block, tile] = place
             place += size
+        if tile % NEIGHBOURS == NEIGHBOURS - 1 or tile == tiles - 1:
+            largest = max(largest, place - first_of_tile[tile // NEIGHBOURS * NEIGHBOURS])
     first_of_tile[tiles] = place
-    entry = 0
-    for block in range(blocks):
-        first_of_block[block] = entry
-        entry += totals[block]
-    return place
+    histogram = np.zeros(_STEPS + 1, np.int64)
+    for group in range(groups):
+        size = first_of_tile[min(tiles, (group + 1) * NEIGHBOURS)] - first_of_tile[group * NEIGHBOURS]
+        histogram[_STEPS - size * (_STEPS - 1) // largest] += 1
+    for step in range(_STEPS):
+        histogram[step + 1] += histogram[step]
+    for group in range(groups):
+        size = first_of_tile[min(tiles, (group + 1) * NEIGHBOURS)] - first_of_tile[group * NEIGHBOURS]
+        step = _STEPS - 1 - size * (_STEPS - 1) // largest
+        fullest[histogram[step]] = group
+        histogram[step] += 1
 
 
 @compiled
-def list_entries(work, blocks, order, boxes, columns, cursors, first_of_block, first_entry, listed, entries):
-    """Write every tile's list, nearest first.
+def list_entries(work, blocks, order, touched, columns, cursors, first_entry, listed, entries):
+    """Write every tile's list, nearest first; arguments as in `count_entries`, cursors from `tile_offsets`.
 
-    listed [entries] = rank; entries [entries] = number of the entry, counted Gaussian by Gaussian.
+    listed [entries] = Gaussian; entries [entries] = number of the entry, from first_entry [N+1] on.
     """
-    count = order.shape[0]
+    visible = order.shape[0]
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
             return
-        for rank in range(block * count // blocks, (block + 1) * count // blocks):
-            column0, column1, row0, row1 = _tiles(boxes, order[rank])
-            entry = first_of_block[block] + first_entry[rank]
-            first_entry[rank] = entry
-            for row in range(row0, row1):
-                for column in range(column0, column1):
+        for place in range(block * visible // blocks, (block + 1) * visible // blocks):
+            i = order[place]
+            entry = first_entry[i]
+            for row in range(touched[i, 2], touched[i, 3]):
+                for column in range(touched[i, 0], touched[i, 1]):
                     tile = row * columns + column
                     at = cursors[block, tile]
                     cursors[block, tile] = at + 1
-                    listed[at] = rank
+                    listed[at] = i
                     entries[at] = entry
                     entry += 1
         fetch_add(work, 8)

@@ -9,6 +9,7 @@ kernel has a twin in plain torch, which runs wherever this says no.
 import functools
 import logging
 import sys
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +31,12 @@ def triton_problem(device: torch.device) -> str | None:
     return problem
 
 
+def launch(kernel: Any, programs: int, on: Tensor, *arguments: Any, **options: Any) -> None:
+    """Runs so many programs of a Triton kernel on the device of the tensor `on`."""
+    with torch.cuda.device_of(on):
+        kernel[(programs,)](*arguments, **options)
+
+
 def triton_command() -> str:
     """What installs Triton where torch did not bring it."""
     return f"{sys.executable} -m pip install {'triton-windows' if sys.platform == 'win32' else 'triton'}"
@@ -43,8 +50,7 @@ def _trial(device: torch.device) -> str | None:
         return f"Triton is not installed ({error}); run: {triton_command()}"
     try:
         numbers = torch.empty(16, device=device)
-        with torch.cuda.device(device):
-            count_up[(1,)](numbers, 16)
+        launch(count_up, 1, numbers, numbers, 16)
         if numbers.tolist() != list(range(16)):
             return "a trial kernel gave wrong numbers"
     except Exception as error:  # compilers, linkers and drivers fail in ways of their own

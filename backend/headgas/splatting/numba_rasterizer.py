@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The CPU rasterizer: projection, sorting, tiles and their gradients as one step of torch's autograd."""
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,11 +19,11 @@ from headgas.splatting.threads import get_threads, run
 f32 = np.float32
 _NO_OFFSETS = np.empty((0, 2), np.float32)
 _NO_IMAGE = np.empty((0, 0), np.float32)
+_LINE = 16  # floats in a cache line
 _COMPILE_SECONDS = 10
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What one image is made with; see `rasterize`."""
 
     camera: np.ndarray  # [16] float32: R row by row, t, fx, fy, cx, cy
@@ -43,18 +44,19 @@ class Settings:
     def tiles(self) -> int:
         return self.columns * -(-self.height // binning.TILE_HEIGHT)
 
+    @property
+    def groups(self) -> int:
+        return -(-self.tiles // binning.NEIGHBOURS)
 
-@dataclass(frozen=True)
-class _Lists:
-    """The visible Gaussians (n of them), nearest first, and each tile's entries."""
 
-    ranks: np.ndarray  # [N] place in depth order, -1 where culled
-    rows: np.ndarray  # [n,S], see binning.pack
-    first_entry: np.ndarray  # [n+1]
-    listed: np.ndarray  # [entries] rank
+class _Lists(NamedTuple):
+    """Each tile's Gaussians, nearest first."""
+
+    first_entry: np.ndarray  # [N+1]
+    listed: np.ndarray  # [entries] Gaussian
     entries: np.ndarray  # [entries] number of the entry, Gaussian by Gaussian
     first_of_tile: np.ndarray  # [tiles+1]
-    order: np.ndarray  # [tiles] fullest first, so that no thread begins a long one at the end
+    fullest: np.ndarray  # [groups] the order in which threads take groups of tiles
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -65,90 +67,94 @@ def _blocks(count: int) -> int:
     return -(-count // projection.BLOCK)
 
 
+def _aligned(*shape: int) -> np.ndarray:
+    """An uninitialized array of float32 that begins at a cache line."""
+    size = math.prod(shape)
+    memory = np.empty(size + _LINE, f32)
+    start = -memory.__array_interface__["data"][0] % (4 * _LINE) // 4
+    return memory[start : start + size].reshape(shape)
+
+
 def _project(arrays: tuple[np.ndarray, ...], offsets: np.ndarray, settings: Settings) -> tuple[np.ndarray, ...]:
-    count = len(arrays[0])
-    screen, boxes, depths = np.empty((count, 6), f32), np.empty((count, 4), np.int32), np.empty(count, f32)
+    count, channels = len(arrays[0]), arrays[-1].shape[1] + settings.with_depth
+    rows = _aligned(count, -(-(projection.HEADER + channels) // _LINE) * _LINE)
+    touched, depths = np.empty((count, 4), np.uint16), np.empty(count, f32)
+    entries = np.empty(count + 1, np.int32)
     run(
         projection.project, _blocks(count), *arrays, offsets, settings.camera, settings.width, settings.height,
-        settings.near, settings.eps2d, settings.alpha_threshold, settings.antialiased, screen, boxes, depths,
+        settings.near, settings.eps2d, settings.alpha_threshold, settings.antialiased, settings.with_depth, rows,
+        touched, depths, entries,
     )  # fmt: skip
-    return screen, boxes, depths
+    return rows, touched, depths, entries
 
 
-def _list(screen: np.ndarray, boxes: np.ndarray, depths: np.ndarray, colors: np.ndarray, settings: Settings) -> _Lists:
+def _list(touched: np.ndarray, depths: np.ndarray, first_entry: np.ndarray, settings: Settings) -> _Lists:
+    """first_entry [N+1] as `project` wrote its `entries`; changed."""
     count, columns = len(depths), settings.columns
-    order, spare, keys, spare_keys = (np.empty(count, kind) for kind in (np.int32, np.int32, np.uint32, np.uint32))
-    visible = binning.depth_order(depths, boxes, order, spare, keys, spare_keys)
-    order = order[:visible]
-    channels = colors.shape[1] + settings.with_depth
-    ranks = np.full(count, -1, np.int32)
-    rows = np.empty((visible, -(-(binning.HEADER + channels) // 4) * 4), f32)
-    first_entry = np.zeros(visible + 1, np.int32)
-    blocks = 1 if get_threads() == 1 else min(4 * get_threads(), visible // 512 + 1)
-    totals, first_of_block = np.zeros(blocks, np.int32), np.zeros(blocks, np.int32)
-    counts = np.zeros((blocks, settings.tiles), np.int32)
-    run(
-        binning.pack, blocks, order, screen, boxes, depths, colors, settings.with_depth, columns, ranks, rows,
-        first_entry, totals, counts,
-    )  # fmt: skip
-    first_of_tile = np.empty(settings.tiles + 1, np.int32)
-    total = binning.tile_offsets(counts, totals, first_of_tile, first_of_block)
+    order = np.empty(count, np.int32)
+    keys, spare = np.empty((2, count), np.uint64)
+    visible = binning.depth_order(depths, first_entry, keys, spare, order)
+    order, total = order[:visible], int(first_entry[count])
+    blocks = 1 if get_threads() == 1 else min(2 * get_threads(), visible // 512 + 1)
+    counts = np.empty((blocks, settings.tiles), np.int32)
+    first_of_tile, fullest = np.empty(settings.tiles + 1, np.int32), np.empty(settings.groups, np.int32)
+    run(binning.count_entries, blocks, order, touched, columns, counts)
+    binning.tile_offsets(counts, first_of_tile, fullest)
     listed, entries = np.empty(total, np.int32), np.empty(total, np.int32)
-    run(binning.list_entries, blocks, order, boxes, columns, counts, first_of_block, first_entry, listed, entries)
-    first_entry[visible] = total
-    fullest = np.argsort(first_of_tile[:-1] - first_of_tile[1:], kind="stable").astype(np.int32)
-    return _Lists(ranks, rows, first_entry, listed, entries, first_of_tile, fullest)
+    run(binning.list_entries, blocks, order, touched, columns, counts, first_entry, listed, entries)
+    return _Lists(first_entry, listed, entries, first_of_tile, fullest)
 
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, means, quaternions, scales, opacities, colors, offsets, background, settings: Settings):
-        shapes = tuple(_array(tensor) for tensor in (means, quaternions, scales, opacities))
-        values = _array(colors)
-        height, width, channels = settings.height, settings.width, values.shape[1]
-        screen, boxes, depths = _project(shapes, _NO_OFFSETS if offsets is None else _array(offsets), settings)
-        lists = _list(screen, boxes, depths, values, settings)
+        arrays = tuple(_array(tensor) for tensor in (means, quaternions, scales, opacities, colors))
+        height, width, channels = settings.height, settings.width, arrays[-1].shape[1]
+        moved = _NO_OFFSETS if offsets is None else _array(offsets)
+        rows, touched, depths, entries = _project(arrays, moved, settings)
+        lists = _list(touched, depths, entries, settings)
         behind = tuple(_array(background)) + (f32(0),) * settings.with_depth
-        color, alpha = np.empty((height, width, channels), f32), np.empty((height, width), f32)
-        transmittance = np.empty((height, width), f32)
-        depth = np.empty((height, width), f32) if settings.with_depth else _NO_IMAGE
+        color, alpha = _aligned(height, width, channels), _aligned(height, width)
+        transmittance = _aligned(height, width)
+        depth = _aligned(height, width) if settings.with_depth else _NO_IMAGE
         ends = np.empty(settings.tiles, np.int32)
         run(
-            tiles.blend, settings.tiles, lists.rows, lists.listed, lists.first_of_tile, lists.order, settings.columns,
+            tiles.blend, settings.groups, rows, lists.listed, lists.first_of_tile, lists.fullest, settings.columns,
             behind, settings.with_depth, settings.alpha_threshold, settings.alpha_max, CONSTANTS, color, alpha, depth,
             transmittance, ends,
         )  # fmt: skip
         results = torch.from_numpy(color), torch.from_numpy(alpha), torch.from_numpy(depth)
-        ctx.save_for_backward(means, quaternions, scales, opacities, background, results[0], results[2])
-        ctx.kept = settings, screen, lists, transmittance, ends
+        ctx.save_for_backward(means, quaternions, scales, opacities, results[0], results[2])
+        ctx.kept = arrays[:4], color, depth, settings, rows, lists, transmittance, ends
         ctx.set_materialize_grads(False)
         return results
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, color_gradient, alpha_gradient, depth_gradient):
-        *shapes, background, color, depth = (_array(tensor) for tensor in ctx.saved_tensors)
-        settings, screen, lists, transmittance, ends = ctx.kept
+        _ = ctx.saved_tensors  # raises if one of them has been changed since
+        shapes, color, depth, settings, rows, lists, transmittance, ends = ctx.kept
         height, width, colors = color.shape
         with_depth = settings.with_depth and depth_gradient is not None  # else its channel need not be walked through
         g_depth = _NO_IMAGE if depth_gradient is None or not with_depth else _array(depth_gradient)
         channels = colors + with_depth
         g_color = np.zeros_like(color) if color_gradient is None else _array(color_gradient)
         g_alpha = np.zeros((height, width), f32) if alpha_gradient is None else _array(alpha_gradient)
-        slots = np.empty((len(lists.listed), -(-(6 + channels) // LANES) * LANES), f32)
-        run(
-            tiles.blend_backward, settings.tiles, lists.rows, lists.listed, lists.entries, lists.first_of_tile, ends,
-            lists.order, settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold,
-            settings.alpha_max, CONSTANTS, color, depth, transmittance, g_color, g_alpha, g_depth, slots,
-        )  # fmt: skip
+        slots = _aligned(len(lists.listed), -(-(6 + channels) // LANES) * LANES)
         count = len(shapes[0])
         gradients = [np.empty_like(array) for array in shapes]
         gradients += [np.empty((count, colors), f32), np.empty((count, 2), f32)]
-        run(
-            projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height,
-            settings.eps2d, settings.antialiased, screen, lists.ranks, lists.first_entry, slots, colors if
-            with_depth else -1, *gradients,
-        )  # fmt: skip
+        with announced(f"the gradients of the rasterizer for {channels} channels", _COMPILE_SECONDS):
+            run(
+                tiles.blend_backward, settings.groups, rows, lists.listed, lists.entries, lists.first_of_tile, ends,
+                lists.fullest, settings.columns, (f32(0),) * channels, with_depth, settings.alpha_threshold,
+                settings.alpha_max, CONSTANTS, color, depth, transmittance, g_color, g_alpha, g_depth, slots,
+            )  # fmt: skip
+            run(
+                projection.project_backward, _blocks(count), *shapes, settings.camera, settings.width, settings.height,
+                settings.eps2d, settings.antialiased, rows, lists.first_entry, slots, colors if with_depth else -1,
+                *gradients,
+            )  # fmt: skip
         results: list[Tensor | None] = [torch.from_numpy(gradient) for gradient in gradients]
         if not ctx.needs_input_grad[5]:
             results[5] = None
@@ -157,8 +163,9 @@ class _Rasterize(torch.autograd.Function):
 
 
 def _settings(camera: Camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max) -> Settings:
-    view, K = camera.viewmat.detach().numpy(), camera.K.detach().numpy()
-    packed = [*view[:3, :3].ravel(), *view[:3, 3], K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
+    first, second, third, _ = camera.viewmat.tolist()
+    (fx, _, cx), (_, fy, cy), _ = camera.K.tolist()
+    packed = [*first[:3], *second[:3], *third[:3], first[3], second[3], third[3], fx, fy, cx, cy]
     return Settings(
         np.array(packed, f32), camera.width, camera.height, with_depth, antialiased, f32(eps2d), f32(near),
         f32(alpha_threshold), f32(alpha_max),

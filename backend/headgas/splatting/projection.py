@@ -10,15 +10,18 @@ import math
 
 import numpy as np
 
+from headgas.splatting.binning import TILE_HEIGHT, TILE_WIDTH
 from headgas.splatting.compiling import compiled
-from headgas.splatting.simd import LANES, fetch_add, load, prefetch, splat, store
+from headgas.splatting.simd import LANES, fetch_add, load, splat, store
 
-BLOCK = 512  # Gaussians taken by a thread at a time
-_AHEAD = 8  # Gaussians to prefetch
+BLOCK = 128  # Gaussians taken by a thread at a time
+HEADER = 8  # floats before the channels in a Gaussian's row
 
 f32 = np.float32
 _FAR = f32(1e10)
 _HUGE = f32(1e30)
+_LOG2E = f32(1 / math.log(2))
+_LN2 = f32(math.log(2))
 
 
 @compiled
@@ -90,26 +93,27 @@ def _pixels(center, radius, size):
 
 @compiled
 def project(  # noqa: PLR0915  one formula after another, in registers
-    work, blocks, means, quaternions, scales, opacities, offsets, camera, width, height, near, eps2d, threshold,
-    antialiased, screen, boxes, depths,
+    work, blocks, means, quaternions, scales, opacities, colors, offsets, camera, width, height, near, eps2d, threshold,
+    antialiased, with_depth, rows, touched, depths, entries,
 ):  # fmt: skip
-    """Write, for every Gaussian that can be seen, its screen values; for the others an empty box.
+    """Write what the tiles need of every Gaussian that can be seen; entries is 0 for the others.
 
-    means [N,3], quaternions [N,4], scales [N,3], opacities [N]; offsets [N,2] or [0,2], pixels; camera [16] = R row by
-    row, t, fx, fy, cx, cy; screen [N,6] = mean (u, v) in pixels, inverse covariance (A, B, C), logarithm of the
-    opacity; boxes [N,4] = pixels x0, x1, y0, y1 half open; depths [N] = z, metres.
+    means [N,3], quaternions [N,4], scales [N,3], opacities [N], colors [N,C]; offsets [N,2] or [0,2], pixels; camera
+    [16] = R row by row, t, fx, fy, cx, cy. rows [N,S] = mean (u, v) in pixels, the exponent in base 2 (a dx dx +
+    b dx dy + c dy dy + log2 opacity), the pixel rows y0, y1 half open, channels (z behind the colors if with_depth);
+    touched [N,4] = tile columns and tile rows, half open; depths [N] = z, metres; entries [N+1] = number of tiles.
     """
     count = means.shape[0]
     fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
     low_x, high_x, low_y, high_y = _limits(camera, width, height)
     log_threshold = f32(math.log(threshold))
+    channels = colors.shape[1]
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
             return
         for i in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
-            boxes[i, 0] = 0
-            boxes[i, 1] = 0
+            entries[i] = 0
             x, y, z = _to_camera(camera, means, i)
             depths[i] = z
             if not (z >= near and z <= _FAR):
@@ -150,16 +154,25 @@ def project(  # noqa: PLR0915  one formula after another, in registers
             if x1 <= x0 or y1 <= y0:
                 continue
             inverse = f32(1) / determinant
-            screen[i, 0] = u
-            screen[i, 1] = v
-            screen[i, 2] = c * inverse
-            screen[i, 3] = -b * inverse
-            screen[i, 4] = a * inverse
-            screen[i, 5] = level
-            boxes[i, 0] = x0
-            boxes[i, 1] = x1
-            boxes[i, 2] = y0
-            boxes[i, 3] = y1
+            rows[i, 0] = u
+            rows[i, 1] = v
+            rows[i, 2] = -f32(0.5) * _LOG2E * (c * inverse)
+            rows[i, 3] = _LOG2E * (b * inverse)
+            rows[i, 4] = -f32(0.5) * _LOG2E * (a * inverse)
+            rows[i, 5] = _LOG2E * level
+            rows[i, 6] = y0
+            rows[i, 7] = y1
+            for j in range(channels):
+                rows[i, HEADER + j] = colors[i, j]
+            if with_depth:
+                rows[i, HEADER + channels] = z
+            column0, column1 = x0 // TILE_WIDTH, (x1 - 1) // TILE_WIDTH + 1
+            row0, row1 = y0 // TILE_HEIGHT, (y1 - 1) // TILE_HEIGHT + 1
+            touched[i, 0] = column0
+            touched[i, 1] = column1
+            touched[i, 2] = row0
+            touched[i, 3] = row1
+            entries[i] = (column1 - column0) * (row1 - row0)
         fetch_add(work, 8)
 
 
@@ -182,13 +195,13 @@ def _quaternion_gradient(w, x, y, z, inverse, N, s0, s1, s2):
 
 @compiled
 def project_backward(  # noqa: PLR0912, PLR0915  one formula after another, in registers
-    work, blocks, means, quaternions, scales, opacities, camera, width, height, eps2d, antialiased, screen, ranks,
+    work, blocks, means, quaternions, scales, opacities, camera, width, height, eps2d, antialiased, rows,
     first_entry, slots, depth_channel, mean_gradient, quaternion_gradient, scale_gradient, opacity_gradient,
     color_gradient, screen_gradient,
 ):  # fmt: skip
     """Add up the slots of every Gaussian and back-propagate them to its parameters.
 
-    ranks [N] = place in depth order, -1 where culled; first_entry [n+1]; slots [entries, S] = the sums over pixels of
+    rows as `project` wrote them; first_entry [N+1]; slots [entries, S] = the sums over pixels of
     dp, dp*dx, dp*dy, dp*dx*dx, dp*dx*dy, dp*dy*dy (dp = alpha dL/dalpha, dx and dy from the mean to the pixel), then of
     each channel's gradient; depth_channel is the channel that carries z, or -1. The gradients have the shapes of their
     inputs.
@@ -206,8 +219,8 @@ def project_backward(  # noqa: PLR0912, PLR0915  one formula after another, in r
         if block >= blocks:
             return
         for i in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
-            rank = ranks[i]
-            if rank < 0:
+            start, end = first_entry[i], first_entry[i + 1]
+            if start == end:
                 mean_gradient[i] = f32(0)
                 quaternion_gradient[i] = f32(0)
                 scale_gradient[i] = f32(0)
@@ -215,17 +228,14 @@ def project_backward(  # noqa: PLR0912, PLR0915  one formula after another, in r
                 color_gradient[i] = f32(0)
                 screen_gradient[i] = f32(0)
                 continue
-            ahead = ranks[min(i + _AHEAD, count - 1)]
-            if ahead >= 0:
-                prefetch(flat_slots, first_entry[ahead] * stride)
             for j in range(0, stride, LANES):
                 lanes = splat(f32(0))
-                for e in range(first_entry[rank], first_entry[rank + 1]):
+                for e in range(start, end):
                     lanes = lanes + load(flat_slots, e * stride + j)
                 store(total, j, lanes)
             for j in range(colors):
                 color_gradient[i, j] = total[6 + j]
-            A, B, C = screen[i, 2], screen[i, 3], screen[i, 4]
+            A, B, C = -two * _LN2 * rows[i, 2], -_LN2 * rows[i, 3], -two * _LN2 * rows[i, 4]
             gu = A * total[1] + B * total[2]
             gv = B * total[1] + C * total[2]
             screen_gradient[i, 0] = gu

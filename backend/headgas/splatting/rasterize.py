@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headgas.splatting.camera import Camera
 from headgas.splatting.gaussians import Gaussians
+from headgas.splatting.numba_rasterizer import rasterize_numba
 
 Implementation = Literal["auto", "reference", "numba", "gsplat"]
 _LARGEST = 32768  # pixels along one side
@@ -102,8 +103,6 @@ def rasterize(
     if implementation == "numba":
         if means.device.type != "cpu" or means.dtype != torch.float32:
             raise ValueError(f"numba takes float32 tensors on the CPU, got {means.dtype} on {means.device}")
-        from headgas.splatting.numba_rasterizer import rasterize_numba
-
         return Rendering(*rasterize_numba(gaussians, camera, *rest))
     if implementation == "gsplat":
         if not means.is_cuda or means.dtype != torch.float32:

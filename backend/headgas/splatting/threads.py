@@ -6,7 +6,8 @@ Kernels release Python's lock and take numbered blocks of work from an atomic co
 thread works too, and waits only for blocks that a helper has begun: a helper that never gets a core costs nothing, and
 after one that lost its core in the middle of a block the caller works alone for a while. So all cores can be the
 default: on busy ones it costs a few percent. (OpenMP, which numba and torch would use, splits the work beforehand and
-waits for its slowest thread: there, two threads on busy cores were measured at a third of the speed of one.)
+waits for its slowest thread: there, two threads on busy cores were measured at a third of the speed of one.) Between
+the kernels of one frame helpers stay awake, see `spinning`.
 """
 
 import itertools
@@ -14,10 +15,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import torch
+
+from headgas.splatting import spinning
 
 _MOST = 64
 _STALL = 1e-3  # seconds: a helper that is waited for longer than this, and longer than the work took, has lost its core
@@ -38,6 +41,7 @@ class _Pool:
         self.threads = min(_cores(), _MOST)
         self.alone_until = 0.0  # on time.perf_counter's clock
         self._helpers = 0
+        self.state = np.zeros(spinning.SIZE, np.int64)
         self._jobs: SimpleQueue[tuple[Callable, tuple]] = SimpleQueue()
         self._starting = threading.Lock()
 
@@ -48,10 +52,16 @@ class _Pool:
                 threading.Thread(target=self._help, name=f"rasterizer-{self._helpers}", daemon=True).start()
         for _ in range(times):
             self._jobs.put((kernel, arguments))
+        self.state[spinning.POSTED] += 1
 
     def _help(self) -> None:
         while True:
-            kernel, arguments = self._jobs.get()
+            posted = self.state[spinning.POSTED]
+            try:
+                kernel, arguments = self._jobs.get_nowait()
+            except Empty:
+                spinning.listen(self.state, posted)
+                kernel, arguments = self._jobs.get()
             kernel(*arguments)
             del kernel, arguments  # the next wait must not keep this frame's arrays alive
 
@@ -87,16 +97,24 @@ def set_threads(threads: int) -> None:
 
 
 def run(kernel: Callable, blocks: int, *arguments) -> None:
-    """Call `kernel(work, blocks, *arguments)` on every thread until all blocks are done (see `claim` and `finish`)."""
+    """Call `kernel(work, blocks, *arguments)` on every thread until all blocks are done.
+
+    A kernel takes the next block with fetch_add(work, 0) and reports it as done with fetch_add(work, 8).
+    """
     if blocks == 0:
         return
     work = np.zeros(16, np.int64)  # [0] the next block, [8] the finished blocks: two cache lines
     everything = (work, blocks, *arguments)
+    helpers = min(_pool.threads, blocks) - 1
     start = time.perf_counter()
-    if start >= _pool.alone_until:
-        _pool.submit(kernel, everything, min(_pool.threads, blocks) - 1)
+    if helpers == 0 or start < _pool.alone_until:
+        kernel(*everything)
+        return
+    listening = _pool.state[spinning.LISTENING]
+    _pool.submit(kernel, everything, helpers)
     kernel(*everything)
     worked = time.perf_counter()
+    spinning.settle(work, blocks, _pool.state, listening)
     while work[8] < blocks:
         time.sleep(0)
     waited = time.perf_counter() - worked

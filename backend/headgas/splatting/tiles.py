@@ -13,8 +13,9 @@ import math
 import numpy as np
 from numba import uint64
 
-from headgas.splatting.binning import HEADER, TILE_HEIGHT, TILE_WIDTH
+from headgas.splatting.binning import NEIGHBOURS, TILE_HEIGHT, TILE_WIDTH
 from headgas.splatting.compiling import compiled
+from headgas.splatting.projection import HEADER
 from headgas.splatting.simd import (
     LANES,
     accumulate,
@@ -91,15 +92,15 @@ def _write_pixels(buffer, start, top, left, behind, with_depth, color, alpha, de
 
 @compiled
 def blend(  # noqa: PLR0915  one formula after another, in registers
-    work, blocks, rows, listed, first_of_tile, order, columns, background, with_depth, threshold, alpha_max, table,
+    work, blocks, rows, listed, first_of_tile, fullest, columns, background, with_depth, threshold, alpha_max, table,
     color, alpha, depth, transmittance, ends,
 ):  # fmt: skip
     """Blend every tile front to back: color [H,W,C], alpha [H,W], depth [H,W] (expected, if with_depth, or [0,0]),
     transmittance [H,W] = 1 - alpha without its rounding.
 
-    rows [n,S] from `pack`; listed and first_of_tile from `list_entries`; order [tiles] in which tiles are taken;
-    background: a tuple with one item a channel, z the last one if with_depth. Writes ends [tiles]: the end of the
-    entries that were looked at.
+    rows [N,S] from `project`; listed, first_of_tile and fullest from `list_entries` and `tile_offsets`; background: a
+    tuple with one item a channel, z the last one if with_depth. Writes ends [tiles]: the end of the entries that were
+    looked at.
     """
     channels = len(background)
     constants = broadcast(table, _CONSTANTS)
@@ -117,48 +118,49 @@ def blend(  # noqa: PLR0915  one formula after another, in registers
         block = fetch_add(work, 0)
         if block >= blocks:
             return
-        tile = order[block]
-        top = tile // columns * TILE_HEIGHT
-        left = tile % columns * TILE_WIDTH
-        x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
-        y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
-        in_columns = splat(f32(width)) > x
-        for row in range(0, TILE_HEIGHT, _ROWS):
-            inside = both(in_columns, splat(f32(height - row)) > y)
-            store(buffer, start + row * TILE_WIDTH, select(inside, splat(f32(1)), splat(f32(-1))))
-        for q in range(start + PIXELS, start + (1 + channels) * PIXELS, LANES):
-            store(buffer, q, nothing)
-        k = first_of_tile[tile]
-        end = first_of_tile[tile + 1]
-        while k < end:
-            for entry in range(k, min(k + _SLICE, end)):
-                at = listed[entry] * stride
-                prefetch(flat, listed[min(entry + _AHEAD, end - 1)] * stride)
-                u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
-                values = load_scalars(flat, at + HEADER, background)
-                first, last = _pixel_range(y0, y1, top)
-                dx = x - u
-                dy = y - (v - f32(first * _ROWS))
-                constant = dx * dx * a + level
-                slope = dx * b
-                for q in range(start + first * LANES, start + last * LANES, LANES):
-                    power = dy * (dy * c + slope) + constant
-                    opacity = select(power >= log_threshold, smaller(exp2(power, constants), limit), nothing)
-                    before = load(buffer, q)
-                    weight = opacity * before
-                    after = before - weight
-                    live = after > _SATURATED
-                    store(buffer, q, select(live, after, minus_magnitude(before)))
-                    add_weighted(buffer, q + PIXELS, PIXELS, select(live, weight, nothing), values)
-                    dy = dy + f32(_ROWS)
-            k = min(k + _SLICE, end)
-            most = nothing
-            for q in range(start, start + PIXELS, LANES):
-                most = select(load(buffer, q) > nothing, splat(f32(1)), most)
-            if not any_positive(most):
-                break
-        ends[tile] = k
-        _write_pixels(buffer, start, top, left, behind, with_depth, color, alpha, depth, transmittance)
+        group = fullest[block]
+        for tile in range(group * NEIGHBOURS, min((group + 1) * NEIGHBOURS, first_of_tile.shape[0] - 1)):
+            top = tile // columns * TILE_HEIGHT
+            left = tile % columns * TILE_WIDTH
+            x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
+            y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
+            in_columns = splat(f32(width)) > x
+            for row in range(0, TILE_HEIGHT, _ROWS):
+                inside = both(in_columns, splat(f32(height - row)) > y)
+                store(buffer, start + row * TILE_WIDTH, select(inside, splat(f32(1)), splat(f32(-1))))
+            for q in range(start + PIXELS, start + (1 + channels) * PIXELS, LANES):
+                store(buffer, q, nothing)
+            k = first_of_tile[tile]
+            end = first_of_tile[tile + 1]
+            while k < end:
+                for entry in range(k, min(k + _SLICE, end)):
+                    at = listed[entry] * stride
+                    prefetch(flat, listed[min(entry + _AHEAD, end - 1)] * stride)
+                    u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
+                    values = load_scalars(flat, at + HEADER, background)
+                    first, last = _pixel_range(y0, y1, top)
+                    dx = x - u
+                    dy = y - (v - f32(first * _ROWS))
+                    constant = dx * dx * a + level
+                    slope = dx * b
+                    for q in range(start + first * LANES, start + last * LANES, LANES):
+                        power = dy * (dy * c + slope) + constant
+                        opacity = select(power >= log_threshold, smaller(exp2(power, constants), limit), nothing)
+                        before = load(buffer, q)
+                        weight = opacity * before
+                        after = before - weight
+                        live = after > _SATURATED
+                        store(buffer, q, select(live, after, minus_magnitude(before)))
+                        add_weighted(buffer, q + PIXELS, PIXELS, select(live, weight, nothing), values)
+                        dy = dy + f32(_ROWS)
+                k = min(k + _SLICE, end)
+                most = nothing
+                for q in range(start, start + PIXELS, LANES):
+                    most = select(load(buffer, q) > nothing, splat(f32(1)), most)
+                if not any_positive(most):
+                    break
+            ends[tile] = k
+            _write_pixels(buffer, start, top, left, behind, with_depth, color, alpha, depth, transmittance)
         fetch_add(work, 8)
 
 
@@ -200,7 +202,7 @@ def _read_pixels(
 
 @compiled
 def blend_backward(  # noqa: PLR0915  one formula after another, in registers
-    work, blocks, rows, listed, entries, first_of_tile, ends, order, columns, background, with_depth, threshold,
+    work, blocks, rows, listed, entries, first_of_tile, ends, fullest, columns, background, with_depth, threshold,
     alpha_max, table, color, depth, transmittance, color_gradient, alpha_gradient, depth_gradient, slots,
 ):  # fmt: skip
     """Write, for every entry, the sums over its pixels that `project_backward` reads; arguments as in `blend`.
@@ -224,51 +226,52 @@ def blend_backward(  # noqa: PLR0915  one formula after another, in registers
         block = fetch_add(work, 0)
         if block >= blocks:
             return
-        tile = order[block]
-        top = tile // columns * TILE_HEIGHT
-        left = tile % columns * TILE_WIDTH
-        _read_pixels(
-            buffer, start, top, left, channels, with_depth, color, depth, transmittance, color_gradient, alpha_gradient,
-            depth_gradient,
-        )  # fmt: skip
-        x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
-        y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
-        for entry in range(first_of_tile[tile], ends[tile]):
-            at = listed[entry] * stride
-            ahead = min(entry + _AHEAD, ends[tile] - 1)
-            prefetch(flat, listed[ahead] * stride)
-            prefetch(flat_slots, entries[ahead] * slots.shape[1])
-            u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
-            values = load_scalars(flat, at + HEADER, background)
-            first, last = _pixel_range(y0, y1, top)
-            dx = x - u
-            dy = y - (v - f32(first * _ROWS))
-            constant = dx * dx * a + level
-            slope = dx * b
-            sum0, sum1, sum2 = nothing, nothing, nothing
-            sums = zeros(background)
-            for q in range(start + first * LANES, start + last * LANES, LANES):
-                power = dy * (dy * c + slope) + constant
-                opacity = select(power >= log_threshold, smaller(exp2(power, constants), limit), nothing)
-                before = load(buffer, q)
-                weight = opacity * before
-                after = before - weight
-                live = after > _SATURATED
-                store(buffer, q, select(live, after, minus_magnitude(before)))
-                weight = select(live, weight, nothing)
-                own = weight * dot(buffer, q + 2 * PIXELS, PIXELS, values)
-                behind = load(buffer, q + PIXELS) - own
-                store(buffer, q + PIXELS, behind)
-                slack = own - behind * opacity * reciprocal(one - opacity, constants)
-                slack = select(both(live, power <= log_limit), slack, nothing)  # a clamped alpha has no gradient
-                sum0 = sum0 + slack
-                moment = slack * dy
-                sum1 = sum1 + moment
-                sum2 = sum2 + moment * dy
-                sums = accumulate(sums, buffer, q + 2 * PIXELS, PIXELS, weight)
-                dy = dy + f32(_ROWS)
-            moments = (sum0, sum0 * dx, sum1, sum0 * dx * dx, sum1 * dx, sum2)
-            store_sums(flat_slots, entries[entry] * slots.shape[1], moments + sums)
-        for entry in range(ends[tile], first_of_tile[tile + 1]):
-            slots[entries[entry]] = f32(0)
+        group = fullest[block]
+        for tile in range(group * NEIGHBOURS, min((group + 1) * NEIGHBOURS, first_of_tile.shape[0] - 1)):
+            top = tile // columns * TILE_HEIGHT
+            left = tile % columns * TILE_WIDTH
+            _read_pixels(
+                buffer, start, top, left, channels, with_depth, color, depth, transmittance, color_gradient,
+                alpha_gradient, depth_gradient,
+            )  # fmt: skip
+            x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
+            y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
+            for entry in range(first_of_tile[tile], ends[tile]):
+                at = listed[entry] * stride
+                ahead = min(entry + _AHEAD, ends[tile] - 1)
+                prefetch(flat, listed[ahead] * stride)
+                prefetch(flat_slots, entries[ahead] * slots.shape[1])
+                u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
+                values = load_scalars(flat, at + HEADER, background)
+                first, last = _pixel_range(y0, y1, top)
+                dx = x - u
+                dy = y - (v - f32(first * _ROWS))
+                constant = dx * dx * a + level
+                slope = dx * b
+                sum0, sum1, sum2 = nothing, nothing, nothing
+                sums = zeros(background)
+                for q in range(start + first * LANES, start + last * LANES, LANES):
+                    power = dy * (dy * c + slope) + constant
+                    opacity = select(power >= log_threshold, smaller(exp2(power, constants), limit), nothing)
+                    before = load(buffer, q)
+                    weight = opacity * before
+                    after = before - weight
+                    live = after > _SATURATED
+                    store(buffer, q, select(live, after, minus_magnitude(before)))
+                    weight = select(live, weight, nothing)
+                    own = weight * dot(buffer, q + 2 * PIXELS, PIXELS, values)
+                    behind = load(buffer, q + PIXELS) - own
+                    store(buffer, q + PIXELS, behind)
+                    slack = own - behind * opacity * reciprocal(one - opacity, constants)
+                    slack = select(both(live, power <= log_limit), slack, nothing)  # a clamped alpha has no gradient
+                    sum0 = sum0 + slack
+                    moment = slack * dy
+                    sum1 = sum1 + moment
+                    sum2 = sum2 + moment * dy
+                    sums = accumulate(sums, buffer, q + 2 * PIXELS, PIXELS, weight)
+                    dy = dy + f32(_ROWS)
+                moments = (sum0, sum0 * dx, sum1, sum0 * dx * dx, sum1 * dx, sum2)
+                store_sums(flat_slots, entries[entry] * slots.shape[1], moments + sums)
+            for entry in range(ends[tile], first_of_tile[tile + 1]):
+                slots[entries[entry]] = f32(0)
         fetch_add(work, 8)

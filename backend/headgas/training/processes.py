@@ -100,6 +100,8 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
         logging.getLogger("headgas").setLevel(logging.WARNING)  # one voice is enough
     try:
         yield processes, device
+        with _explained():
+            dist.barrier()  # the others wait until the first has written its files: torch aborts when it is left early
     finally:
         dist.destroy_process_group()
 

@@ -150,7 +150,7 @@ class RankOneAdam:
         keeps = torch.ones_like(rates)
         if weight_decay is not None:
             keeps -= learning_rate * weight_decay.float().to(rates.device, non_blocking=True)
-        values = [room.values for room in (self._basis, self._first, self._second)]
+        values = self._basis.values, self._first.values, self._second.values
         if kernels_work(self.basis):
             from headgas.training.rank_one_adam_cuda import step_fused
 

@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from headgas.splatting.gpu_kernels import launch
+
 _VALUES = 512  # of a program: each thread holds four of a kind
 
 
@@ -59,9 +61,8 @@ def step_fused(
     (rows, count, features), frames = basis.shape, len(coefficients)
     padded = triton.next_power_of_2(features)
     block = max(1, _VALUES // padded)
-    with torch.cuda.device_of(basis):
-        _step[(triton.cdiv(count, block),)](
-            basis, first, second, coefficients, gradients, active.view(torch.uint8), rates, roots, keeps,
-            rows, count, *decays, 1 - decays[0], 1 - decays[1], epsilon, frames, features, block, padded,
-            num_warps=4,
-        )  # fmt: skip
+    launch(
+        _step, triton.cdiv(count, block), basis,
+        basis, first, second, coefficients, gradients, active.view(torch.uint8), rates, roots, keeps,
+        rows, count, *decays, 1 - decays[0], 1 - decays[1], epsilon, frames, features, block, padded, num_warps=4,
+    )  # fmt: skip

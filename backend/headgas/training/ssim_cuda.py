@@ -14,6 +14,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from headgas.splatting.gpu_kernels import launch
+
 _BLOCK = 256  # values of a program
 _RADIUS = tl.constexpr(5)
 _C1, _C2 = tl.constexpr(0.01**2), tl.constexpr(0.03**2)
@@ -147,13 +149,12 @@ class Similarity(torch.autograd.Function):
         image, target = image.contiguous(), target.contiguous()
         height, width, channels = image.shape
         values = image.numel()
-        grid = (triton.cdiv(values, _BLOCK),)
-        averages, totals = image.new_empty(5, values), image.new_empty(grid)
+        programs, stride = triton.cdiv(values, _BLOCK), width * channels
+        averages, totals = image.new_empty(5, values), image.new_empty(programs)
         derive = ctx.needs_input_grad[0]
         maps = image.new_empty(3, values) if derive else averages
-        with torch.cuda.device_of(image):
-            _average_columns[grid](image, target, window, averages, height, width * channels, values, _BLOCK)
-            _compare[grid](averages, window, totals, maps, width, channels, values, derive, _BLOCK)
+        launch(_average_columns, programs, image, image, target, window, averages, height, stride, values, _BLOCK)
+        launch(_compare, programs, image, averages, window, totals, maps, width, channels, values, derive, _BLOCK)
         ctx.save_for_backward(image, target, window, maps)
         return totals.sum() / values
 
@@ -163,11 +164,9 @@ class Similarity(torch.autograd.Function):
         image, target, window, maps = ctx.saved_tensors
         height, width, channels = image.shape
         values = image.numel()
-        grid = (triton.cdiv(values, _BLOCK),)
+        programs, stride = triton.cdiv(values, _BLOCK), width * channels
         spreads, result = torch.empty_like(maps), torch.empty_like(image)
-        with torch.cuda.device_of(image):
-            _spread_columns[grid](maps, window, spreads, height, width * channels, values, _BLOCK)
-            _differentiate[grid](
-                spreads, window, image, target, gradient.contiguous(), result, width, channels, values, _BLOCK
-            )
+        launch(_spread_columns, programs, image, maps, window, spreads, height, stride, values, _BLOCK)
+        arguments = spreads, window, image, target, gradient.contiguous(), result, width, channels, values, _BLOCK
+        launch(_differentiate, programs, image, *arguments)
         return result, None, None

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headgas.avatars import HeadGaS, HeadGaSConfig
-from headgas.avatars.blending import blend
+from headgas.avatars import HeadGaS
 from headgas.captures import Capture
-from headgas.splatting import Camera, Gaussians, rasterize
+from headgas.splatting import rasterize
 from headgas.training.config import TrainingConfig
 from headgas.training.densification import Change, Densification, moved_into_parent
 from headgas.training.frames import FrameOrder, load_frame
@@ -23,7 +22,7 @@ from headgas.training.initialization import starting_points
 from headgas.training.losses import Perceptual, photometric_loss, psnr
 from headgas.training.processes import Processes
 from headgas.training.rank_one_adam import RankOneAdam
-from headgas.training.ssim import ssim
+from headgas.training.warmup import compile_kernels
 
 _ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
 _FRAMED_SHARE = 0.5  # of the training pictures that must have a Gaussian in their frame; elsewhere nothing is learnt
@@ -91,7 +90,7 @@ class Trainer:
         self._share = self._processes.share(config.batch)
         self.device = torch.device(device)
         if self.device.type == "cpu":
-            _compile_kernels(config.model)
+            compile_kernels()
         torch.manual_seed(seed)
         self.config = config
         self.budget = budget
@@ -317,21 +316,3 @@ class Trainer:
         self.iteration, self.elapsed = numbers["iteration"], numbers["elapsed"]
         self._events, self._seed = numbers["events"], numbers["seed"]
         self._order = FrameOrder(len(self._frames), self._seed)
-
-
-def _compile_kernels(model: HeadGaSConfig) -> None:
-    """Runs each CPU kernel once on next to nothing, so that compiling counts for no step and no budget."""
-    basis = torch.zeros(2, 8, 2)
-    features = blend(basis, torch.ones(2)).requires_grad_()
-    camera = Camera(torch.eye(4), torch.tensor([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), 16, 16)
-    means = torch.tensor([[0.0, 0.0, 1.0]]).repeat(8, 1)
-    gaussians = Gaussians(
-        means, torch.ones(8, 4), torch.ones(8, 3), torch.sigmoid(features[:, 0]), features[:, :1].repeat(1, 3)
-    )
-    offsets = torch.zeros(8, 2, requires_grad=True)
-    rendering = rasterize(
-        gaussians, camera, with_depth=False, antialiased=model.antialiased, screen_offsets=offsets
-    )
-    ssim(rendering.color, torch.zeros_like(rendering.color)).backward()
-    assert features.grad is not None
-    RankOneAdam(basis).step(torch.ones(1, 2), features.grad[None], 0.1)

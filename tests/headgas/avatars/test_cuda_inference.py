@@ -67,6 +67,38 @@ def test_a_picture_is_finished_with_its_depth_in_metres() -> None:
     torch.testing.assert_close(rgba, linear_premultiplied(torch.full((1, 2, 3), 0.2), alpha))
 
 
+def learn(avatar, by_kernel: bool, monkeypatch) -> list[torch.Tensor]:
+    """Features, outputs and all gradients of two frames, studied together as on CUDA or one after the other."""
+    torch.manual_seed(0)
+    expressions, views = torch.stack([EXPRESSION, EXPRESSION.flip(0)]), [camera(), camera()]
+    monkeypatch.setattr(cuda_inference, "serves", lambda avatar: by_kernel)
+    features, frames = avatar.study(expressions.to(avatar.device), [view.to(avatar.device) for view in views])
+    results = [features.detach()]
+    for gaussians in frames:
+        loss = gaussians.colors.square().sum() + gaussians.opacities.sum() + gaussians.scales.sum()
+        loss.backward(retain_graph=True)
+        results += [gaussians.colors.detach(), gaussians.opacities.detach()]
+    gradients = [features.grad, *(parameter.grad for parameter in avatar.parameters())]
+    return [tensor.cpu() for tensor in [*results, *gradients] if tensor is not None]
+
+
+def test_frames_studied_together_teach_what_each_alone_would(monkeypatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    together = learn(small_avatar().train(), True, monkeypatch)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", False)
+    alone = learn(small_avatar().train(), False, monkeypatch)
+    for ours, theirs in zip(together, alone, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@needs_cuda
+def test_training_on_cuda_teaches_what_the_cpu_does(monkeypatch) -> None:
+    on_cuda = learn(small_avatar(500).train().to("cuda"), True, monkeypatch)
+    on_cpu = learn(small_avatar(500).train(), False, monkeypatch)
+    for ours, theirs in zip(on_cuda, on_cpu, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
 @needs_cuda
 def test_replays_follow_the_arguments_and_leave_earlier_results() -> None:
     offset = torch.ones(3, device="cuda")

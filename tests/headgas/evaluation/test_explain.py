@@ -16,7 +16,7 @@ from headgas.avatars import ExpressionSpace, load_avatar, save_avatar
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
 from headgas.evaluation.basis import basis_colors
-from headgas.evaluation.effects import effect_sheets, parameter_effects
+from headgas.evaluation.effects import Effect, effect_sheets, parameter_effects
 from headgas.evaluation.explain import explain
 from headgas.evaluation.metrics import photograph_over_white, render_over_white
 from headgas.evaluation.plot import curve_plot, ticks
@@ -73,8 +73,8 @@ def test_effects_are_those_of_the_rendered_parameter() -> None:
 
 def test_many_parameters_and_long_names_stay_readable() -> None:
     """A hundred and twenty parameters in pages of 24; names of any length end within their cell."""
-    names = tuple(f"parameter_{i}_" + "ü" * (3 * i) for i in range(120))
-    effects = parameter_effects(small_avatar(20, names=names))
+    picture = np.zeros((160, 4 * 160, 3), np.uint8)
+    effects = [Effect(f"parameter_{i}_" + "ü" * 3 * i, 1.0, True, 0.1, 0.1, 0.0, picture) for i in range(120)]
     sheets = effect_sheets(effects)
     assert len(sheets) == 5 and all(sheet.shape[1] == 2 * 4 * 160 for sheet in sheets)
     assert effect_sheets(effects[:1])[0].shape[1] == 4 * 160

@@ -7,15 +7,20 @@ import os
 import pytest
 import torch
 
-from headgas.avatars import fused
-from headgas.avatars.finishing_kernel import launch as finish
-from headgas.avatars.fused_kernel import MOST_FRAMES, fits, launch
+from headgas.avatars import cuda_inference, fused
+from headgas.avatars.appearance_kernel import appear
+from headgas.avatars.cuda_inference import CudaInference, appear_plainly
+from headgas.avatars.finishing_kernel import finish
+from headgas.avatars.fused_kernel import MOST_FRAMES, fits, write_outputs
 from headgas.avatars.rendering import NOTHING_HIT, linear_premultiplied
+from headgas.splatting import Camera
 from headgas.training import rank_one_adam
 from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim_on_cuda, ssim_torch
+from tests.headgas.conftest import SIZE, intrinsics, look_at, small_avatar
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+EXPRESSION = torch.tensor([0.6, 0.0, 0.9])
 PAPER = (32, 64, 49)  # features, hidden units, outputs
 
 
@@ -39,7 +44,8 @@ def avatar(gaussians: int, rows: int, frames: int, sizes: tuple[int, int, int]):
 def kernels_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The interpreter takes CPU tensors, which no kernel works on otherwise."""
     if DEVICE == "cpu":
-        monkeypatch.setattr(fused, "kernels_work", lambda tensor: True)
+        for module in (fused, cuda_inference):
+            monkeypatch.setattr(module, "kernels_work", lambda tensor: True)
 
 
 @pytest.mark.parametrize(
@@ -116,10 +122,10 @@ def test_gradients_equal_the_twins(frames, sizes) -> None:
 
 def test_what_the_kernel_cannot_take() -> None:
     device = torch.device("cpu")  # stands for a card of this decade
-    assert fits(*PAPER, device) and fits(1, 1, 1, device) and not fits(32, 129, 49, device)
+    assert fits(PAPER, device) and fits((1, 1, 1), device) and not fits((32, 129, 49), device)
     basis, coefficients, folded, weights = avatar(8, 3, 1, (4, 4, 4))
     with pytest.raises(ValueError, match="contiguous"):
-        launch(basis.transpose(1, 2), coefficients, folded, weights, folded[None])
+        write_outputs(basis.transpose(1, 2), coefficients, folded, weights, folded[None])
     arguments = avatar(8, 3, 1, (4, 140, 4))  # too large: torch's operations
     torch.testing.assert_close(
         fused.blend_and_decode(*arguments), fused.blend_and_decode_plainly(*arguments)[1].detach()
@@ -165,6 +171,24 @@ def test_similarity_and_its_gradient_equal_torch(size) -> None:
     torch.testing.assert_close(image.grad[varied].cpu().double(), truth.grad[varied], rtol=1e-3, atol=1e-6)
     with torch.no_grad():
         assert ssim_on_cuda(image, target.to(DEVICE)).item() == ours.item()
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_appearance_equals_torch(degree) -> None:
+    torch.manual_seed(degree)
+    arguments = random(130, 49), random(130, 3), random(3), degree
+    for ours, twin in zip(appear(*arguments), appear_plainly(*arguments), strict=True):
+        torch.testing.assert_close(ours, twin, rtol=1e-5, atol=1e-6)
+
+
+def test_an_avatar_shows_what_it_does_on_the_cpu() -> None:
+    avatar = small_avatar(90)
+    camera = Camera(torch.tensor(look_at(0.2)).float(), torch.tensor(intrinsics()).float(), SIZE, SIZE)
+    with torch.no_grad():
+        expected = avatar.gaussians(EXPRESSION, camera)
+        ours = CudaInference(avatar.to(DEVICE).eval()).gaussians(EXPRESSION.to(DEVICE), camera.to(DEVICE))
+    for name, value in vars(expected).items():
+        torch.testing.assert_close(getattr(ours, name).cpu(), value.detach().cpu(), rtol=1e-4, atol=1e-5)
 
 
 def test_finishing_a_picture_equals_torch() -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError, shared_memory
@@ -228,3 +229,30 @@ def test_a_taken_port_is_a_clear_error(service: Service) -> None:
         env=os.environ | {"HEADGAS_KEY": "ef" * 16}, capture_output=True, text=True, timeout=WAIT, check=False,
     )  # fmt: skip
     assert finished.returncode == 2 and str(service.port) in finished.stderr
+
+
+def test_kernels_are_compiled_in_the_background_and_the_client_can_follow(tmp_path: Path, avatar_path: str) -> None:
+    key = secrets.token_bytes(16)
+    environment = os.environ | {"HEADGAS_KEY": key.hex(), "NUMBA_CACHE_DIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headgas", "serve", "--stop-with-stdin", "--device", "cpu"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True,
+    )  # fmt: skip
+    assert process.stdout and process.stdin
+    service = Service(process, json.loads(process.stdout.readline())["port"], key)
+    with service.connect(greet=False) as connection, service.connect() as other:
+        hello = ask(connection, "hello", version=headgas.__version__, protocol=1)["result"]
+        assert hello["compiling"]["what"] and 1 <= hello["compiling"]["number"] <= hello["compiling"]["of"]
+        assert ask(connection, "describe", avatar=avatar_path)["result"]["gaussians"] > 0
+        assert ask(connection, "ping")["result"]["compiling"]
+        connection.send_bytes(json.dumps({"id": 7, "method": "render", "params": request(avatar_path)}).encode())
+        assert ask(other, "ping")["result"]["compiling"], "a ping must not wait for a frame"
+        assert connection.poll(WAIT)
+        assert "result" in json.loads(connection.recv_bytes())
+        np.testing.assert_array_equal(np.frombuffer(connection.recv_bytes(), np.float32), expected(avatar_path))
+        end = time.monotonic() + WAIT
+        while ask(other, "ping")["result"]["compiling"] and time.monotonic() < end:
+            time.sleep(0.1)
+        assert ask(other, "ping")["result"]["compiling"] is None
+    process.stdin.close()
+    process.wait(WAIT)

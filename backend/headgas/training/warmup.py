@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compiling the CPU kernels before they are needed, by running each once on next to nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from headgas.avatars.blending import blend
+from headgas.splatting import Camera, Gaussians, rasterize
+from headgas.splatting.compiling import announce, is_compiled
+from headgas.training.rank_one_adam import RankOneAdam
+from headgas.training.ssim import ssim
+
+_COUNT, _SIZE = 8, 16  # Gaussians, pixels
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Kernels that are compiled together."""
+
+    what: str  # as `announced` where they are used
+    seconds: int  # about what compiling takes
+    use: Callable[[], object]
+
+
+def _draw(with_depth: bool, differentiate: bool) -> None:
+    camera = Camera(torch.eye(4), torch.tensor([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), _SIZE, _SIZE)
+    means = torch.tensor([[0.0, 0.0, 1.0]]).repeat(_COUNT, 1).requires_grad_(differentiate)
+    gaussians = Gaussians(
+        means, torch.ones(_COUNT, 4), torch.ones(_COUNT, 3), torch.full([_COUNT], 0.5), torch.ones(_COUNT, 3)
+    )
+    rendering = rasterize(gaussians, camera, with_depth=with_depth)
+    if differentiate:
+        total = rendering.color.sum() + rendering.alpha.sum()
+        (total if rendering.depth is None else total + rendering.depth.sum()).backward()
+
+
+def _compare() -> None:
+    image = torch.zeros(_SIZE, _SIZE, 3)
+    ssim(image.clone().requires_grad_(), image)
+
+
+def _optimize() -> None:
+    RankOneAdam(torch.zeros(1, _COUNT, 2)).step(torch.ones(1, 1), torch.ones(1, _COUNT, 2), 0.1)
+
+
+RENDERING = (
+    Kernels("the rasterizer for 4 channels", 6, lambda: _draw(True, False)),
+    Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
+)
+ALL = (
+    *RENDERING,
+    Kernels("the rasterizer for 3 channels", 2, lambda: _draw(False, False)),
+    Kernels("the gradients of the rasterizer for 3 channels", 4, lambda: _draw(False, True)),
+    Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
+    Kernels("the similarity of images", 3, _compare),
+    Kernels("the optimizer of the basis", 2, _optimize),
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The kernels that are being compiled: the `number`-th of so many."""
+
+    number: int
+    of: int
+    what: str
+
+
+def compile_kernels(
+    kernels: Sequence[Kernels] = ALL, report: Callable[[Progress], object] = lambda progress: None
+) -> int:
+    """Compile what this machine has not compiled yet, and load the rest. Returns the number of newly compiled ones.
+
+    report is called before each that is compiled.
+    """
+    new = 0
+    for number, item in enumerate(kernels, 1):
+        if not is_compiled(item.what):
+            new += 1
+            report(Progress(number, len(kernels), item.what))
+            announce(item.what, item.seconds, f"{number} of {len(kernels)}: ")
+        item.use()
+    return new
