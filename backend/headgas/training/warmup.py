@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
 from headgas.avatars.blending import blend
+from headgas.avatars.compact import CompactBasis
+from headgas.avatars.finishing import finish
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
 from headgas.training.rank_one_adam import RankOneAdam
@@ -37,6 +40,22 @@ def _draw(with_depth: bool, differentiate: bool) -> None:
         (total if rendering.depth is None else total + rendering.depth.sum()).backward()
 
 
+def _evaluate(compact: bool) -> None:
+    space = ExpressionSpace("custom", ("any",), (0.0,), (0.0,), (1.0,))
+    avatar = HeadGaS(space, torch.rand(_COUNT, 3), HeadGaSConfig(features=1, hidden=1, frequencies=1)).eval()
+    if compact:
+        avatar.stored_basis = CompactBasis.compressed(avatar.basis)
+    near, far = torch.eye(4), torch.eye(4)
+    far[2, 3] = 1
+    with torch.inference_mode():
+        for viewmat in (near, far, near):  # the last one changes colours alone
+            avatar.visible_gaussians(torch.ones(1), Camera(viewmat, torch.eye(3), _SIZE, _SIZE))
+
+
+def _finish() -> None:
+    finish(torch.zeros(_SIZE, _SIZE, 3), torch.zeros(_SIZE, _SIZE), torch.zeros(_SIZE, _SIZE), 1.0, 1e-6, 1e10)
+
+
 def _compare() -> None:
     image = torch.zeros(_SIZE, _SIZE, 3)
     ssim(image.clone().requires_grad_(), image)
@@ -48,10 +67,13 @@ def _optimize() -> None:
 
 RENDERING = (
     Kernels("the rasterizer for 4 channels", 6, lambda: _draw(True, False)),
-    Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
+    Kernels("the evaluation of int8 features", 4, lambda: _evaluate(True)),
+    Kernels("linear light", 1, _finish),
 )
 ALL = (
     *RENDERING,
+    Kernels("the evaluation of float32 features", 4, lambda: _evaluate(False)),
+    Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
     Kernels("the rasterizer for 3 channels", 2, lambda: _draw(False, False)),
     Kernels("the gradients of the rasterizer for 3 channels", 4, lambda: _draw(False, True)),
     Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
