@@ -40,16 +40,18 @@ def _draw(with_depth: bool, differentiate: bool) -> None:
         (total if rendering.depth is None else total + rendering.depth.sum()).backward()
 
 
-def _evaluate(compact: bool) -> None:
+def _evaluate(compact: bool, cameras: int = 1) -> None:
     space = ExpressionSpace("custom", ("any",), (0.0,), (0.0,), (1.0,))
     avatar = HeadGaS(space, torch.rand(_COUNT, 3), HeadGaSConfig(features=1, hidden=1, frequencies=1)).eval()
     if compact:
         avatar.stored_basis = CompactBasis.compressed(avatar.basis)
-    near, far = torch.eye(4), torch.eye(4)
-    far[2, 3] = 1
     with torch.inference_mode():
-        for viewmat in (near, far, near):  # the last one changes colours alone
-            avatar.visible_gaussians(torch.ones(1), Camera(viewmat, torch.eye(3), _SIZE, _SIZE))
+        for number in range(cameras):
+            avatar.visible_gaussians(torch.ones(1), Camera(torch.eye(4), torch.eye(3), _SIZE, _SIZE + number))
+
+
+def _blend_compact() -> None:
+    CompactBasis.compressed(torch.zeros(2, _COUNT, 2)).blend(torch.ones(2))
 
 
 def _finish() -> None:
@@ -68,12 +70,14 @@ def _optimize() -> None:
 RENDERING = (
     Kernels("the rasterizer for 4 channels", 6, lambda: _draw(True, False)),
     Kernels("the evaluation of int8 features", 4, lambda: _evaluate(True)),
+    Kernels("colours from elsewhere", 1, lambda: _evaluate(True, cameras=2)),
     Kernels("linear light", 1, _finish),
 )
 ALL = (
     *RENDERING,
     Kernels("the evaluation of float32 features", 4, lambda: _evaluate(False)),
     Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
+    Kernels("the blending of compact features", 1, _blend_compact),
     Kernels("the rasterizer for 3 channels", 2, lambda: _draw(False, False)),
     Kernels("the gradients of the rasterizer for 3 channels", 4, lambda: _draw(False, True)),
     Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
