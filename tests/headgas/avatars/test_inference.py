@@ -53,7 +53,7 @@ def camera(yaw: float = 0.3, distance: float = 0.5, side: float = 0.0) -> Camera
 
 
 def expression(model: HeadGaS, active: int = 4, seed: int = 0) -> torch.Tensor:
-    value, generator = model.neutral(), torch.Generator().manual_seed(seed)
+    value, generator = model.neutral().clone(), torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(value), generator=generator)[:active]
     value[chosen] = torch.rand(len(chosen), generator=generator)
     return value
