@@ -16,6 +16,7 @@ import torch
 from bench_rows.measuring import Bench, Row, Work
 from bench_rows.scenes import ACTIVE, FEATURES, PARAMETERS, evaluations, expressions, head
 from headgas.avatars.blending import blend
+from headgas.avatars.compact import CompactBasis
 from headgas.avatars.decoder import Decoder, decode_plainly
 from headgas.avatars.rendering import PlacedAvatar, render_frame
 from headgas.splatting import Gaussians, get_threads, rasterize, set_threads
@@ -131,6 +132,9 @@ def blending_rows(bench: Bench) -> Iterator[Row]:
         lambda: blend(basis, coefficients), 4.0 * size, 2.0 * size, {"torch": lambda: coefficients @ basis.flatten(1)}
     )
     yield from bench.timed(f"blend {count}, {1 + ACTIVE} of {1 + PARAMETERS} rows, float32", work)
+    compact = CompactBasis.compressed(basis)
+    work = Work(lambda: compact.blend(coefficients), size + 3.0 * count * FEATURES, 2.0 * size, work.rivals)
+    yield from bench.timed(f"blend {count}, {1 + ACTIVE} of {1 + PARAMETERS} rows, compact", work)
 
 
 def decoder_rows(bench: Bench) -> Iterator[Row]:
@@ -152,8 +156,12 @@ def decoder_rows(bench: Bench) -> Iterator[Row]:
 
 
 def frame_work(bench: Bench, size: int, count: int, changing: bool) -> Work:
-    """An expression to linear RGBA and depth; every frame another expression, or always the same."""
+    """An expression to linear RGBA and depth; every frame another expression, or always the same.
+
+    The avatar is as its file holds it, with a compact basis.
+    """
     avatar, camera = head(count, size)
+    avatar.stored_basis = CompactBasis.compressed(avatar.basis)
     with torch.inference_mode():
         operations = _FORWARD * evaluations(avatar.gaussians(torch.zeros(PARAMETERS), camera), camera)
     avatar = copy.deepcopy(avatar).to(bench.device).eval()
@@ -165,8 +173,8 @@ def frame_work(bench: Bench, size: int, count: int, changing: bool) -> Work:
 
     if not changing:
         return Work(run, 0.0, operations)
-    basis = 4.0 * (1 + ACTIVE) * count * FEATURES
-    return Work(run, basis, operations + 2.0 * count * MLP + basis / 2)
+    values = float(ACTIVE * count * FEATURES)
+    return Work(run, values, operations + 2.0 * count * MLP + 2 * values)
 
 
 def frame_rows(bench: Bench) -> Iterator[Row]:

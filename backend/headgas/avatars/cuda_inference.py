@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from headgas.avatars.compact import CompactBasis
 from headgas.avatars.fused import Weights, blend_and_decode
 from headgas.avatars.replay import Replayed
 from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
@@ -32,10 +33,14 @@ class CudaInference:
         assert decoder is not None
         self._weights = Weights.of(decoder)
         self._shapes = avatar.means.detach(), avatar.quaternions.detach(), avatar.log_scales.exp()
-        self._basis = avatar.basis[1:]
+        basis = avatar.stored_basis
+        if isinstance(basis, CompactBasis):
+            neutral, self._rows, self._scales = basis.neutral, basis.values, basis.scales
+        else:
+            neutral, self._rows, self._scales = basis[0], basis[1:], None
         # What is the same in every frame is added up once: f_0 goes through the first layer with the encoding.
         folded = decoder.folded(avatar.encode(avatar.means))
-        self._folded = folded + avatar.basis[0] @ decoder.feature_layer.weight.T
+        self._folded = folded + neutral @ decoder.feature_layer.weight.T
         self._neutral = avatar.neutral()
         self._degree = avatar.sh_degree
         self._appearance = Replayed(self._decode)
@@ -49,7 +54,11 @@ class CudaInference:
     def _decode(self, expression: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
         """Opacities [N] and colours [N,3] of an expression [B], seen from `position` [3] in head space, metres."""
         coefficients = (expression - self._neutral)[None]
+<<<<<<< HEAD
         (outputs,) = blend_and_decode(self._basis, coefficients, self._folded, self._weights)
+=======
+        (outputs,) = blend_and_decode(self._rows, coefficients, self._folded, self._weights, self._scales)
+>>>>>>> main
         if kernels_work(outputs):
             from headgas.avatars.appearance_kernel import appear
 

@@ -150,9 +150,9 @@ class HeadGaS(Avatar):
 
     def blend(self, expression: Tensor) -> Tensor:
         """The blended features [N,f], without gradients."""
-        if isinstance(self.stored_basis, CompactBasis):
+        if isinstance(self.stored_basis, CompactBasis) and not self.means.is_cuda:
             return self.stored_basis.blend(self.coefficients(expression))
-        return blend(self.stored_basis, self.coefficients(expression))
+        return blend(self.basis, self.coefficients(expression))
 
     def refresh_encoding(self) -> None:
         """Encodes the means anew; needed whenever they moved or the weights changed."""
@@ -263,11 +263,7 @@ class HeadGaS(Avatar):
 
     def _apply(self, fn: Any, recurse: bool = True) -> "HeadGaS":
         basis = self.stored_basis
-        if isinstance(basis, CompactBasis):
-            basis = basis.mapped(fn)
-            self.stored_basis = basis if basis.values.device.type == "cpu" else basis.expanded()
-        else:
-            self.stored_basis = fn(basis)
+        self.stored_basis = basis.mapped(fn) if isinstance(basis, CompactBasis) else fn(basis)
         self.refresh_encoding()
         return super()._apply(fn, recurse)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 f32 = np.float32
 _REACH = f32(math.sqrt(2 * math.log(1 / ALPHA_THRESHOLD)))  # standard deviations, to where an opaque one vanishes
 _BLUR = f32(math.sqrt(EPS2D))  # pixels
-_COMPILE_SECONDS = 4
+_COMPILE_SECONDS = 8
 _NOTHING = np.empty(0, f32)
 
 
@@ -113,7 +113,7 @@ class Inference:
         matrix, K = camera.viewmat.numpy(), camera.K.numpy()
         view = [*matrix[:3, :3].ravel(), *matrix[:3, 3], K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
         view += [camera.width, camera.height, _REACH, _BLUR]
-        with announced(f"the evaluation of {self._rows.dtype} features", _COMPILE_SECONDS):
+        with announced("the evaluation of expressions", _COMPILE_SECONDS):
             run(
                 evaluate, -(-len(opacities) // BLOCK), self._rows, self._stride, active + self._first_row,
                 weights.ravel(), self._first_bias, shared, self._mlp, *self._color_layer, self._shapes[0].numpy(),

@@ -52,7 +52,7 @@ def compiled(function: Callable) -> Callable:
     What a kernel takes from other files, constants too, must come from files that define kernels, or from splatting/:
     the results of other sources are told apart by those files (see `kernel_folder`).
     """
-    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})(function)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})(function)
     config: Any = numba.config  # type: ignore[attr-defined]  # filled in at run time
     before = config.CACHE_DIR
     config.CACHE_DIR = str(_FOLDER)  # read while the cache is made; other users of numba keep theirs

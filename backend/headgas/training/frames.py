@@ -11,6 +11,8 @@ from torch import Tensor
 from headgas.captures import Frame
 from headgas.splatting import Camera
 
+_BOX_MARGIN = 8  # pixels around the matte: the perceptual loss sees the silhouette too
+
 
 @dataclass(frozen=True)
 class TrainingFrame:
@@ -18,6 +20,7 @@ class TrainingFrame:
 
     color: Tensor  # [H,W,3] sRGB, straight
     matte: Tensor  # [H,W]
+    head: tuple[slice, slice]  # rows and columns around the matte, for the perceptual loss
     camera: Camera
     expression: Tensor  # [B]
 
@@ -28,13 +31,25 @@ class TrainingFrame:
 
 
 def load_frame(frame: Frame, device: torch.device) -> TrainingFrame:
-    rgba = torch.from_numpy(frame.load_rgba()).to(device)
+    pixels = frame.load_rgba()
+    rgba = torch.from_numpy(pixels).to(device)
     return TrainingFrame(
         color=rgba[..., :3].contiguous(),
         matte=rgba[..., 3].contiguous(),
+        head=_head_box(pixels[..., 3]),
         camera=frame.camera.to(device),
         expression=torch.from_numpy(frame.expression).to(device),
     )
+
+
+def _head_box(matte: np.ndarray) -> tuple[slice, slice]:
+    rows, columns = (np.flatnonzero((matte > 0.5).any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return slice(None), slice(None)
+    first, last = ([line[i] for line in (rows, columns)] for i in (0, -1))
+    top, left = (max(0, int(line) - _BOX_MARGIN) for line in first)
+    bottom, right = (int(line) + 1 + _BOX_MARGIN for line in last)
+    return slice(top, bottom), slice(left, right)
 
 
 class FrameOrder:

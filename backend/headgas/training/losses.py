@@ -13,28 +13,26 @@ from headgas.training.frames import TrainingFrame
 from headgas.training.ssim import ssim
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]  # images [H,W,3] -> scalar
-_BOX_MARGIN = 8  # pixels around the matte: the perceptual loss sees the silhouette too
 
 
 def photometric_loss(
     rendering: Rendering,
+    target: Tensor,
     frame: TrainingFrame,
-    background: Tensor,
     config: TrainingConfig,
     perceptual: Perceptual | None,
 ) -> Tensor:
     """0.8 L1 + 0.2 (1 - SSIM) [+ perceptual in the head's box] as in HeadGaS, and an L1 matte loss.
 
     Args:
-        background: [3], what both pictures lie over.
+        target: [H,W,3], the photograph over the background that the rendering lies over.
         perceptual: None as long as it does not count.
     """
-    target = frame.over(background)
     loss = config.l1_weight * (rendering.color - target).abs().mean()
     loss = loss + config.ssim_weight * (1 - ssim(rendering.color, target))
     loss = loss + config.matte_weight * (rendering.alpha - frame.matte).abs().mean()
     if perceptual is not None:
-        rows, columns = _head_box(frame.matte)
+        rows, columns = frame.head
         loss = loss + config.perceptual_weight * perceptual(rendering.color[rows, columns], target[rows, columns])
     return loss
 
@@ -42,14 +40,3 @@ def photometric_loss(
 def psnr(image: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio [] in dB of images in 0..1, values clipped."""
     return -10 * torch.log10((image.clamp(0, 1) - target).square().mean().clamp_min(1e-12))
-
-
-def _head_box(matte: Tensor) -> tuple[slice, slice]:
-    rows, columns = (matte > 0.5).any(1).nonzero(), (matte > 0.5).any(0).nonzero()
-    if not len(rows):
-        return slice(None), slice(None)
-    top, bottom, left, right = (int(v) for v in (rows[0], rows[-1], columns[0], columns[-1]))
-    return (
-        slice(max(0, top - _BOX_MARGIN), bottom + 1 + _BOX_MARGIN),
-        slice(max(0, left - _BOX_MARGIN), right + 1 + _BOX_MARGIN),
-    )

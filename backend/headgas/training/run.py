@@ -4,6 +4,7 @@
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -118,14 +120,17 @@ class Run:
         last = steps[-1]
         first_elapsed = steps[0].elapsed
         speed = (len(steps) - 1) / (last.elapsed - first_elapsed) if last.elapsed > first_elapsed else 0.0
+        loss, psnr = torch.stack([step.scores for step in steps]).mean(0).tolist()
+        if not math.isfinite(loss):
+            raise RuntimeError(f"the loss is {loss} before step {last.iteration}")
         share = budget.progress(last.iteration, last.elapsed)
         line = Progress(
             iteration=last.iteration,
             elapsed=round(last.elapsed, 3),
             progress=round(share, 5),
             iterations_per_second=round(speed, 2),
-            loss=round(sum(step.loss for step in steps) / len(steps), 6),
-            psnr=round(sum(step.psnr for step in steps) / len(steps), 3),
+            loss=round(loss, 6),
+            psnr=round(psnr, 3),
             gaussians=last.gaussians,
             seconds_left=round(last.elapsed * (1 - share) / max(share, 1e-6), 1),
         )

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The training loop of one HeadGaS avatar."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,9 +51,12 @@ class Step:
     iteration: int
     elapsed: float  # seconds of training so far
     progress: float  # 0..1
-    loss: float
-    psnr: float  # dB, of the training frame
+    scores: Tensor  # [2] loss, and PSNR in dB of the training frames; reading them waits for a GPU
     gaussians: int
+
+    @property
+    def loss(self) -> float:
+        return self.scores[0].item()
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,19 @@ class Trainer:
         self.avatar.sh_degree = 0
         self._optimizer = self._new_optimizer()
         self._basis_optimizer = self._new_basis_optimizer()
+        self._basis_decay = torch.full((len(self.avatar.basis),), config.basis_decay, device=self.device)
+        self._basis_decay[0] = 0
         self._densification = Densification(count, self.device)
+        if self.device.type == "cuda":
+            self._rehearse()
+
+    def _rehearse(self) -> None:
+        """A step that changes nothing: kernels are compiled before the clock starts."""
+        lessons = self._study(range(len(self._share)), 0.0)
+        few = slice(min(8, self.avatar.count))
+        trial = RankOneAdam(self.avatar.basis[:, few].contiguous())
+        trial.step(lessons.coefficients, lessons.features[:, few], 0.0, self._basis_decay)
+        self._optimizer.zero_grad(set_to_none=True)
 
     @property
     def finished(self) -> bool:
@@ -123,55 +137,52 @@ class Trainer:
             self.avatar.refresh_encoding()
         self._optimizer.zero_grad(set_to_none=True)
         first = self.iteration * self.config.batch
-        lessons = self._everyone([self._study(first + number, progress) for number in self._share])
+        lessons = self._everyone(self._study([first + number for number in self._share], progress))
         self._learn(lessons, progress)
-        loss, quality = lessons.scores.mean(0).tolist()
-        if not math.isfinite(loss):
-            raise RuntimeError(f"the loss is {loss} at step {self.iteration}")
         self._densify_when_due(progress)
         self.iteration += 1
         self.elapsed = self._processes.agreed(self.elapsed + time.perf_counter() - started)
-        return Step(self.iteration, self.elapsed, progress, loss, quality, self.avatar.count)
+        return Step(self.iteration, self.elapsed, progress, lessons.scores.mean(0), self.avatar.count)
 
-    def _study(self, number: int, progress: float) -> "_Lessons":
-        """Renders the run's frame of that number; adds to the gradients of all parameters but the basis."""
-        frame = self._frames[self._order[number]]
-        generator = np.random.default_rng((self._seed, number))
-        background = torch.tensor(generator.random(3), dtype=torch.float32, device=self.device)
-        features = self.avatar.blend(frame.expression).requires_grad_()
-        gaussians = self.avatar.decode(features, frame.expression, frame.camera)
-        offsets = torch.zeros(len(gaussians), 2, device=self.device, requires_grad=True)
-        rendering = rasterize(
-            gaussians,
-            frame.camera,
-            background=background,
-            with_depth=False,
-            antialiased=self.avatar.antialiased,
-            screen_offsets=offsets,
-        )
+    def _study(self, numbers: Sequence[int], progress: float) -> "_Lessons":
+        """Renders the run's frames of these numbers; adds to the gradients of all parameters but the basis."""
+        frames = [self._frames[self._order[number]] for number in numbers]
+        expressions = torch.stack([frame.expression for frame in frames])
+        features, drawn = self.avatar.study(expressions, [frame.camera for frame in frames])
+        offsets = torch.zeros(len(frames), self.avatar.count, 2, device=self.device, requires_grad=True)
         perceptual = self._perceptual if progress >= self.config.perceptual_from else None
-        loss = photometric_loss(rendering, frame, background, self.config, perceptual)
-        (loss / self.config.batch).backward()
+        total, scores = torch.zeros((), device=self.device), []
+        for number, frame, gaussians, shift in zip(numbers, frames, drawn, offsets, strict=True):
+            random = np.random.default_rng((self._seed, number)).random(3, np.float32)
+            background = torch.from_numpy(random).to(self.device, non_blocking=True)
+            rendering = rasterize(
+                gaussians,
+                frame.camera,
+                background=background,
+                with_depth=False,
+                antialiased=self.avatar.antialiased,
+                screen_offsets=shift,
+            )
+            target = frame.over(background)
+            loss = photometric_loss(rendering, target, frame, self.config, perceptual)
+            total = total + loss / self.config.batch
+            scores.append(torch.stack([loss.detach(), psnr(rendering.color.detach(), target)]))
+        total.backward()
         assert features.grad is not None and offsets.grad is not None
-        with torch.no_grad():
-            scores = torch.stack([loss, psnr(rendering.color, frame.over(background))])
-            coefficients = self.avatar.coefficients(frame.expression)
-            opacities = gaussians.opacities.detach()
-        return _Lessons(*(t[None] for t in (coefficients, features.grad, offsets.grad, opacities, scores)))
+        coefficients = torch.stack([self.avatar.coefficients(expression) for expression in expressions])
+        opacities = torch.stack([gaussians.opacities.detach() for gaussians in drawn])
+        return _Lessons(coefficients, features.grad, offsets.grad, opacities, torch.stack(scores))
 
-    def _everyone(self, own: Sequence["_Lessons"]) -> "_Lessons":
+    def _everyone(self, own: "_Lessons") -> "_Lessons":
         """What this and the other processes learnt from the step's frames, in the order of the frames."""
-        columns = zip(*(vars(lessons).values() for lessons in own), strict=True)
-        return _Lessons(*(self._processes.gathered(torch.cat(column)) for column in columns))
+        return _Lessons(*(self._processes.gathered(column) for column in vars(own).values()))
 
     def _learn(self, lessons: "_Lessons", progress: float) -> None:
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._processes.add_up([p.grad for p in parameters if p.grad is not None])
         self._optimizer.step()
         rate = self.config.basis_rate * self._decay(progress)
-        decay = torch.full((lessons.coefficients.shape[1],), self.config.basis_decay)
-        decay[0] = 0
-        self._basis_optimizer.step(lessons.coefficients, lessons.features, rate, decay)
+        self._basis_optimizer.step(lessons.coefficients, lessons.features, rate, self._basis_decay)
         for pull, opacities in zip(lessons.offsets, lessons.opacities, strict=True):
             self._densification.record(pull, opacities)
 

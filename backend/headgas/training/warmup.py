@@ -28,39 +28,45 @@ class Kernels:
     use: Callable[[], object]
 
 
+def _camera(distance: float = 0.0) -> Camera:
+    viewmat = torch.eye(4)
+    viewmat[2, 3] = distance
+    return Camera(viewmat, torch.tensor([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), _SIZE, _SIZE)
+
+
 def _draw(with_depth: bool, differentiate: bool) -> None:
-    camera = Camera(torch.eye(4), torch.tensor([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), _SIZE, _SIZE)
     means = torch.tensor([[0.0, 0.0, 1.0]]).repeat(_COUNT, 1).requires_grad_(differentiate)
     gaussians = Gaussians(
         means, torch.ones(_COUNT, 4), torch.ones(_COUNT, 3), torch.full([_COUNT], 0.5), torch.ones(_COUNT, 3)
     )
-    rendering = rasterize(gaussians, camera, with_depth=with_depth)
+    rendering = rasterize(gaussians, _camera(), with_depth=with_depth)
     if differentiate:
         total = rendering.color.sum() + rendering.alpha.sum()
         (total if rendering.depth is None else total + rendering.depth.sum()).backward()
 
 
-def _evaluate(compact: bool, cameras: int = 1) -> None:
-    space = ExpressionSpace("custom", ("any",), (0.0,), (0.0,), (1.0,))
-    avatar = HeadGaS(space, torch.rand(_COUNT, 3), HeadGaSConfig(features=1, hidden=1, frequencies=1)).eval()
-    if compact:
-        avatar.stored_basis = CompactBasis.compressed(avatar.basis)
-    with torch.inference_mode():
-        for number in range(cameras):
-            avatar.visible_gaussians(torch.ones(1), Camera(torch.eye(4), torch.eye(3), _SIZE, _SIZE + number))
-
-
-def _blend_compact() -> None:
-    CompactBasis.compressed(torch.zeros(2, _COUNT, 2)).blend(torch.ones(2))
-
-
-def _finish() -> None:
-    finish(torch.zeros(_SIZE, _SIZE, 3), torch.zeros(_SIZE, _SIZE), torch.zeros(_SIZE, _SIZE), 1.0, 1e-6, 1e10)
+@torch.inference_mode()
+def _evaluate(views: int) -> None:
+    """One frame with either kind of basis, seen from so many places."""
+    space = ExpressionSpace("custom", ("a",), (0.0,), (0.0,), (1.0,))
+    avatar = HeadGaS(space, torch.rand(_COUNT, 3), HeadGaSConfig(features=4, hidden=8)).eval()
+    for basis in (avatar.basis, CompactBasis.compressed(avatar.basis)):
+        avatar.stored_basis = basis
+        for view in range(views):
+            avatar.visible_gaussians(torch.ones(1), _camera(1.0 + view))
 
 
 def _compare() -> None:
     image = torch.zeros(_SIZE, _SIZE, 3)
     ssim(image.clone().requires_grad_(), image)
+
+
+def _blend_compact() -> None:
+    CompactBasis.compressed(torch.ones(2, _COUNT, 2)).blend(torch.ones(2))
+
+
+def _finish() -> None:
+    finish(torch.zeros(_SIZE, _SIZE, 3), torch.zeros(_SIZE, _SIZE), torch.zeros(_SIZE, _SIZE), 1.0, 0.1, 1.0)
 
 
 def _optimize() -> None:
@@ -69,13 +75,12 @@ def _optimize() -> None:
 
 RENDERING = (
     Kernels("the rasterizer for 4 channels", 6, lambda: _draw(True, False)),
-    Kernels("the evaluation of int8 features", 4, lambda: _evaluate(True)),
-    Kernels("colours from elsewhere", 1, lambda: _evaluate(True, cameras=2)),
-    Kernels("linear light", 1, _finish),
+    Kernels("the evaluation of expressions", 8, lambda: _evaluate(1)),
+    Kernels("colours from elsewhere", 1, lambda: _evaluate(3)),
+    Kernels("linear light", 2, _finish),
 )
 ALL = (
     *RENDERING,
-    Kernels("the evaluation of float32 features", 4, lambda: _evaluate(False)),
     Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
     Kernels("the blending of compact features", 1, _blend_compact),
     Kernels("the rasterizer for 3 channels", 2, lambda: _draw(False, False)),

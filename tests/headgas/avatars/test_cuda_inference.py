@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from headgas.avatars import HeadGaSConfig, cuda_inference
+from headgas.avatars.compact import CompactBasis
 from headgas.avatars.cuda_inference import CudaInference
 from headgas.avatars.rendering import PlacedAvatar, finished, linear_premultiplied, render_frame
 from headgas.avatars.replay import Replayed
@@ -24,9 +25,11 @@ def camera(size: int = SIZE) -> Camera:
     return Camera(torch.tensor(look_at(0.2)).float(), torch.tensor(intrinsics(size)).float(), size, size)
 
 
-@pytest.mark.parametrize("degree", [3, 1])
-def test_it_is_what_the_avatar_shows(degree: int) -> None:
+@pytest.mark.parametrize(("degree", "compact"), [(3, False), (1, False), (3, True)])
+def test_it_is_what_the_avatar_shows(degree: int, compact: bool) -> None:
     avatar = small_avatar()
+    if compact:
+        avatar.stored_basis = CompactBasis.compressed(avatar.basis)
     avatar.sh_degree = degree
     with torch.inference_mode():
         expected = avatar.gaussians(EXPRESSION, camera())

@@ -9,6 +9,7 @@ import torch
 
 from headgas.avatars import cuda_inference, fused
 from headgas.avatars.appearance_kernel import appear
+from headgas.avatars.compact import CompactBasis
 from headgas.avatars.cuda_inference import CudaInference, appear_plainly
 from headgas.avatars.finishing_kernel import finish
 from headgas.avatars.fused_kernel import MOST_FRAMES, fits, write_outputs
@@ -181,8 +182,11 @@ def test_appearance_equals_torch(degree) -> None:
         torch.testing.assert_close(ours, twin, rtol=1e-5, atol=1e-6)
 
 
-def test_an_avatar_shows_what_it_does_on_the_cpu() -> None:
+@pytest.mark.parametrize("compact", [False, True])
+def test_an_avatar_shows_what_it_does_on_the_cpu(compact) -> None:
     avatar = small_avatar(90)
+    if compact:
+        avatar.stored_basis = CompactBasis.compressed(avatar.basis)
     camera = Camera(torch.tensor(look_at(0.2)).float(), torch.tensor(intrinsics()).float(), SIZE, SIZE)
     with torch.no_grad():
         expected = avatar.gaussians(EXPRESSION, camera)
