@@ -54,11 +54,7 @@ class CudaInference:
     def _decode(self, expression: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
         """Opacities [N] and colours [N,3] of an expression [B], seen from `position` [3] in head space, metres."""
         coefficients = (expression - self._neutral)[None]
-<<<<<<< HEAD
-        (outputs,) = blend_and_decode(self._basis, coefficients, self._folded, self._weights)
-=======
         (outputs,) = blend_and_decode(self._rows, coefficients, self._folded, self._weights, self._scales)
->>>>>>> main
         if kernels_work(outputs):
             from headgas.avatars.appearance_kernel import appear
 
