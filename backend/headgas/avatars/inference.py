@@ -125,7 +125,7 @@ class Inference:
     def _recolored(self, camera: Camera) -> Gaussians:
         """The last frame seen from elsewhere."""
         colors = torch.empty(len(self._sizes), 3)
-        with announced("colours from elsewhere", _COMPILE_SECONDS):
+        with announced("colours from elsewhere", 1):
             run(
                 recolor, -(-len(colors) // BLOCK), self._harmonics, self._shapes[0].numpy(), camera.position.numpy(),
                 colors.numpy(),

@@ -38,6 +38,8 @@ class Requests:
         self._notice = notice
         self._device = device
         self._avatars: OrderedDict[tuple[str, int, int], Checkpoint] = OrderedDict()
+        self._last_asked: tuple[list[Any], str] = [], ""  # the same question has the same answer
+        self._last_picture = torch.empty(0), torch.empty(0)
         self._lock = threading.Lock()
         self._methods: dict[str, _Method] = {
             "hello": self._hello,
@@ -109,7 +111,11 @@ class Requests:
             _side(view["height"], "camera.height"),
         )
         placed = [self._placed(item) for item in params["avatars"]]
-        rgba, depth = render_frame(placed, camera, near=float(view.get("near", 0.01)))
+        asked = [item.avatar for item in placed], repr([params["avatars"], view])
+        if asked != self._last_asked:
+            self._last_picture = render_frame(placed, camera, near=float(view.get("near", 0.01)))
+            self._last_asked = asked
+        rgba, depth = self._last_picture
         size = {"width": camera.width, "height": camera.height}
         pixels = None
         if params["pixels"] is None:

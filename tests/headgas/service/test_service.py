@@ -22,6 +22,7 @@ import torch
 import headgas
 from headgas.avatars import load_avatar, save_avatar
 from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.service.requests import Requests
 from headgas.splatting import Camera
 from tests.headgas.conftest import intrinsics, look_at, small_avatar
 
@@ -107,6 +108,30 @@ def test_pixels_come_over_the_connection(service: Service, avatar_path: str) -> 
     with service.connect() as connection:
         assert "result" in ask(connection, "render", **request(avatar_path))
         np.testing.assert_array_equal(np.frombuffer(connection.recv_bytes(), np.float32), expected(avatar_path))
+
+
+def test_the_same_question_is_rendered_once(
+    avatar_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = []
+
+    def count(*arguments: Any, **options: Any) -> Any:
+        rendered.append(arguments)
+        return render_frame(*arguments, **options)
+
+    monkeypatch.setattr("headgas.service.requests.render_frame", count)
+    path = tmp_path / "avatar.safetensors"
+    path.write_bytes(Path(avatar_path).read_bytes())
+    requests, params = Requests(torch.device("cpu")), request(str(path))
+    first, again = (requests.answer("render", params)[1] for _ in range(2))
+    assert first == again and len(rendered) == 1
+    params["avatars"][0]["expression"] = [0.5, 0.2, 1.0]
+    assert requests.answer("render", request(str(path), avatars=params["avatars"]))[1] != first
+    params["camera"]["near"] = 0.02
+    requests.answer("render", params)
+    save_avatar(path, small_avatar(80), "headgas", {})
+    requests.answer("render", params)
+    assert len(rendered) == 4
 
 
 def test_hello_names_both_versions_on_a_mismatch(service: Service) -> None:
