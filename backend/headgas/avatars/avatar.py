@@ -58,11 +58,11 @@ class Avatar(nn.Module, ABC):
         return next(self.parameters()).device
 
     def neutral(self) -> Tensor:
-        """The neutral expression [B]; brought to the avatar's device once."""
+        """The neutral expression [B], the caller's own; brought to the avatar's device once."""
         if self._neutral is None or self._neutral.device != self.device:
             with torch.inference_mode(False):  # training must be able to use it, whoever asked first
                 self._neutral = torch.tensor(self.expression_space.neutral, device=self.device)
-        return self._neutral
+        return self._neutral.clone()
 
     def check_expression(self, expression: Tensor) -> None:
         """Refuses an expression of another length, or with values that are not finite.
