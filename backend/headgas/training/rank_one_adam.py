@@ -90,10 +90,10 @@ class _Room:
         if math.prod(shape) > len(self._room):
             self._room = old.new_zeros(math.prod(shape))
         self.values = self._shaped(shape)
-        rows = range(len(old))
+        rows, entries = range(len(old)), old.new_empty(shape[1:])
         # rows that move up move from the last on, so that none is overwritten before its turn
         for row in reversed(rows) if len(index) > old.shape[1] else rows:
-            entries = old[row][index]
+            torch.index_select(old[row], 0, index, out=entries)
             if fresh is not None:
                 entries[fresh] = 0
             self.values[row] = entries

@@ -21,7 +21,7 @@ from headgas.training.initialization import starting_points
 from headgas.training.losses import Perceptual, photometric_loss, psnr
 from headgas.training.processes import Processes
 from headgas.training.rank_one_adam import RankOneAdam
-from headgas.training.warmup import compile_kernels
+from headgas.training.warmup import TRAINING, compile_kernels
 
 _ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
 _FRAMED_SHARE = 0.5  # of the training pictures that must have a Gaussian in their frame; elsewhere nothing is learnt
@@ -92,7 +92,7 @@ class Trainer:
         self._share = self._processes.share(config.batch)
         self.device = torch.device(device)
         if self.device.type == "cpu":
-            compile_kernels()
+            compile_kernels(TRAINING)
         torch.manual_seed(seed)
         self.config = config
         self.budget = budget

@@ -79,15 +79,18 @@ RENDERING = (
     Kernels("colours from elsewhere", 1, lambda: _evaluate(3)),
     Kernels("linear light", 2, _finish),
 )
-ALL = (
-    *RENDERING,
+TRAINING = (
     Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
-    Kernels("the blending of compact features", 1, _blend_compact),
     Kernels("the rasterizer for 3 channels", 2, lambda: _draw(False, False)),
     Kernels("the gradients of the rasterizer for 3 channels", 4, lambda: _draw(False, True)),
-    Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
     Kernels("the similarity of images", 3, _compare),
     Kernels("the optimizer of the basis", 2, _optimize),
+)
+ALL = (
+    *RENDERING,
+    *TRAINING,
+    Kernels("the blending of compact features", 1, _blend_compact),
+    Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
 )
 
 
