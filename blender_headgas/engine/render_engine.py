@@ -71,9 +71,12 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         if not avatars:  # all are hidden at this frame, or in this view layer
             shape = (camera.height, camera.width)
             return np.zeros((*shape, 4), np.float32), np.full(shape, DEPTH_OF_NOTHING, np.float32)
-        if client.running() is None:
+        starting = client.running() is None
+        if starting:
             self.update_stats("", "HeadGaS: starting the backend")
         backend = client.backend(launch_settings(avatar.path for avatar in avatars), self.test_break)
+        if starting and backend.facts.get("notice"):
+            self.report({'WARNING'}, backend.facts["notice"])
         rendering = f"rendering {len(avatars)} avatar{'s' if len(avatars) > 1 else ''}"
         self.update_stats("", f"HeadGaS: {backend.compiling(self.test_break) or rendering}")
         return backend.render(avatars, camera, render_deadline(), self.test_break)

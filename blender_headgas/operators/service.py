@@ -29,6 +29,8 @@ class HEADGAS_OT_test_backend(bpy.types.Operator):
             self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
         self.report({'INFO'}, f"Backend ready: {describe(backend.facts)}{compiling and ', ' + compiling}")
+        if backend.facts.get("notice"):
+            self.report({'WARNING'}, backend.facts["notice"])
         return {'FINISHED'}
 
 

@@ -49,6 +49,8 @@ class HeadGaSPreferences(bpy.types.AddonPreferences):
         running = client.running()
         if running:
             layout.label(text=f"Backend ready: {describe(running.facts)}", icon='CHECKMARK')
+            if running.facts.get("notice"):
+                layout.label(text=running.facts["notice"], icon='ERROR')
         else:
             layout.label(text="The backend does not run; the first render starts it", icon='INFO')
         row = layout.row()

@@ -338,3 +338,11 @@ def test_a_backend_that_dies_ends_the_animation_and_starts_anew(scene, service, 
     assert "Frame 3" in str(error.value) and "exit status 7" in str(error.value) and "about to die" in str(error.value)
     assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["f_0001.exr", "f_0002.exr"]
     assert render_still(tmp_path / "again.exr").any()
+
+
+def test_what_keeps_the_gpu_from_being_used_is_said_when_the_backend_starts(avatar, service, tmp_path, capfd):
+    service.misbehave("notice")
+    render_still(tmp_path / "first.exr")
+    assert "The GPU cannot be used" in capfd.readouterr().out
+    render_still(tmp_path / "second.exr")
+    assert "The GPU cannot be used" not in capfd.readouterr().out

@@ -88,6 +88,7 @@ def _answer(method: str, params: dict[str, Any]) -> tuple[dict[str, Any], bytes 
             raise _Refusal({"message": "The extension is 0.1.0, the backend 9.9.0", "hint": "Update", "bug": False})
         facts = {"version": _VERSION, "protocol": _PROTOCOL, "python": "3", "torch": "none", "device": "cpu"}
         facts |= {"rasterizer": "fake", "threads": 1, "pid": os.getpid(), "arguments": sys.argv[1:]}
+        facts |= {"notice": "The GPU cannot be used"} if _MODE == "notice" else {}
         return facts | _compiling(), None
     if method == "ping":
         return _compiling(), None
