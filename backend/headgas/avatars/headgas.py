@@ -23,7 +23,8 @@ from headgas.avatars.decoder import Decoder
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.fused import Weights, blend_and_decode_for_training
 from headgas.avatars.inference import Inference, serves
-from headgas.avatars.spherical_harmonics import coefficient_count, sh_to_color
+from headgas.avatars.shading import shade
+from headgas.avatars.spherical_harmonics import coefficient_count
 from headgas.splatting import Camera, Gaussians
 
 _PREDICTED = ("harmonics", "opacity", "means", "quaternions", "scales")  # in the order of the outputs
@@ -198,20 +199,14 @@ class HeadGaS(Avatar):
             quaternions = nn.functional.normalize(quaternions, dim=1) + _MOTION_GAINS["quaternions"] * turn
         if (growth := predicted("scales")) is not None:
             log_scales = log_scales + _MOTION_GAINS["scales"] * growth
-        harmonics, opacity = predicted("harmonics"), predicted("opacity")
-        if harmonics is None:
-            harmonics = self.get_parameter("harmonics") * self._gains("harmonics")
-        if opacity is None:
-            opacity = self.get_parameter("opacity") * self._gains("opacity")
-        bands = coefficient_count(self.sh_degree)
-        directions = nn.functional.normalize(self.means.detach() - camera.position, dim=1)
-        return Gaussians(
-            means=means,
-            quaternions=quaternions,
-            scales=log_scales.exp(),
-            opacities=torch.sigmoid(opacity[:, 0]),
-            colors=sh_to_color(harmonics[:, : 3 * bands].view(-1, bands, 3), directions),
-        )
+        looks = ("harmonics", "opacity")
+        if tuple(self._columns)[:2] != looks:  # some of it does not follow the expression
+            values = [self.get_parameter(name) * self._gains(name) if (value := predicted(name)) is None else value
+                      for name in looks]  # fmt: skip
+            outputs = torch.cat(values, 1)
+        bands, column = coefficient_count(self.sh_degree), self.settings.sizes["harmonics"]
+        opacities, colors = shade(outputs, self.means, camera.position, bands, column)
+        return Gaussians(means, quaternions, log_scales.exp(), opacities, colors)
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)

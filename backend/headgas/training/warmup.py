@@ -11,6 +11,7 @@ from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
 from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.finishing import finish
+from headgas.avatars.shading import shade
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
 from headgas.training.rank_one_adam import RankOneAdam
@@ -69,6 +70,12 @@ def _finish() -> None:
     finish(torch.zeros(_SIZE, _SIZE, 3), torch.zeros(_SIZE, _SIZE), torch.zeros(_SIZE, _SIZE), 1.0, 0.1, 1.0)
 
 
+def _shade() -> None:
+    outputs = torch.zeros(_COUNT, 4, requires_grad=True)
+    opacities, colors = shade(outputs, torch.zeros(_COUNT, 3), torch.ones(3), 1, 3)
+    (opacities.sum() + colors.sum()).backward()
+
+
 def _optimize() -> None:
     RankOneAdam(torch.zeros(1, _COUNT, 2)).step(torch.ones(1, 1), torch.ones(1, _COUNT, 2), 0.1)
 
@@ -81,6 +88,7 @@ RENDERING = (
 )
 TRAINING = (
     Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
+    Kernels("the shading of Gaussians", 2, _shade),
     Kernels("the rasterizer for 3 channels", 2, lambda: _draw(False, False)),
     Kernels("the gradients of the rasterizer for 3 channels", 4, lambda: _draw(False, True)),
     Kernels("the similarity of images", 3, _compare),
