@@ -92,7 +92,7 @@ def _avatar_commands(commands: Any) -> None:
 
     explain = commands.add_parser("explain", help="what an avatar has learnt, in pictures and one page")
     explain.add_argument("avatar", type=Path)
-    explain.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    explain.add_argument("--out", type=Path, metavar="DIR", help="what to write (default: explain, beside the avatar)")
     explain.add_argument("--capture", type=Path, help="compare with its photographs, not with the avatar itself")
     explain.add_argument("--json", action="store_true")
     _machine(explain)

@@ -110,8 +110,9 @@ def evaluate(options: argparse.Namespace) -> None:
 def explain(options: argparse.Namespace) -> None:
     checkpoint = load_avatar(options.avatar, _device(options))
     capture = load_capture(options.capture) if options.capture else None
-    numbers = explain_avatar(checkpoint, capture, options.out)
-    print(json.dumps(numbers) if options.json else options.out / "explain.html")
+    out = options.out or options.avatar.parent / "explain"
+    numbers = explain_avatar(checkpoint, capture, out)
+    print(json.dumps(numbers) if options.json else out / "explain.html")
 
 
 def render(options: argparse.Namespace) -> None:

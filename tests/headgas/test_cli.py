@@ -3,6 +3,7 @@
 """The command line: exit codes, what goes to which stream, and what it writes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -203,6 +204,9 @@ def test_explain(folder: Path, capsys: Capture, tmp_path: Path) -> None:
     assert numbers["removal"]["series"][0]["psnr"] > 0 and {row["name"] for row in numbers["parameters"]} == set(NAMES)
     assert cli.main(arguments) == 0
     assert capsys.readouterr().out.strip() == str(out / "explain.html")
+    avatar = shutil.copy(folder / "avatar.safetensors", tmp_path)
+    assert cli.main(["explain", str(avatar)]) == 0
+    assert (tmp_path / "explain" / "explain.html").is_file()
 
 
 @pytest.mark.parametrize("budget", ["soon", "0", "-5s", "5 m", "1d", ""])
