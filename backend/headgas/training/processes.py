@@ -114,5 +114,5 @@ def _explained() -> Iterator[None]:
     except (RuntimeError, dist.DistError) as error:
         raise HeadGaSError(
             f"Another process of this training has ended, so this one ends too ({str(error).splitlines()[0]}).",
-            "The first error above says why. Start again with --resume to go on from the last saved state.",
+            "torchrun names it in its summary. Start again with --resume to go on from the last saved state.",
         ) from None
