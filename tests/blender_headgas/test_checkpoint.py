@@ -52,7 +52,7 @@ WRONG_HEADERS = {
     "not JSON": ("{", "headgas: is not JSON"),
     "a list": ([], "'format'"),
     "another format": (_header(format="other"), "'format'"),
-    "a newer version": (_header(version=2), "version 2"),
+    "a newer version": (_header(version=3), "version 3"),
     "a version that is text": (_header(version="1"), "version: is '1'"),
     "a version that is true": (_header(version=True), "version: is True"),
     "no model": (_header(model=None), "model:"),
