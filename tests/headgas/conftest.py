@@ -134,5 +134,6 @@ def small_avatar(count: int = 60, seed: int = 0, names: tuple[str, ...] = NAMES,
         for name in avatar.per_gaussian[3:]:
             avatar.get_parameter(name).normal_()
         if avatar.decoder is not None:
-            avatar.decoder.output_layer.weight.normal_(0, 0.5)
+            weight = avatar.decoder.output_layer.weight
+            weight.mul_(2).add_(torch.randn_like(weight), alpha=0.1)  # motion's start at zero
     return avatar.eval()
