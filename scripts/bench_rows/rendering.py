@@ -18,7 +18,7 @@ from bench_rows.scenes import ACTIVE, FEATURES, PARAMETERS, evaluations, express
 from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.decoder import Decoder, decode_plainly
-from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.avatars.rendering import PlacedAvatar, finished_plainly, render_frame
 from headgas.splatting import Gaussians, get_threads, rasterize, set_threads
 from headgas.splatting.example import egg
 
@@ -49,9 +49,18 @@ def rasterizer(bench: Bench, size: int, count: int) -> tuple[Work, Work]:
         assert result.depth is not None
         torch.autograd.backward((result.color, result.alpha, result.depth), gradients)
 
-    rivals = other_rasterizer(bench.prototype, size, count) if bench.prototype else (None, None)
+    name, rivals = "prototype", (None, None)
+    if bench.prototype:
+        rivals = other_rasterizer(bench.prototype, size, count)
+    elif size == SCENES[0][0] and bench.device.type == "cpu" and not bench.quick:  # it takes seconds; others minutes
+
+        def naive() -> None:
+            with torch.no_grad():
+                rasterize(gaussians, camera, implementation="reference")
+
+        name, rivals = "reference", (naive, None)
     return tuple(  # type: ignore[return-value]
-        Work(run, 0.0, work * operations, {"prototype": rival} if rival else {})
+        Work(run, 0.0, work * operations, {name: rival} if rival else {})
         for run, operations, rival in zip(
             (forward, forward_and_backward), (_FORWARD, _FORWARD + _BACKWARD), rivals, strict=True
         )
@@ -174,7 +183,19 @@ def frame_work(bench: Bench, size: int, count: int, changing: bool) -> Work:
     if not changing:
         return Work(run, 0.0, operations)
     values = float(ACTIVE * count * FEATURES)
-    return Work(run, values, operations + 2.0 * count * MLP + 2 * values)
+    rivals: dict[str, Callable[[], object]] = {}
+    if bench.device.type == "cpu":
+        plain = copy.deepcopy(avatar)
+        plain.basis = plain.basis  # float32, as it was trained
+
+        @torch.inference_mode()
+        def plainly() -> None:
+            drawn = rasterize(plain.gaussians(next(shown), camera), camera, antialiased=True)
+            assert drawn.depth is not None
+            finished_plainly(drawn.color, drawn.alpha, drawn.depth, 1.0)
+
+        rivals["plain torch but for the rasterizer"] = plainly
+    return Work(run, values, operations + 2.0 * count * MLP + 2 * values, rivals)
 
 
 def frame_rows(bench: Bench) -> Iterator[Row]:
