@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from headgas.avatars.spherical_harmonics import write_harmonics
 from headgas.splatting.compiling import compiled
 from headgas.splatting.simd import CONSTANTS, LANES, broadcast, exp2, fetch_add, load, smaller, splat, store, store_sums
 from headgas.splatting.simd_math import (
@@ -37,43 +38,6 @@ _SPARE = max(ROWS, COLOR_ROWS)
 _SUMS = COLOR_ROWS * HARMONICS  # where scratch memory holds sums, behind the harmonics of directions
 _SCRATCH = COLOR_ROWS * COLUMNS + LANES
 _NINE = (0,) * len(CONSTANTS)  # how many constants exp2 takes along
-# spherical_harmonics.sh_basis
-_C0 = f32(0.5 / math.sqrt(math.pi))
-_C1 = f32(math.sqrt(3 / (4 * math.pi)))
-_C2 = f32(0.5 * math.sqrt(15 / math.pi))
-_C20 = f32(0.25 * math.sqrt(5 / math.pi))
-_C22 = f32(0.25 * math.sqrt(15 / math.pi))
-_C33 = f32(0.25 * math.sqrt(35 / (2 * math.pi)))
-_C32 = f32(0.5 * math.sqrt(105 / math.pi))
-_C31 = f32(0.25 * math.sqrt(21 / (2 * math.pi)))
-_C30 = f32(0.25 * math.sqrt(7 / math.pi))
-_C322 = f32(0.25 * math.sqrt(105 / math.pi))
-
-
-@compiled
-def _harmonics(means, i, position, out, at):
-    """Write the 16 real spherical harmonics of the direction from `position` [3] to a mean."""
-    x, y, z = means[i, 0] - position[0], means[i, 1] - position[1], means[i, 2] - position[2]
-    one, three, five = f32(1), f32(3), f32(5)
-    inverse = one / max(math.sqrt(x * x + y * y + z * z), f32(1e-12))
-    x, y, z = x * inverse, y * inverse, z * inverse
-    xx, yy, zz = x * x, y * y, z * z
-    out[at] = _C0
-    out[at + 1] = -_C1 * y
-    out[at + 2] = _C1 * z
-    out[at + 3] = -_C1 * x
-    out[at + 4] = _C2 * x * y
-    out[at + 5] = -_C2 * y * z
-    out[at + 6] = _C20 * (three * zz - one)
-    out[at + 7] = -_C2 * x * z
-    out[at + 8] = _C22 * (xx - yy)
-    out[at + 9] = -_C33 * y * (three * xx - yy)
-    out[at + 10] = _C32 * x * y * z
-    out[at + 11] = -_C31 * y * (five * zz - one)
-    out[at + 12] = _C30 * z * (five * zz - three)
-    out[at + 13] = -_C31 * x * (five * zz - one)
-    out[at + 14] = _C322 * z * (xx - yy)
-    out[at + 15] = -_C33 * x * (xx - three * yy)
 
 
 @compiled
@@ -118,7 +82,7 @@ def _blend(basis, stride, active, weights, features, i, out, at):
 def _color(values, chosen, first, stop, means, position, scratch, colors):
     """colors[chosen[first:stop]] = max(0, 1/2 + harmonics · values), of COLOR_ROWS rows of values."""
     for r in range(first, stop):
-        _harmonics(means, chosen[r], position, scratch, (r - first) * HARMONICS)
+        write_harmonics(means, chosen[r], position, scratch, (r - first) * HARMONICS)
     store_sums(scratch, _SUMS, row_products(values, scratch, 0, HARMONICS, COLOR_ROWS, 3))
     for r in range(first, stop):
         for c in range(3):

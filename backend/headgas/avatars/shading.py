@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headgas.avatars.spherical_harmonics import sh_to_color
+from headgas.avatars.spherical_harmonics import sh_to_color, write_harmonics
 from headgas.splatting.compiling import announced, compiled
 from headgas.splatting.simd import fetch_add
 from headgas.splatting.threads import run
@@ -21,29 +21,6 @@ BLOCK = 256  # Gaussians taken by a thread at a time
 _COMPILE_SECONDS = 2
 
 f32 = np.float32
-_B0 = f32(0.5 / math.sqrt(math.pi))
-_B1 = f32(math.sqrt(3 / (4 * math.pi)))
-_B2, _B20 = f32(0.5 * math.sqrt(15 / math.pi)), f32(0.25 * math.sqrt(5 / math.pi))
-_B31, _B32 = f32(0.25 * math.sqrt(35 / (2 * math.pi))), f32(0.5 * math.sqrt(105 / math.pi))
-_B33, _B30 = f32(0.25 * math.sqrt(21 / (2 * math.pi))), f32(0.25 * math.sqrt(7 / math.pi))
-
-
-@compiled
-def _harmonics(means, position, i, basis):
-    """basis [16]: `sh_basis` of the third degree for Gaussian i seen from `position` [3]."""
-    x, y, z = means[i, 0] - position[0], means[i, 1] - position[1], means[i, 2] - position[2]
-    inverse = f32(1) / max(math.sqrt(x * x + y * y + z * z), f32(1e-12))
-    x, y, z = x * inverse, y * inverse, z * inverse
-    xx, yy, zz = x * x, y * y, z * z
-    one, three, five = f32(1), f32(3), f32(5)
-    basis[0] = _B0
-    basis[1], basis[2], basis[3] = -_B1 * y, _B1 * z, -_B1 * x
-    basis[4], basis[5], basis[6] = _B2 * x * y, -_B2 * y * z, _B20 * (three * zz - one)
-    basis[7], basis[8] = -_B2 * x * z, f32(0.5) * _B2 * (xx - yy)
-    basis[9], basis[10] = -_B31 * y * (three * xx - yy), _B32 * x * y * z
-    basis[11], basis[12] = -_B33 * y * (five * zz - one), _B30 * z * (five * zz - three)
-    basis[13], basis[14] = -_B33 * x * (five * zz - one), f32(0.5) * _B32 * z * (xx - yy)
-    basis[15] = -_B31 * x * (xx - three * yy)
 
 
 @compiled
@@ -55,7 +32,7 @@ def _shade(work, blocks, outputs, means, position, bands, column, opacities, col
         if block >= blocks:
             return
         for i in range(block * BLOCK, min(means.shape[0], (block + 1) * BLOCK)):
-            _harmonics(means, position, i, basis)
+            write_harmonics(means, i, position, basis, 0)
             red, green, blue = f32(0.5), f32(0.5), f32(0.5)
             for k in range(bands):
                 red += basis[k] * outputs[i, 3 * k]
@@ -67,9 +44,7 @@ def _shade(work, blocks, outputs, means, position, bands, column, opacities, col
 
 
 @compiled
-def _shade_backward(
-    work, blocks, means, position, bands, column, opacities, colors, g_opacities, g_colors, gradients
-):
+def _shade_backward(work, blocks, means, position, bands, column, opacities, colors, g_opacities, g_colors, gradients):
     """gradients [N,O] of the outputs, from those of opacities [N] and colours [N,3]."""
     basis = np.empty(16, f32)
     while True:
@@ -77,7 +52,7 @@ def _shade_backward(
         if block >= blocks:
             return
         for i in range(block * BLOCK, min(means.shape[0], (block + 1) * BLOCK)):
-            _harmonics(means, position, i, basis)
+            write_harmonics(means, i, position, basis, 0)
             row = gradients[i]
             row[:] = f32(0)
             red = g_colors[i, 0] if colors[i, 0] > f32(0) else f32(0)

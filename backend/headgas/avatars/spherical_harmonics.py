@@ -4,10 +4,25 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from headgas.splatting.compiling import compiled
+
 MAX_DEGREE = 3
+
+f32 = np.float32
+_C0 = f32(0.5 / math.sqrt(math.pi))
+_C1 = f32(math.sqrt(3 / (4 * math.pi)))
+_C2 = f32(0.5 * math.sqrt(15 / math.pi))
+_C20 = f32(0.25 * math.sqrt(5 / math.pi))
+_C22 = f32(0.25 * math.sqrt(15 / math.pi))
+_C33 = f32(0.25 * math.sqrt(35 / (2 * math.pi)))
+_C32 = f32(0.5 * math.sqrt(105 / math.pi))
+_C31 = f32(0.25 * math.sqrt(21 / (2 * math.pi)))
+_C30 = f32(0.25 * math.sqrt(7 / math.pi))
+_C322 = f32(0.25 * math.sqrt(105 / math.pi))
 
 
 def coefficient_count(degree: int) -> int:
@@ -66,3 +81,29 @@ def sh_to_color(coefficients: Tensor, directions: Tensor) -> Tensor:
     """
     degree = math.isqrt(coefficients.shape[1]) - 1
     return ((sh_basis(directions, degree)[..., None] * coefficients).sum(1) + 0.5).clamp_min(0.0)
+
+
+@compiled
+def write_harmonics(means, i, position, out, at):
+    """Write to out [at:at+16] what `sh_basis` says of the direction from `position` [3] to means[i]."""
+    x, y, z = means[i, 0] - position[0], means[i, 1] - position[1], means[i, 2] - position[2]
+    one, three, five = f32(1), f32(3), f32(5)
+    inverse = one / max(math.sqrt(x * x + y * y + z * z), f32(1e-12))
+    x, y, z = x * inverse, y * inverse, z * inverse
+    xx, yy, zz = x * x, y * y, z * z
+    out[at] = _C0
+    out[at + 1] = -_C1 * y
+    out[at + 2] = _C1 * z
+    out[at + 3] = -_C1 * x
+    out[at + 4] = _C2 * x * y
+    out[at + 5] = -_C2 * y * z
+    out[at + 6] = _C20 * (three * zz - one)
+    out[at + 7] = -_C2 * x * z
+    out[at + 8] = _C22 * (xx - yy)
+    out[at + 9] = -_C33 * y * (three * xx - yy)
+    out[at + 10] = _C32 * x * y * z
+    out[at + 11] = -_C31 * y * (five * zz - one)
+    out[at + 12] = _C30 * z * (five * zz - three)
+    out[at + 13] = -_C31 * x * (five * zz - one)
+    out[at + 14] = _C322 * z * (xx - yy)
+    out[at + 15] = -_C33 * x * (xx - three * yy)
