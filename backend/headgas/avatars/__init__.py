@@ -5,12 +5,15 @@
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.checkpoint import Checkpoint, load_avatar, read_header, save_avatar
 from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.gaussian_head import GaussianHead, GaussianHeadConfig
 from headgas.avatars.headgas import HeadGaS, HeadGaSConfig
 
 __all__ = [
     "Avatar",
     "Checkpoint",
     "ExpressionSpace",
+    "GaussianHead",
+    "GaussianHeadConfig",
     "HeadGaS",
     "HeadGaSConfig",
     "load_avatar",

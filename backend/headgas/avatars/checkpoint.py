@@ -15,6 +15,7 @@ from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.gaussian_head import GaussianHead
 from headgas.avatars.headgas import HeadGaS
 from headgas.errors import HeadGaSError
 
@@ -22,7 +23,7 @@ FORMAT = "headgas-avatar"
 VERSION = 2  # 1: every basis was float32
 HEAD_SPACE = "+X left, -Y front, +Z up, metres"
 COLOR_ENCODING = "srgb-display"
-_MODELS: dict[str, type[Avatar]] = {HeadGaS.model: HeadGaS}
+_MODELS: dict[str, type[Avatar]] = {HeadGaS.model: HeadGaS, GaussianHead.model: GaussianHead}
 _SURFACE = "surface/"
 
 

@@ -24,7 +24,7 @@ from headgas.avatars.fused import Weights, blend_and_decode_for_training
 from headgas.avatars.inference import Inference, serves
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import coefficient_count
-from headgas.avatars.trainable import TrainableAvatar
+from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
 from headgas.splatting import Camera, Gaussians
 
 _PREDICTED = ("harmonics", "opacity", "means", "quaternions", "scales")  # in the order of the outputs
@@ -99,7 +99,7 @@ class HeadGaS(TrainableAvatar):
         self.register_buffer("extent", (points - center).abs().max().clamp_min(1e-3))
         self.means = nn.Parameter(points.clone())
         self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1))
-        self.log_scales = nn.Parameter(torch.full((count, 3), _starting_log_scale(points)))
+        self.log_scales = nn.Parameter(torch.full((count, 3), starting_log_scale(points)))
         for name in ("harmonics", "opacity"):
             if name not in config.predicted:
                 self.register_parameter(name, nn.Parameter(torch.zeros(count, config.sizes[name])))
@@ -270,10 +270,3 @@ def _columns(config: HeadGaSConfig) -> dict[str, slice]:
         columns[name] = slice(start, start + config.sizes[name])
         start = columns[name].stop
     return columns
-
-
-def _starting_log_scale(points: Tensor) -> float:
-    """Gaussians that just cover the surface: the spacing of n points spread over their bounding ellipsoid."""
-    radii = ((points.amax(0) - points.amin(0)) / 2).clamp_min(1e-4)
-    area = 4 * math.pi * ((radii[0] * radii[1] * radii[2]) ** (2 / 3)).item()
-    return math.log(0.5 * math.sqrt(area / len(points)))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What training needs of an avatar."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
@@ -82,3 +83,9 @@ class ModelConfig(Protocol):
         """An untrained avatar whose Gaussians start at points [N,3], metres."""
         ...
 
+
+def starting_log_scale(points: Tensor) -> float:
+    """Gaussians that just cover the surface: the spacing of n points spread over their bounding ellipsoid."""
+    radii = ((points.amax(0) - points.amin(0)) / 2).clamp_min(1e-4)
+    area = 4 * math.pi * ((radii[0] * radii[1] * radii[2]) ** (2 / 3)).item()
+    return math.log(0.5 * math.sqrt(area / len(points)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from headgas.avatars import HeadGaSConfig
+from headgas.avatars import GaussianHeadConfig, HeadGaSConfig
 from headgas.avatars.trainable import ModelConfig
 from headgas.errors import HeadGaSError
 
@@ -33,6 +33,19 @@ HEADGAS_RATES = {
     "harmonics": Rate(5e-2),
     "opacity": Rate(5e-2),
     "decoder": Rate(5e-3),
+}
+
+GAUSSIAN_HEAD_RATES = {
+    "means": Rate(1e-3),  # metres
+    "quaternions": Rate(1e-2),
+    "log_scales": Rate(2e-2),
+    "derivations": Rate(1e-2),
+    "factors": Rate(1e-2),
+    "deformation": Rate(1e-3),
+    "opacity_network": Rate(3e-3),
+    "color_network": Rate(3e-3),
+    "base_layer": Rate(3e-3),
+    "band_layer": Rate(3e-4),
 }
 
 
@@ -72,6 +85,11 @@ def _variant(blended: str = "features", predicted: tuple[str, ...] = ("harmonics
     return TrainingConfig(model=HeadGaSConfig(blended=blended, predicted=predicted))
 
 
+def _gaussian_head(**options: Any) -> TrainingConfig:
+    model = GaussianHeadConfig(octaves=6, deformation_layers=4, deformation_width=96, **options)
+    return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES)
+
+
 _MOTION = ("means", "quaternions")
 # The paper's model, and what its ablation compares it with
 PRESETS: dict[str, TrainingConfig] = {
@@ -81,6 +99,10 @@ PRESETS: dict[str, TrainingConfig] = {
     "headgas_all": _variant(predicted=("harmonics", "opacity", *_MOTION, "scales")),
     "headgas_no_mlp": _variant(blended="outputs"),  # blended harmonics and opacity
     "headgas_no_perceptual": replace(TrainingConfig(), perceptual_weight=0.0),
+    "gaussian_head": _gaussian_head(),
+    "gaussian_head_fixed": _gaussian_head(learnt_derivations=False),
+    "gaussian_head_multires": _gaussian_head(resolutions=(32, 64, 128, 256)),
+    "gaussian_head_plus": _gaussian_head(resolutions=(16, 32, 64, 128), hashed_rows=2048),
 }
 DEFAULT_PRESET = "headgas"
 

@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GaussianHead: Gaussians move with the expression through factors on three planes, which say how they look.
+
+Source: Wang et al., "GaussianHead: High-fidelity Head Avatars with Learnable Gaussian Derivation", TVCG 2025,
+arXiv 2312.01632, and its published code (chiehwangs/gaussian-head).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headgas.avatars.blocks import in_blocks
+from headgas.avatars.deformation import Deformation
+from headgas.avatars.derivations import derived, starting_derivations
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.factors import Factors
+from headgas.avatars.rotations import matrices_of, multiplied
+from headgas.avatars.shading import shade
+from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count
+from headgas.avatars.stretching import unstretched
+from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
+from headgas.splatting import Camera, Gaussians
+
+_GEOMETRY = 32  # features that the opacity network hands to the colour network
+_REACH = 1.2  # of the starting points' radius: what the planes cover
+
+
+@dataclass(frozen=True)
+class GaussianHeadConfig:
+    """The model's size and its variants; the numbers are the paper's and its code's where nothing else is said."""
+
+    derivations: int = 4  # K
+    learnt_derivations: bool = True  # False: all stay the identity, the fixed mapping that the paper argues against
+    channels: int = 8  # of each derivation
+    resolutions: tuple[int, ...] = (64,)  # of the planes; (64, 128, 256, 512) up to the paper's fourth version
+    hashed_rows: int = 0  # of a plane that are stored, shared by a hash; 0: all of them
+    octaves: int = 10  # of the positional encoding
+    deformation_layers: int = 8
+    deformation_width: int = 256
+    hidden: int = 64  # units of the decoders' hidden layers
+    sh_degree: int = MAX_DEGREE
+    antialiased: bool = True  # not in the published code; keeps the look when the resolution changes
+    warm_up: float = 3 / 80  # share of training without motion
+    # The published code's arithmetic, as its weights need it: quaternions that are not normalised, changes of scale
+    # that are added, one slice of channels for all derivations, and no activation in the colour network.
+    released: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resolutions", tuple(self.resolutions))  # JSON has lists
+        if self.deformation_layers < 3:
+            raise ValueError(f"deformation_layers is {self.deformation_layers}; expected at least 3")
+        if not self.resolutions or min(self.resolutions) < 2:
+            raise ValueError(f"resolutions is {self.resolutions}; expected at least one, of at least 2 texels")
+
+    def build(self, space: ExpressionSpace, points: Tensor) -> "GaussianHead":
+        return GaussianHead(space, points, self)
+
+
+class GaussianHead(TrainableAvatar):
+    """With x = (μ - center)/extent, e the expression from neutral and d the direction from the camera:
+
+    (Δx, Δq, Δs) = MLP(PE(x), e)                       the deformation field; zero during warm-up
+    f = concatenation over k of factors(R_k (x + Δx))  R_k: this Gaussian's K learnt rotations
+    (α, g) = MLP(f); harmonics = MLP(g, d)             the decoders, shared by all Gaussians
+    """
+
+    model = "GaussianHead"
+    center: Tensor  # [3] metres, a buffer
+    extent: Tensor  # [] metres, a buffer
+    orientation: Tensor  # [4] unit quaternion: turns the model's axes into head space's; a buffer
+
+    def __init__(self, space: ExpressionSpace, points: Tensor, config: GaussianHeadConfig) -> None:
+        """An untrained avatar.
+
+        Args:
+            space: the parameters that drive it.
+            points: [N,3] where the Gaussians start, metres.
+        """
+        super().__init__()
+        self.expression_space = space
+        self.settings = config
+        self.antialiased = config.antialiased
+        count, device = len(points), points.device
+        center = points.mean(0)
+        self.register_buffer("center", center)
+        self.register_buffer("extent", _REACH * (points - center).norm(dim=1).amax().clamp_min(1e-3))
+        self.register_buffer("orientation", torch.tensor([1.0, 0, 0, 0], device=device))
+        self.means = nn.Parameter(points.clone())
+        self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1).to(device))
+        self.log_scales = nn.Parameter(torch.full((count, 3), starting_log_scale(points), device=device))
+        self.derivations: nn.Parameter | None = None  # [N,K,4]
+        if config.learnt_derivations:
+            same = starting_derivations(config.derivations).to(device)
+            self.derivations = nn.Parameter(same.repeat(count, 1, 1))
+        self.factors = Factors(
+            config.resolutions, config.derivations, config.channels, config.hashed_rows, config.released
+        )
+        self.deformation = Deformation(
+            config.octaves, len(space), config.deformation_layers, config.deformation_width
+        )
+        if not config.released:
+            self.deformation.stand_still()
+        hidden = config.hidden
+        self.opacity_network = _layers(config.derivations * config.channels, hidden, hidden, 1 + _GEOMETRY)
+        harmonics = 3 * coefficient_count(config.sh_degree)
+        self.color_network = _layers(_GEOMETRY + 3, hidden, harmonics)
+        self.base_layer = nn.Linear(harmonics, 3)
+        self.band_layer = nn.Linear(harmonics, harmonics - 3)
+        self.sh_degree = config.sh_degree  # bands in use; training raises it step by step
+        self.moves = True  # False during warm-up
+        self._encoding: Tensor | None = None  # PE(x) [N,3+6L]
+
+    def refresh(self) -> None:
+        self._encoding = None
+
+    def advance(self, progress: float) -> None:
+        self.moves = progress >= self.settings.warm_up
+
+    def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[None, list[Gaussians]]:
+        return None, [self._gaussians(*frame) for frame in zip(expressions, cameras, strict=True)]
+
+    def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
+        self.check_expression(expression)
+        return self._gaussians(expression, camera)
+
+    def _gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
+        axes = matrices_of(self.orientation[None])[0]  # columns: the model's axes in head space
+        resting = (self.means - self.center) @ axes / self.extent
+        means, quaternions, scales = self.means, self.quaternions, self.log_scales.exp()
+        places = resting
+        if self.moves:
+            move, turn, stretch = self._motion(resting, expression)
+            places = resting + move
+            means = means + self.extent * move @ axes.T
+            quaternions = nn.functional.normalize(quaternions, dim=1) + turn
+            if self.settings.released:
+                quaternions, scales = unstretched(quaternions, scales + self.extent * stretch)
+            else:
+                scales = (self.log_scales + stretch).exp()
+        eye = (camera.position - self.center) @ axes / self.extent
+        directions = nn.functional.normalize(resting.detach() - eye, dim=1)
+        outputs = self._looks(self._factors(places), directions)
+        bands = coefficient_count(self.sh_degree)
+        opacities, colors = shade(outputs, places, eye, bands, outputs.shape[1] - 1)
+        return Gaussians(means, quaternions, scales, opacities, colors)
+
+    def _motion(self, resting: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the expression does to Gaussians that rest at [N,3]: Δx [N,3], Δq [N,4] in head space, Δs [N,3]."""
+        if self._encoding is None:
+            self._encoding = self.deformation.encode(resting.detach())
+        changes = self.deformation(self._encoding, expression - self.neutral())
+        move, turn, stretch = changes.split([3, 4, 3], dim=1)
+        return move, turn @ multiplied(self.orientation, torch.eye(4, device=turn.device)), stretch
+
+    def _factors(self, places: Tensor) -> Tensor:
+        """Factors [N,K·c] of Gaussians at places [N,3] of the model."""
+        if self.derivations is None:
+            return self.factors(places[:, None].repeat(1, self.settings.derivations, 1))
+        return self.factors(derived(places, self.derivations, self.settings.released))
+
+    def _looks(self, factors: Tensor, directions: Tensor) -> Tensor:
+        """Harmonics, coefficient by coefficient, and the opacity's logit [N,3(d+1)²+1]; directions [N,3]."""
+        first, second, third = (layer.get_parameter("weight") for layer in self.opacity_network)
+        hidden, last = (layer.get_parameter("weight") for layer in self.color_network)
+        # No activation lies between the colour network's last layer and the two that split its outputs.
+        split, bias = (
+            torch.cat([self.base_layer.get_parameter(name), self.band_layer.get_parameter(name)])
+            for name in ("weight", "bias")
+        )
+        return in_blocks(self._look, [factors, directions], [first, second, third, hidden, split @ last, bias])
+
+    def _look(
+        self, factors: Tensor, directions: Tensor,
+        first: Tensor, second: Tensor, third: Tensor, hidden: Tensor, last: Tensor, bias: Tensor,
+    ) -> Tensor:  # fmt: skip
+        units = torch.sigmoid(torch.sigmoid(factors @ first.T) @ second.T) @ third.T
+        seen = torch.cat([units[:, 1:], directions], 1) @ hidden.T
+        seen = seen if self.settings.released else torch.relu(seen)
+        return torch.cat([torch.addmm(bias, seen, last.T), units[:, :1]], 1)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "GaussianHead":
+        self.refresh()
+        return super()._apply(fn, recurse)
+
+    def config(self) -> dict[str, Any]:
+        return asdict(self.settings) | {"sh_degree_in_use": self.sh_degree, "moves": self.moves}
+
+    def tensors(self, compact: bool = False) -> dict[str, Tensor]:
+        exact = ("means",)  # half floats would move Gaussians by a tenth of a pixel
+        return {
+            name: value.half() if compact and name not in exact else value for name, value in self.state_dict().items()
+        }
+
+    @classmethod
+    def from_checkpoint(
+        cls, config: dict[str, Any], tensors: dict[str, Tensor], space: ExpressionSpace
+    ) -> "GaussianHead":
+        config = dict(config)
+        in_use, moves = config.pop("sh_degree_in_use"), config.pop("moves")
+        avatar = cls(space, tensors["means"], GaussianHeadConfig(**config))
+        avatar.sh_degree, avatar.moves = int(in_use), bool(moves)
+        avatar.load_state_dict(tensors)
+        return avatar.eval()
+
+
+def _layers(*sizes: int) -> nn.ModuleList:
+    """Linear layers without biases."""
+    return nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:], strict=False))
