@@ -6,6 +6,7 @@ from headgas.avatars.avatar import Avatar
 from headgas.avatars.checkpoint import Checkpoint, load_avatar, read_header, save_avatar
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.headgas import HeadGaS, HeadGaSConfig
+from headgas.avatars.splats import SplatAvatar
 
 __all__ = [
     "Avatar",
@@ -13,6 +14,7 @@ __all__ = [
     "ExpressionSpace",
     "HeadGaS",
     "HeadGaSConfig",
+    "SplatAvatar",
     "load_avatar",
     "read_header",
     "save_avatar",

@@ -16,13 +16,14 @@ from torch import Tensor
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.headgas import HeadGaS
+from headgas.avatars.splats import SplatAvatar
 from headgas.errors import HeadGaSError
 
 FORMAT = "headgas-avatar"
 VERSION = 2  # 1: every basis was float32
 HEAD_SPACE = "+X left, -Y front, +Z up, metres"
 COLOR_ENCODING = "srgb-display"
-_MODELS: dict[str, type[Avatar]] = {HeadGaS.model: HeadGaS}
+_MODELS: dict[str, type[Avatar]] = {model.model: model for model in (HeadGaS, SplatAvatar)}
 _SURFACE = "surface/"
 
 
