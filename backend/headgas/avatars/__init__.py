@@ -7,6 +7,7 @@ from headgas.avatars.checkpoint import Checkpoint, load_avatar, read_header, sav
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.gaussian_head import GaussianHead, GaussianHeadConfig
 from headgas.avatars.headgas import HeadGaS, HeadGaSConfig
+from headgas.avatars.splats import SplatAvatar
 
 __all__ = [
     "Avatar",
@@ -16,6 +17,7 @@ __all__ = [
     "GaussianHeadConfig",
     "HeadGaS",
     "HeadGaSConfig",
+    "SplatAvatar",
     "load_avatar",
     "read_header",
     "save_avatar",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, Rendering, rasterize
+from headgas.splatting.splats import Splats
 
 
 class Avatar(nn.Module, ABC):
@@ -34,6 +35,14 @@ class Avatar(nn.Module, ABC):
         """The same picture with less work: Gaussians that `camera` cannot see may come with any opacity and colour
         that leave them unseen."""
         return self.gaussians(expression, camera)
+
+    def splats(self, expression: Tensor) -> Splats:
+        """The Gaussians of an expression [B] for every camera at once: what other programs can show of an avatar.
+
+        Raises:
+            HeadGaSError: this model has colours that spherical harmonics cannot say.
+        """
+        raise HeadGaSError(f"Avatars of the model {self.model} cannot be exported: their colours are no harmonics.")
 
     @abstractmethod
     def config(self) -> dict[str, Any]:

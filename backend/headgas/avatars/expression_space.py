@@ -44,8 +44,8 @@ class ExpressionSpace:
         kind, names = data.get("kind", "custom"), data.get("names")
         if kind not in KINDS:
             raise HeadGaSError(f"{where}: expression_space.kind is {kind!r}; expected one of {', '.join(KINDS)}.")
-        if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-            raise HeadGaSError(f"{where}: expression_space.names must be a list of at least one name.")
+        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+            raise HeadGaSError(f"{where}: expression_space.names must be a list of names.")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise HeadGaSError(f"{where}: expression_space.names holds {', '.join(twice)} more than once.")

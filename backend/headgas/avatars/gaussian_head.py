@@ -18,7 +18,7 @@ from headgas.avatars.deformation import Deformation
 from headgas.avatars.derivations import derived, starting_derivations
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.factors import Factors
-from headgas.avatars.rotations import matrices_of, multiplied
+from headgas.splatting.rotations import matrices_of, multiplied
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count
 from headgas.avatars.stretching import unstretched

@@ -26,6 +26,7 @@ from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import coefficient_count
 from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
 from headgas.splatting import Camera, Gaussians
+from headgas.splatting.splats import Splats
 
 _PREDICTED = ("harmonics", "opacity", "means", "quaternions", "scales")  # in the order of the outputs
 _BLENDED = ("features", "outputs", "nothing")
@@ -172,6 +173,23 @@ class HeadGaS(TrainableAvatar):
 
     def _shown(self, outputs: Tensor, camera: Camera) -> Gaussians:
         """The Gaussians of what follows the expression [N,outputs], see `_columns`."""
+        means, quaternions, log_scales, looks = self._completed(outputs)
+        bands, column = coefficient_count(self.sh_degree), self.settings.sizes["harmonics"]
+        opacities, colors = shade(looks, self.means, camera.position, bands, column)
+        return Gaussians(means, quaternions, log_scales.exp(), opacities, colors)
+
+    @torch.no_grad()
+    def splats(self, expression: Tensor) -> Splats:
+        self.check_expression(expression)
+        means, quaternions, log_scales, looks = self._completed(self._outputs(self.blend(expression), expression))
+        bands, column = coefficient_count(self.sh_degree), self.settings.sizes["harmonics"]
+        harmonics = looks[:, : 3 * bands].reshape(-1, bands, 3)
+        parts = (means, quaternions, log_scales, looks[:, column], harmonics)
+        return Splats(*(part.detach().clone() for part in parts), antialiased=self.antialiased)
+
+    def _completed(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Means, quaternions, logarithms of scales, and looks: harmonics, then the opacity's logit, a row for each
+        Gaussian."""
 
         def predicted(name: str) -> Tensor | None:
             return outputs[:, self._columns[name]] if name in self._columns else None
@@ -188,9 +206,7 @@ class HeadGaS(TrainableAvatar):
             values = [self.get_parameter(name) * self._gains(name) if (value := predicted(name)) is None else value
                       for name in looks]  # fmt: skip
             outputs = torch.cat(values, 1)
-        bands, column = coefficient_count(self.sh_degree), self.settings.sizes["harmonics"]
-        opacities, colors = shade(outputs, self.means, camera.position, bands, column)
-        return Gaussians(means, quaternions, log_scales.exp(), opacities, colors)
+        return means, quaternions, log_scales, outputs
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)

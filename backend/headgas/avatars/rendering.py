@@ -10,10 +10,10 @@ from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.finishing import finish
-from headgas.avatars.rotations import matrices_of, multiplied, quaternions_of
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.gpu_kernels import kernels_work
+from headgas.splatting.rotations import matrices_of, multiplied, quaternion_of, quaternions_of
 from headgas.splatting.simd import LANES
 
 NOTHING_HIT = 1e10  # metres: Blender's depth where a ray hits nothing
@@ -168,7 +168,7 @@ def _in_world(item: PlacedAvatar, place: _Place, device: torch.device) -> Gaussi
     linear = _to_device(place.linear, device)
     means = gaussians.means @ linear.T + _to_device(place.offset, device)
     if place.scale is not None:
-        quaternions = multiplied(_to_device(_quaternion(place.rotation), device), gaussians.quaternions)
+        quaternions = multiplied(_to_device(quaternion_of(place.rotation), device), gaussians.quaternions)
         return Gaussians(means, quaternions, gaussians.scales * place.scale, gaussians.opacities, gaussians.colors)
     quaternions, scales = _sheared(gaussians, linear)
     return Gaussians(means, quaternions, scales, gaussians.opacities, gaussians.colors)
@@ -188,7 +188,3 @@ def _joined(groups: Sequence[Gaussians]) -> Gaussians:
         return groups[0]
     fields = ("means", "quaternions", "scales", "opacities", "colors")
     return Gaussians(**{name: torch.cat([getattr(group, name) for group in groups]) for name in fields})
-
-
-def _quaternion(rotation: Tensor) -> Tensor:
-    return quaternions_of(rotation[None])[0]

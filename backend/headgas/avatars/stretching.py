@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headgas.avatars.rotations import matrices_of, quaternions_of
+from headgas.splatting.rotations import matrices_of, quaternions_of
 
 
 def unstretched(quaternions: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,6 +36,8 @@ def read_folder(folder: Path, report: Callable[[HeadGaSError], None]) -> Capture
     if fields.data.get("color_encoding", "srgb-display") != "srgb-display":
         raise fields.error("color_encoding", "'srgb-display'")
     space = ExpressionSpace.from_json(fields.data.get("expression_space"), str(path))
+    if not len(space):
+        raise fields.error("expression_space.names", "a list of at least one name")
     entries = fields.data.get("frames")
     if not isinstance(entries, list) or not entries:
         raise fields.error("frames", "a list of at least one frame")

@@ -70,7 +70,7 @@ def test_the_file_is_safetensors_with_our_header(avatar_file: Path) -> None:
         ({"version": "1"}, "'version'"),
         ({"model": "FutureNet"}, "FutureNet"),
         ({"color_encoding": "linear"}, "linear"),
-        ({"expression_space": {"names": []}}, "names"),
+        ({"expression_space": {"names": [""]}}, "names"),
         ({"expression_space": {"names": ["a", "b"]}}, "damaged"),
         ({"config": {"features": 4}}, "damaged"),
         ({"config": {}}, "damaged"),

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations as quaternions wxyz and as matrices."""
+"""Rotations as unit quaternions wxyz and as matrices."""
 
 import torch
 from torch import Tensor
 
 
-def matrices_of(q: Tensor) -> Tensor:
+def matrices_of(quaternions: Tensor) -> Tensor:
     """Rotation matrices [N,3,3] of unit quaternions [N,4] wxyz."""
-    w, x, y, z = q.unbind(-1)
+    w, x, y, z = quaternions.unbind(-1)
     rows = [
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
@@ -34,6 +34,11 @@ def quaternions_of(matrices: Tensor) -> Tensor:
     )  # [N,4,4]
     best = candidates.norm(dim=2).argmax(1)
     return torch.nn.functional.normalize(candidates[torch.arange(len(best)), best], dim=1)
+
+
+def quaternion_of(rotation: Tensor) -> Tensor:
+    """The unit quaternion [4] wxyz of a rotation [3,3]."""
+    return quaternions_of(rotation[None])[0]
 
 
 def multiplied(p: Tensor, q: Tensor) -> Tensor:
