@@ -9,6 +9,7 @@ from pathlib import Path
 from headgas.errors import HeadGaSError
 from headgas.exchange import own, ply, splat, spz
 from headgas.exchange.axes import AXES
+from headgas.exchange.gaussian_head import is_gaussian_head, read_gaussian_head
 from headgas.exchange.imported import Imported, ReadingOptions
 
 _START = 1 << 16  # bytes of a file that readers are shown
@@ -29,6 +30,7 @@ READERS = (
     Reader((".ply",), lambda path, start: ply.is_ply(start), ply.read_ply),
     Reader((".spz",), lambda path, start: spz.is_spz(start), spz.read_spz),
     Reader((".splat",), lambda path, start: path.suffix.lower() == ".splat", splat.read_splat),
+    Reader((), lambda path, start: is_gaussian_head(path), read_gaussian_head),
 )
 
 
