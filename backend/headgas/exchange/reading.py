@@ -8,7 +8,6 @@ from pathlib import Path
 
 from headgas.errors import HeadGaSError
 from headgas.exchange import own, ply, splat, spz
-from headgas.exchange.axes import AXES
 from headgas.exchange.gaussian_head import is_gaussian_head, read_gaussian_head
 from headgas.exchange.imported import Imported, ReadingOptions
 
@@ -28,7 +27,7 @@ class Reader:
 READERS = (
     Reader((".safetensors",), lambda path, start: own.is_safetensors(start), own.read_own),
     Reader((".ply",), lambda path, start: ply.is_ply(start), ply.read_ply),
-    Reader((".spz",), lambda path, start: spz.is_spz(start), spz.read_spz),
+    Reader((".spz",), spz.is_spz, spz.read_spz),
     Reader((".splat",), lambda path, start: path.suffix.lower() == ".splat", splat.read_splat),
     Reader((), lambda path, start: is_gaussian_head(path), read_gaussian_head),
 )
@@ -41,10 +40,7 @@ def read_avatar(path: Path, options: ReadingOptions | None = None) -> Imported:
         HeadGaSError: it is missing, of no known format, or damaged.
     """
     options = options or ReadingOptions()
-    if options.axes is not None and options.axes not in AXES:
-        raise HeadGaSError(f"The axes {options.axes!r} are not known; expected one of {', '.join(AXES)}.")
-    if not 0 < options.scale < float("inf"):
-        raise HeadGaSError(f"The scale {options.scale:g} cannot be used; expected metres per unit, above 0.")
+    options.check()
     try:
         if not path.exists():
             raise HeadGaSError(f"{path}: there is no such file.")
