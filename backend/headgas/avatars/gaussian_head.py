@@ -46,7 +46,8 @@ class GaussianHeadConfig:
     antialiased: bool = True  # not in the published code; keeps the look when the resolution changes
     warm_up: float = 3 / 80  # share of training without motion
     # The published code's arithmetic, as its weights need it: quaternions that are not normalised, changes of scale
-    # that are added, one slice of channels for all derivations, and no activation in the colour network.
+    # that are added, one slice of channels for all derivations, sigmoids as the opacity network's hidden units and
+    # linear ones as the colour network's; else both are ReLUs.
     released: bool = False
 
     def __post_init__(self) -> None:
@@ -136,11 +137,14 @@ class GaussianHead(TrainableAvatar):
             move, turn, stretch = self._motion(resting, expression)
             places = resting + move
             means = means + self.extent * move @ axes.T
-            quaternions = nn.functional.normalize(quaternions, dim=1) + turn
+            # Turns are added in the model's axes: (q @ into_head) is the product of `orientation` and q.
+            into_head = multiplied(self.orientation, torch.eye(4, device=turn.device))
+            quaternions = nn.functional.normalize(quaternions, dim=1) @ into_head.T + turn
             if self.settings.released:
                 quaternions, scales = unstretched(quaternions, scales + self.extent * stretch)
             else:
                 scales = (self.log_scales + stretch).exp()
+            quaternions = quaternions @ into_head
         eye = (camera.position - self.center) @ axes / self.extent
         directions = nn.functional.normalize(resting.detach() - eye, dim=1)
         outputs = self._looks(self._factors(places), directions)
@@ -149,12 +153,12 @@ class GaussianHead(TrainableAvatar):
         return Gaussians(means, quaternions, scales, opacities, colors)
 
     def _motion(self, resting: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the expression does to Gaussians that rest at [N,3]: Δx [N,3], Δq [N,4] in head space, Δs [N,3]."""
+        """What the expression does to Gaussians that rest at [N,3]: Δx [N,3], Δq [N,4], Δs [N,3]."""
         if self._encoding is None:
-            self._encoding = self.deformation.encode(resting.detach())
-        changes = self.deformation(self._encoding, expression - self.neutral())
-        move, turn, stretch = changes.split([3, 4, 3], dim=1)
-        return move, turn @ multiplied(self.orientation, torch.eye(4, device=turn.device)), stretch
+            with torch.inference_mode(False), torch.no_grad():  # training must be able to use it, whoever asked first
+                self._encoding = self.deformation.encode(resting.detach())
+        move, turn, stretch = self.deformation(self._encoding, expression - self.neutral()).split([3, 4, 3], dim=1)
+        return move, turn, stretch
 
     def _factors(self, places: Tensor) -> Tensor:
         """Factors [N,K·c] of Gaussians at places [N,3] of the model."""
@@ -177,7 +181,8 @@ class GaussianHead(TrainableAvatar):
         self, factors: Tensor, directions: Tensor,
         first: Tensor, second: Tensor, third: Tensor, hidden: Tensor, last: Tensor, bias: Tensor,
     ) -> Tensor:  # fmt: skip
-        units = torch.sigmoid(torch.sigmoid(factors @ first.T) @ second.T) @ third.T
+        activation = torch.sigmoid if self.settings.released else torch.relu
+        units = activation(activation(factors @ first.T) @ second.T) @ third.T
         seen = torch.cat([units[:, 1:], directions], 1) @ hidden.T
         seen = seen if self.settings.released else torch.relu(seen)
         return torch.cat([torch.addmm(bias, seen, last.T), units[:, :1]], 1)
