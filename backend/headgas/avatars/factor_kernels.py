@@ -9,7 +9,7 @@ from headgas.splatting.simd import fetch_add
 
 PLANES = ((0, 1), (0, 2), (1, 2))  # the coordinates that a plane keeps
 BLOCK = 256  # Gaussians taken by a thread at a time
-_PRIME = 2_654_435_761
+PRIME = 2_654_435_761  # of the hash: Instant Neural Graphics Primitives, eq. 4
 
 f32 = np.float32
 
@@ -32,23 +32,36 @@ def _row(x, y, resolution, rows):
     """The row of a texel, in a plane that is whole or hashed."""
     if rows == resolution * resolution:
         return min(y, resolution - 1) * resolution + min(x, resolution - 1)
-    return (min(x, resolution - 1) ^ (min(y, resolution - 1) * _PRIME)) % rows
+    return (min(x, resolution - 1) ^ (min(y, resolution - 1) * PRIME)) % rows
 
 
 @compiled
-def gather(
-    work, blocks, positions, tables, width, levels, channels, shared, gradient, factors, by_positions, pulls
-):  # fmt: skip
-    """Write factors [N*K*c]; or, given a gradient of them [N*K*c], by_positions [N*K*3] and what `scatter` needs.
+def _read(place, tables, width, column, levels, level, channels, corners, shares, values):
+    """What each plane of a level holds at a place [3]: values [3,c]; from corners [3,4], where their rows begin, and
+    shares [3,4] = right, below and how much each grows with the place."""
+    resolution, rows, start = levels[level, 0], levels[level, 1], levels[level, 2]
+    for plane in range(3):
+        x, right, slope_x = _axis(place[PLANES[plane][0]], resolution)
+        y, below, slope_y = _axis(place[PLANES[plane][1]], resolution)
+        shares[plane, 0], shares[plane, 1], shares[plane, 2], shares[plane, 3] = right, below, slope_x, slope_y
+        for n in range(4):
+            row = start + plane * rows + _row(x + (n & 1), y + (n >> 1), resolution, rows)
+            corners[plane, n] = row * width + column
+        w00, w10 = (f32(1) - right) * (f32(1) - below), right * (f32(1) - below)
+        w01, w11 = (f32(1) - right) * below, right * below
+        a, b, d, e = corners[plane, 0], corners[plane, 1], corners[plane, 2], corners[plane, 3]
+        for c in range(channels):
+            values[plane, c] = w00 * tables[a + c] + w10 * tables[b + c] + w01 * tables[d + c] + w11 * tables[e + c]
 
-    positions [N,K,3]; tables [rows*width]; levels [L,3]: resolution, rows of a plane, first row; pulls [K,L,3,N,c]
-    flat: the gradient of what each plane gave.
+
+@compiled
+def gather(work, blocks, positions, tables, width, levels, channels, shared, factors):
+    """Write factors [N*K*c] at positions [N,K,3].
+
+    tables [rows*width]; levels [L,3]: resolution, rows of a plane, first row.
     """
     count, derivations = positions.shape[0], positions.shape[1]
-    backward = gradient.shape[0] > 0
-    corners = np.empty((3, 4), np.int64)
-    shares = np.empty((3, 4), f32)  # right, below, their slopes
-    values = np.empty((3, channels), f32)
+    corners, shares, values = np.empty((3, 4), np.int64), np.empty((3, 4), f32), np.empty((3, channels), f32)
     while True:
         block = fetch_add(work, 0)
         if block >= blocks:
@@ -57,35 +70,36 @@ def gather(
             for k in range(derivations):
                 column = 0 if shared else k * channels
                 at = (i * derivations + k) * channels
-                if backward:
-                    for j in range(3):
-                        by_positions[3 * (i * derivations + k) + j] = f32(0)
-                else:
-                    for c in range(channels):
-                        factors[at + c] = f32(0)
+                for c in range(channels):
+                    factors[at + c] = f32(0)
                 for level in range(levels.shape[0]):
-                    resolution, rows, start = levels[level, 0], levels[level, 1], levels[level, 2]
-                    for plane in range(3):
-                        first, second = (0, 1) if plane == 0 else ((0, 2) if plane == 1 else (1, 2))
-                        x, right, slope_x = _axis(positions[i, k, first], resolution)
-                        y, below, slope_y = _axis(positions[i, k, second], resolution)
-                        base = start + plane * rows
-                        shares[plane, 0], shares[plane, 1] = right, below
-                        shares[plane, 2], shares[plane, 3] = slope_x, slope_y
-                        for n in range(4):
-                            row = base + _row(x + (n & 1), y + (n >> 1), resolution, rows)
-                            corners[plane, n] = row * width + column
-                        w00, w10 = (f32(1) - right) * (f32(1) - below), right * (f32(1) - below)
-                        w01, w11 = (f32(1) - right) * below, right * below
-                        a, b, d, e = corners[plane, 0], corners[plane, 1], corners[plane, 2], corners[plane, 3]
-                        for c in range(channels):
-                            values[plane, c] = (
-                                w00 * tables[a + c] + w10 * tables[b + c] + w01 * tables[d + c] + w11 * tables[e + c]
-                            )
-                    if not backward:
-                        for c in range(channels):
-                            factors[at + c] += values[0, c] * values[1, c] * values[2, c]
-                        continue
+                    _read(positions[i, k], tables, width, column, levels, level, channels, corners, shares, values)
+                    for c in range(channels):
+                        factors[at + c] += values[0, c] * values[1, c] * values[2, c]
+        fetch_add(work, 8)
+
+
+@compiled
+def gather_backward(
+    work, blocks, positions, tables, width, levels, channels, shared, gradient, by_positions, pulls
+):  # fmt: skip
+    """Write by_positions [N,K,3] and what `scatter` needs, from the gradient [N*K*c] of the factors.
+
+    pulls [K,L,3,N,c] flat: the gradient of what each plane gave.
+    """
+    count, derivations = positions.shape[0], positions.shape[1]
+    corners, shares, values = np.empty((3, 4), np.int64), np.empty((3, 4), f32), np.empty((3, channels), f32)
+    while True:
+        block = fetch_add(work, 0)
+        if block >= blocks:
+            return
+        for i in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
+            for k in range(derivations):
+                column = 0 if shared else k * channels
+                at = (i * derivations + k) * channels
+                by_positions[i, k, 0], by_positions[i, k, 1], by_positions[i, k, 2] = f32(0), f32(0), f32(0)
+                for level in range(levels.shape[0]):
+                    _read(positions[i, k], tables, width, column, levels, level, channels, corners, shares, values)
                     for plane in range(3):
                         other, another = (plane + 1) % 3, (plane + 2) % 3
                         right, below = shares[plane, 0], shares[plane, 1]
@@ -99,10 +113,8 @@ def gather(
                             twist = tables[e + c] - tables[d + c] - across
                             along_x += pull * (across + below * twist)
                             along_y += pull * (down + right * twist)
-                        first, second = (0, 1) if plane == 0 else ((0, 2) if plane == 1 else (1, 2))
-                        place = 3 * (i * derivations + k)
-                        by_positions[place + first] += along_x * shares[plane, 2]
-                        by_positions[place + second] += along_y * shares[plane, 3]
+                        by_positions[i, k, PLANES[plane][0]] += along_x * shares[plane, 2]
+                        by_positions[i, k, PLANES[plane][1]] += along_y * shares[plane, 3]
         fetch_add(work, 8)
 
 
@@ -120,14 +132,13 @@ def scatter(work, jobs, positions, levels, channels, shared, pulls, by_tables, w
         plane, level = job % 3, (job // 3) % levels.shape[0]
         resolution, rows = levels[level, 0], levels[level, 1]
         base = levels[level, 2] + plane * rows
-        first, second = (0, 1) if plane == 0 else ((0, 2) if plane == 1 else (1, 2))
         begin = 0 if shared else job // (3 * levels.shape[0])
         end = derivations if shared else begin + 1
         for k in range(begin, end):
             column = 0 if shared else k * channels
             for i in range(count):
-                x, right, _ = _axis(positions[i, k, first], resolution)
-                y, below, _ = _axis(positions[i, k, second], resolution)
+                x, right, _ = _axis(positions[i, k, PLANES[plane][0]], resolution)
+                y, below, _ = _axis(positions[i, k, PLANES[plane][1]], resolution)
                 start = (((k * levels.shape[0] + level) * 3 + plane) * count + i) * channels
                 for n in range(4):
                     weight = right if n & 1 else f32(1) - right

@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headgas.avatars.factor_kernels import BLOCK, PLANES, gather, scatter
+from headgas.avatars.factor_kernels import BLOCK, PLANES, PRIME, gather, gather_backward, scatter
 from headgas.splatting.compiling import announced
 from headgas.splatting.threads import run
 
-_PRIME = 2_654_435_761  # Instant Neural Graphics Primitives, eq. 4
 _COMPILE_SECONDS = 4
 
 
@@ -76,8 +75,8 @@ def sample_plainly(positions: Tensor, tables: Tensor, levels: Tensor, channels: 
                 for below in (0, 1):
                     x, y = corner[..., 0] + right, corner[..., 1] + below
                     x, y = x.clamp(max=resolution - 1), y.clamp(max=resolution - 1)
-                    index = y * resolution + x if rows == resolution**2 else (x ^ (y * _PRIME)) % rows
-                    weight = (share[..., 0] if right else 1 - share[..., 0])
+                    index = y * resolution + x if rows == resolution**2 else (x ^ (y * PRIME)) % rows
+                    weight = share[..., 0] if right else 1 - share[..., 0]
                     weight = weight * (share[..., 1] if below else 1 - share[..., 1])
                     value = value + weight[..., None] * tables[start + plane * rows + index, columns]
             product = product * value
@@ -91,39 +90,36 @@ class _Sample(torch.autograd.Function):
         ctx: Any, positions: Tensor, tables: Tensor, levels: Tensor, channels: int, shared: bool
     ) -> Tensor:
         positions = positions.contiguous()
-        count, derivations = positions.shape[:2]
-        factors = positions.new_empty(count, derivations * channels)
+        factors = positions.new_empty(len(positions), positions.shape[1] * channels)
         ctx.save_for_backward(positions, tables, levels)
-        ctx.sizes = channels, shared
-        nothing = positions.new_empty(0)
-        _gather(positions, tables, levels, channels, shared, nothing, factors, nothing, nothing)
+        ctx.options = channels, shared
+        with announced("the reading of factors", _COMPILE_SECONDS):
+            run(gather, *_seen(positions, tables, levels), channels, shared, factors.view(-1).numpy())
         return factors
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         positions, tables, levels = ctx.saved_tensors
-        channels, shared = ctx.sizes
+        channels, shared = ctx.options
         count, derivations = positions.shape[:2]
         by_positions, by_tables = torch.empty_like(positions), torch.zeros_like(tables)
-        pulls = positions.new_empty(derivations * len(levels) * 3 * count * channels)
-        _gather(positions, tables, levels, channels, shared, gradient.contiguous(), gradient, by_positions, pulls)
+        pulls = positions.new_empty(derivations * len(levels) * 3 * count * channels).numpy()
         # A job owns rows and channels of the tables: the sums have one order, whatever the number of threads.
         jobs = len(levels) * 3 * (1 if shared else derivations)
         with announced("the gradients of factors", _COMPILE_SECONDS):
             run(
-                scatter, jobs, positions.numpy(), levels.numpy(), channels, shared, pulls.numpy(),
+                gather_backward, *_seen(positions, tables, levels), channels, shared,
+                gradient.contiguous().view(-1).numpy(), by_positions.numpy(), pulls,
+            )  # fmt: skip
+            run(
+                scatter, jobs, positions.detach().numpy(), levels.numpy(), channels, shared, pulls,
                 by_tables.view(-1).numpy(), by_tables.shape[1],
             )  # fmt: skip
         return by_positions, by_tables, None, None, None
 
 
-def _gather(
-    positions: Tensor, tables: Tensor, levels: Tensor, channels: int, shared: bool, *arrays: Tensor
-) -> None:
-    flat = [array.detach().reshape(-1).numpy() for array in arrays]
-    with announced("the reading of factors", _COMPILE_SECONDS):
-        run(
-            gather, -(-len(positions) // BLOCK), positions.detach().numpy(), tables.detach().view(-1).numpy(),
-            tables.shape[1], levels.numpy(), channels, shared, *flat,
-        )  # fmt: skip
+def _seen(positions: Tensor, tables: Tensor, levels: Tensor) -> tuple[int, np.ndarray, np.ndarray, int, np.ndarray]:
+    """The number of blocks, and what both kernels read."""
+    blocks, width = -(-len(positions) // BLOCK), tables.shape[1]
+    return blocks, positions.detach().numpy(), tables.detach().view(-1).numpy(), width, levels.numpy()

@@ -18,12 +18,12 @@ from headgas.avatars.deformation import Deformation
 from headgas.avatars.derivations import derived, starting_derivations
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.factors import Factors
-from headgas.splatting.rotations import matrices_of, multiplied
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count
 from headgas.avatars.stretching import unstretched
 from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
 from headgas.splatting import Camera, Gaussians
+from headgas.splatting.rotations import matrices_of, multiplied
 
 _GEOMETRY = 32  # features that the opacity network hands to the colour network
 _REACH = 1.2  # of the starting points' radius: what the planes cover

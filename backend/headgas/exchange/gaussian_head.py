@@ -9,8 +9,9 @@
                                              shs_rest_net
     tilted/iteration_N/tilted.pth            tau [N,4,4]
 
-Source: github.com/chiehwangs/gaussian-head, scene/ and utils/. Its cameras are OpenGL's, before a head that has Y up and
-Z out of the face (scene/dataset_readers.py: a novel view looks from +Z), in metres as NeRFBlendShape tracks them.
+Source: github.com/chiehwangs/gaussian-head, scene/ and utils/. Its cameras are OpenGL's, before a head that has Y up
+and Z out of the face (scene/dataset_readers.py: a novel view looks from +Z); its unit, which nothing names, is taken
+for the metre.
 """
 
 import math
@@ -19,6 +20,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,7 +113,7 @@ class _Weights:
             raise HeadGaSError(f"{path}: is damaged, or holds more than weights ({said}).") from None
         if not isinstance(state, Mapping):
             raise HeadGaSError(f"{path}: holds {type(state).__name__}; expected weights by their names.")
-        self._state = state
+        self._state: dict[Any, Any] = dict(state)
 
     def count(self, pattern: str) -> int:
         """How many names match."""

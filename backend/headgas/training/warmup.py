@@ -10,6 +10,7 @@ import torch
 from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
 from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
+from headgas.avatars.factors import Factors
 from headgas.avatars.finishing import finish
 from headgas.avatars.shading import shade
 from headgas.splatting import Camera, Gaussians, rasterize
@@ -76,29 +77,46 @@ def _shade() -> None:
     (opacities.sum() + colors.sum()).backward()
 
 
+def _read_factors(differentiate: bool) -> None:
+    factors = Factors((2,), 1, 2, 0, False).requires_grad_(differentiate)
+    found = factors(torch.zeros(_COUNT, 1, 3))
+    if differentiate:
+        found.sum().backward()
+
+
 def _optimize() -> None:
     RankOneAdam(torch.zeros(1, _COUNT, 2)).step(torch.ones(1, 1), torch.ones(1, _COUNT, 2), 0.1)
 
 
+_SHADING = Kernels("the shading of Gaussians", 2, _shade)
+_FACTORS = Kernels("the reading of factors", 3, lambda: _read_factors(False))
 RENDERING = (
     Kernels("the rasterizer for 4 channels", 6, lambda: _draw(True, False)),
     Kernels("the evaluation of expressions", 8, lambda: _evaluate(1)),
     Kernels("colours from elsewhere", 1, lambda: _evaluate(3)),
     Kernels("linear light", 2, _finish),
+    _SHADING,
+    _FACTORS,
 )
 TRAINING = (
     Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
-    Kernels("the shading of Gaussians", 2, _shade),
+    _SHADING,
     Kernels("the rasterizer for 3 channels", 2, lambda: _draw(False, False)),
     Kernels("the gradients of the rasterizer for 3 channels", 4, lambda: _draw(False, True)),
     Kernels("the similarity of images", 3, _compare),
     Kernels("the optimizer of the basis", 2, _optimize),
+    _FACTORS,
+    Kernels("the gradients of factors", 4, lambda: _read_factors(True)),
 )
-ALL = (
-    *RENDERING,
-    *TRAINING,
-    Kernels("the blending of compact features", 1, _blend_compact),
-    Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
+ALL = tuple(
+    dict.fromkeys(
+        (
+            *RENDERING,
+            *TRAINING,
+            Kernels("the blending of compact features", 1, _blend_compact),
+            Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
+        )
+    )
 )
 
 

@@ -29,7 +29,7 @@ from headgas.training.trainer import Budget, Trainer
 from tests.headgas.avatars.test_headgas import camera
 from tests.headgas.conftest import NAMES
 
-SMALL: dict[str, Any] = {"resolutions": (8,), "octaves": 2, "deformation_layers": 4, "deformation_width": 8, "hidden": 8}
+SMALL: dict[str, Any] = dict(resolutions=(8,), octaves=2, deformation_layers=4, deformation_width=8, hidden=8)
 
 
 def small_gaussian_head(count: int = 40, seed: int = 0, **options: Any) -> GaussianHead:
