@@ -50,7 +50,7 @@ def test_an_expression_looks_the_same_after_a_round_trip(
         if suffix == "ply":
             torch.testing.assert_close(got.color, expected.color, rtol=0, atol=1e-4)
         else:  # harmonics are held from -1 to 1, and some of this random avatar's are larger
-            assert (got.color - expected.color).abs().mean() < 0.01
+            assert (got.color - expected.color).abs().mean() < 0.03
 
 
 def test_an_imported_avatar_has_a_header_a_surface_and_its_origin(tmp_path: Path) -> None:
