@@ -67,7 +67,7 @@ def save_avatar(
         "model": avatar.model,
         "preset": preset,
         "config": avatar.config(),
-        "basis": "int8" if "basis.values" in tensors else "float32",
+        "basis": _encoding(tensors),
         "expression_space": avatar.expression_space.to_json(),
         "head_space": HEAD_SPACE,
         "color_encoding": COLOR_ENCODING,
@@ -80,6 +80,13 @@ def save_avatar(
         os.replace(unfinished, path)
     except (SafetensorError, OSError) as error:
         raise HeadGaSError(f"{path}: cannot be written ({error}).") from None
+
+
+def _encoding(tensors: dict[str, Tensor]) -> str:
+    """How a file holds most of an avatar's numbers."""
+    if any(value.dtype == torch.float16 for value in tensors.values()):
+        return "float16"
+    return "int8" if "basis.values" in tensors else "float32"
 
 
 def read_header(path: Path | str) -> dict[str, Any]:
