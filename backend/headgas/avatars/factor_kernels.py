@@ -29,10 +29,10 @@ def _axis(value, resolution):
 
 @compiled
 def _row(x, y, resolution, rows):
-    """The row of a texel, in a plane that is whole or hashed."""
+    """The row of a texel, in a plane that is whole, or hashed to a power of two."""
     if rows == resolution * resolution:
         return min(y, resolution - 1) * resolution + min(x, resolution - 1)
-    return (min(x, resolution - 1) ^ (min(y, resolution - 1) * PRIME)) % rows
+    return (min(x, resolution - 1) ^ (min(y, resolution - 1) * PRIME)) & (rows - 1)
 
 
 @compiled

@@ -34,7 +34,7 @@ class Factors(nn.Module):
         Args:
             resolutions: texels along each edge of a plane, per level.
             channels: c, of each derivation.
-            rows: at most so many are stored of each plane; 0 for all.
+            rows: at most so many are stored of each plane, a power of two; 0 for all.
             shared: all derivations read the same channels, as in the published code.
         """
         super().__init__()
@@ -75,7 +75,7 @@ def sample_plainly(positions: Tensor, tables: Tensor, levels: Tensor, channels: 
                 for below in (0, 1):
                     x, y = corner[..., 0] + right, corner[..., 1] + below
                     x, y = x.clamp(max=resolution - 1), y.clamp(max=resolution - 1)
-                    index = y * resolution + x if rows == resolution**2 else (x ^ (y * PRIME)) % rows
+                    index = y * resolution + x if rows == resolution**2 else (x ^ (y * PRIME)) & (rows - 1)
                     weight = share[..., 0] if right else 1 - share[..., 0]
                     weight = weight * (share[..., 1] if below else 1 - share[..., 1])
                     value = value + weight[..., None] * tables[start + plane * rows + index, columns]

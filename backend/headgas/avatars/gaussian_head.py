@@ -37,7 +37,7 @@ class GaussianHeadConfig:
     learnt_derivations: bool = True  # False: all stay the identity, the fixed mapping that the paper argues against
     channels: int = 8  # of each derivation
     resolutions: tuple[int, ...] = (64,)  # of the planes; (64, 128, 256, 512) up to the paper's fourth version
-    hashed_rows: int = 0  # of a plane that are stored, shared by a hash; 0: all of them
+    hashed_rows: int = 0  # of a plane that are stored, shared by a hash; a power of two, or 0: all of them
     octaves: int = 10  # of the positional encoding
     deformation_layers: int = 8
     deformation_width: int = 256
@@ -56,6 +56,8 @@ class GaussianHeadConfig:
             raise ValueError(f"deformation_layers is {self.deformation_layers}; expected at least 3")
         if not self.resolutions or min(self.resolutions) < 2:
             raise ValueError(f"resolutions is {self.resolutions}; expected at least one, of at least 2 texels")
+        if self.hashed_rows < 0 or self.hashed_rows & (self.hashed_rows - 1):
+            raise ValueError(f"hashed_rows is {self.hashed_rows}; expected a power of two, or 0")
 
     def build(self, space: ExpressionSpace, points: Tensor) -> "GaussianHead":
         return GaussianHead(space, points, self)

@@ -88,8 +88,11 @@ def _variant(blended: str = "features", predicted: tuple[str, ...] = ("harmonics
 
 
 def _gaussian_head(**options: Any) -> TrainingConfig:
-    """GaussianHead's deformation field costs 0.2 s more a step at its published size (8 layers of 256 units, 10 octaves), for
-    12,000 Gaussians on two cores, and brought nothing in runs of minutes: these are 4 of 96, and 4 octaves."""
+    """GaussianHead with a smaller deformation field: 4 layers of 96 units and 4 octaves.
+
+    The published 8 of 256 and 10 cost 0.2 s more a step, for 12,000 Gaussians on two cores, and brought nothing in runs
+    of minutes.
+    """
     model = GaussianHeadConfig(octaves=4, deformation_layers=4, deformation_width=96, **options)
     return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES)
 

@@ -47,8 +47,9 @@ def small_gaussian_head(count: int = 40, seed: int = 0, **options: Any) -> Gauss
             for parameter in avatar.get_submodule(name).parameters():
                 parameter.mul_(scale)
         if avatar.derivations is not None:
-            avatar.derivations += 0.3 * torch.randn_like(avatar.derivations)
-    return avatar.eval()
+            avatar.derivations.add_(0.3 * torch.randn_like(avatar.derivations))
+    avatar.eval()
+    return avatar
 
 
 def rotation_formula(q: Tensor) -> Tensor:
@@ -125,7 +126,7 @@ def test_released_derivations_divide_by_the_length_instead_of_its_square() -> No
             torch.testing.assert_close(got[i, k], rotation_formula(q) @ positions[i])
 
 
-LEVELS = [((16,), 0, False), ((4, 8, 16), 0, False), ((8, 32), 100, False), ((8, 16), 0, True), ((2,), 0, False)]
+LEVELS = [((16,), 0, False), ((4, 8, 16), 0, False), ((8, 32), 128, False), ((8, 16), 0, True), ((2,), 0, False)]
 
 
 @pytest.mark.parametrize(("resolutions", "rows", "shared"), LEVELS)
@@ -168,13 +169,22 @@ def test_factors_are_products_of_bilinear_planes_summed_over_resolutions() -> No
 
 
 def test_a_hash_keeps_no_more_rows_than_allowed() -> None:
-    factors = Factors((4, 64), 2, 3, 500, False)
-    assert factors.tables.shape == (3 * 16 + 3 * 500, 6)
+    factors = Factors((4, 64), 2, 3, 512, False)
+    assert factors.tables.shape == (3 * 16 + 3 * 512, 6)
     corners = torch.tensor([0, 63])
-    wanted = (corners[1] ^ (corners[1] * 2_654_435_761)) % 500  # (63, 63), as Instant NGP hashes it
+    wanted = (corners[1] ^ (corners[1] * 2_654_435_761)) % 512  # (63, 63), as Instant NGP hashes it
     place = torch.ones(1, 2, 3)
-    row = factors.tables[48 + torch.arange(3) * 500 + wanted].prod(0) + factors.tables[[15, 31, 47]].prod(0)
+    row = factors.tables[48 + torch.arange(3) * 512 + wanted].prod(0) + factors.tables[[15, 31, 47]].prod(0)
     torch.testing.assert_close(factors(place)[0], row)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hashed_rows": 1000}, {"hashed_rows": -2}, {"deformation_layers": 2}, {"resolutions": ()},
+              {"resolutions": (64, 1)}]
+)  # fmt: skip
+def test_a_model_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        GaussianHeadConfig(**wrong)
 
 
 def test_unstretched_gaussians_have_the_covariance_of_the_formula() -> None:
@@ -302,7 +312,7 @@ def test_the_fixed_mapping_equals_derivations_that_are_the_identity() -> None:
 
 def test_every_channel_learns_unless_the_released_slice_is_wanted() -> None:
     for released, width in ((False, 32), (True, 8)):
-        avatar = small_gaussian_head(released=released).train()
+        avatar = small_gaussian_head(released=released)
         assert avatar.factors.tables.shape[1] == width
         _, (gaussians,) = avatar.study(torch.rand(1, 3), [camera()])
         (gaussians.colors.sum() + gaussians.opacities.sum() + gaussians.scales.sum()).backward()
