@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
+from headgas.avatars.blendshapes import BlendshapeAvatar
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.headgas import HeadGaS
 from headgas.avatars.splats import SplatAvatar
@@ -23,7 +24,7 @@ FORMAT = "headgas-avatar"
 VERSION = 2  # 1: every basis was float32
 HEAD_SPACE = "+X left, -Y front, +Z up, metres"
 COLOR_ENCODING = "srgb-display"
-_MODELS: dict[str, type[Avatar]] = {model.model: model for model in (HeadGaS, SplatAvatar)}
+_MODELS: dict[str, type[Avatar]] = {model.model: model for model in (HeadGaS, SplatAvatar, BlendshapeAvatar)}
 _SURFACE = "surface/"
 
 
