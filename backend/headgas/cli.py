@@ -106,6 +106,23 @@ def _avatar_commands(commands: Any) -> None:
     _machine(render)
     render.set_defaults(run=_lazily("render"))
 
+    convert = commands.add_parser("convert", help="read an avatar of another program, or write one for it")
+    convert.add_argument("source", type=Path, metavar="IN", help="a file or folder of any format in docs/formats.md")
+    convert.add_argument("target", type=Path, metavar="OUT", help="FILE.safetensors, .ply, .spz, .glb or .gltf")
+    axes_help = "of the file that is not ours: opencv (y down, z forward), opengl (y up, z back) or blender (z up)"
+    convert.add_argument("--axes", choices=("opencv", "opengl", "blender"), help=axes_help + "; default: its format's")
+    convert.add_argument("--scale", type=float, default=1.0, metavar="M", help="metres per unit of that file")
+    basis_help = "how our own file holds its features: int8 (default) is a quarter as large and looks the same"
+    convert.add_argument("--basis", choices=("int8", "float32"), default="int8", help=basis_help)
+    expression = convert.add_mutually_exclusive_group()
+    expression_help = "what splats show; parameters that are left out are at rest"
+    expression.add_argument("--expression", type=_values, default={}, metavar="NAME=VALUE,…", help=expression_help)
+    capture_help = "write the expressions of a capture's frames: OUT_0001.ply and so on"
+    expression.add_argument("--capture", type=Path, help=capture_help)
+    convert.add_argument("--frame", type=int, metavar="N", help="only this frame of the capture, from 0")
+    convert.add_argument("--split", default="all", choices=("train", "test", "all"), help="only these frames")
+    convert.set_defaults(run=_lazily("convert"))
+
     info = commands.add_parser("info", help="what an avatar file holds")
     info.add_argument("avatar", type=Path)
     info.add_argument("--json", action="store_true")
@@ -139,6 +156,14 @@ def _seconds(text: str) -> float:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _values(text: str) -> dict[str, float]:
+    try:
+        return {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(",") if part)}
+    except ValueError:
+        message = f"{text!r} is no expression: expected for example jawOpen=0.5,eyeBlinkLeft=1"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _positive(text: str) -> int:

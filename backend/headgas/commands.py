@@ -22,6 +22,8 @@ from headgas.evaluation.explain import explain as explain_avatar
 from headgas.evaluation.metrics import check_same_space, evaluation_row
 from headgas.evaluation.report import table_text
 from headgas.evaluation.sheet import preview_writer
+from headgas.exchange import Conversion
+from headgas.exchange import convert as convert_avatar
 from headgas.splatting import get_threads, set_threads
 from headgas.training.config import DEFAULT_PRESET, preset
 from headgas.training.job import Job
@@ -130,6 +132,23 @@ def render(options: argparse.Namespace) -> None:
     picture = (torch.cat([straight, alpha], -1).clamp(0, 1) * 255).round().to(torch.uint8)
     save_image(options.out, np.asarray(picture.cpu()))
     print(options.out)
+
+
+def convert(options: argparse.Namespace) -> None:
+    wanted = Conversion(
+        axes=options.axes,
+        scale=options.scale,
+        compact=options.basis == "int8",
+        expression=options.expression,
+        capture=options.capture,
+        frame=options.frame,
+        split=options.split,
+    )
+    converted = convert_avatar(options.source, options.target, wanted)
+    for warning in converted.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for path in converted.files:
+        print(path)
 
 
 def info(options: argparse.Namespace) -> None:

@@ -64,7 +64,7 @@ def save_avatar(
         "model": avatar.model,
         "preset": preset,
         "config": avatar.config(),
-        "basis": "float32" if "basis" in tensors else "int8",
+        "basis": "int8" if "basis.values" in tensors else "float32",
         "expression_space": avatar.expression_space.to_json(),
         "head_space": HEAD_SPACE,
         "color_encoding": COLOR_ENCODING,
@@ -137,3 +137,17 @@ def load_avatar(path: Path | str, device: torch.device | str = "cpu") -> Checkpo
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise HeadGaSError(f"{path}: is damaged: the tensor {name!r} holds values that are not finite numbers.")
     return Checkpoint(path, header, avatar.to(device))
+
+
+def load_surface(path: Path) -> dict[str, Tensor] | None:
+    """The light mesh in an avatar file, see `save_avatar`; None where it holds none.
+
+    Raises:
+        HeadGaSError: the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            names = [name for name in opened.keys() if name.startswith(_SURFACE)]  # noqa: SIM118 - no mapping
+            return {name.removeprefix(_SURFACE): opened.get_tensor(name) for name in names} or None
+    except (SafetensorError, OSError) as error:
+        raise HeadGaSError(f"{path}: is damaged ({error}).") from None

@@ -12,6 +12,7 @@ from headgas.splatting import Camera
 
 _FIELD_OF_VIEW = math.radians(25)
 _MARGIN = 0.05  # of the bounds, on each side
+_MOST = 1_000_000  # Gaussians that are looked at
 _TRIMMED = 0.005  # of the Gaussians on each side: stray ones must not stretch the bounds
 
 
@@ -23,6 +24,7 @@ def visible_bounds(avatar: Avatar) -> tuple[Tensor, Tensor]:
     means = gaussians.means[gaussians.opacities > 0.1]
     if not len(means):
         means = gaussians.means
+    means = means[:: -(-len(means) // _MOST)]  # quantiles of more cannot be had
     limits = torch.quantile(means, torch.tensor([_TRIMMED, 1 - _TRIMMED], device=means.device), dim=0)
     margin = (limits[1] - limits[0]) * _MARGIN
     return limits[0] - margin, limits[1] + margin

@@ -200,7 +200,8 @@ class HeadGaS(Avatar):
         means, quaternions, log_scales, looks = self._completed(self._outputs(self.blend(expression), expression))
         bands, column = coefficient_count(self.sh_degree), self.settings.sizes["harmonics"]
         harmonics = looks[:, : 3 * bands].reshape(-1, bands, 3)
-        return Splats(means, quaternions, log_scales, looks[:, column].clone(), harmonics.clone(), self.antialiased)
+        parts = (means, quaternions, log_scales, looks[:, column], harmonics)
+        return Splats(*(part.detach().clone() for part in parts), antialiased=self.antialiased)
 
     def _completed(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Means, quaternions, logarithms of scales, and looks: harmonics, then the opacity's logit, a row for each

@@ -13,6 +13,7 @@ from headgas.avatars.finishing import finish
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.gpu_kernels import kernels_work
+from headgas.splatting.rotations import matrices_of, multiplied, quaternion_of, quaternions_of
 from headgas.splatting.simd import LANES
 
 NOTHING_HIT = 1e10  # metres: Blender's depth where a ray hits nothing
@@ -167,7 +168,7 @@ def _in_world(item: PlacedAvatar, place: _Place, device: torch.device) -> Gaussi
     linear = _to_device(place.linear, device)
     means = gaussians.means @ linear.T + _to_device(place.offset, device)
     if place.scale is not None:
-        quaternions = _multiplied(_to_device(_quaternion(place.rotation), device), gaussians.quaternions)
+        quaternions = multiplied(_to_device(quaternion_of(place.rotation), device), gaussians.quaternions)
         return Gaussians(means, quaternions, gaussians.scales * place.scale, gaussians.opacities, gaussians.colors)
     quaternions, scales = _sheared(gaussians, linear)
     return Gaussians(means, quaternions, scales, gaussians.opacities, gaussians.colors)
@@ -175,11 +176,11 @@ def _in_world(item: PlacedAvatar, place: _Place, device: torch.device) -> Gaussi
 
 def _sheared(gaussians: Gaussians, linear: Tensor) -> tuple[Tensor, Tensor]:
     """Quaternions [N,4] and scales [N,3] of the covariances A Σ Aᵀ, for a transform A [3,3] of any kind."""
-    rotations = _matrices(torch.nn.functional.normalize(gaussians.quaternions, dim=1))
+    rotations = matrices_of(torch.nn.functional.normalize(gaussians.quaternions, dim=1))
     factor = linear @ (rotations * gaussians.scales[:, None, :])
     variances, axes = torch.linalg.eigh(factor @ factor.transpose(1, 2))
     axes[:, :, 0] *= torch.linalg.det(axes).sign()[:, None]
-    return _quaternions(axes), variances.clamp_min(0).sqrt()
+    return quaternions_of(axes), variances.clamp_min(0).sqrt()
 
 
 def _joined(groups: Sequence[Gaussians]) -> Gaussians:
@@ -187,45 +188,3 @@ def _joined(groups: Sequence[Gaussians]) -> Gaussians:
         return groups[0]
     fields = ("means", "quaternions", "scales", "opacities", "colors")
     return Gaussians(**{name: torch.cat([getattr(group, name) for group in groups]) for name in fields})
-
-
-def _matrices(q: Tensor) -> Tensor:
-    """Rotation matrices [N,3,3] of unit quaternions [N,4] wxyz."""
-    w, x, y, z = q.unbind(-1)
-    rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
-    return torch.stack(rows, -1).view(-1, 3, 3)
-
-
-def _quaternions(matrices: Tensor) -> Tensor:
-    """Unit quaternions [N,4] wxyz of rotations [N,3,3]: the largest of four columns, each proportional to it."""
-    m = matrices
-    xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
-    a, b, c = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
-    d, e, f = m[:, 0, 1] + m[:, 1, 0], m[:, 0, 2] + m[:, 2, 0], m[:, 1, 2] + m[:, 2, 1]
-    candidates = torch.stack(
-        [
-            torch.stack([1 + xx + yy + zz, a, b, c], -1),
-            torch.stack([a, 1 + xx - yy - zz, d, e], -1),
-            torch.stack([b, d, 1 - xx + yy - zz, f], -1),
-            torch.stack([c, e, f, 1 - xx - yy + zz], -1),
-        ],
-        1,
-    )  # [N,4,4]
-    best = candidates.norm(dim=2).argmax(1)
-    return torch.nn.functional.normalize(candidates[torch.arange(len(best)), best], dim=1)
-
-
-def _quaternion(rotation: Tensor) -> Tensor:
-    return _quaternions(rotation[None])[0]
-
-
-def _multiplied(p: Tensor, q: Tensor) -> Tensor:
-    """Hamilton product of p [4] with each of q [N,4]."""
-    w, u = p[0], p[1:].expand(len(q), 3)
-    real = w * q[:, 0] - (u * q[:, 1:]).sum(1)
-    imaginary = w * q[:, 1:] + q[:, :1] * u + torch.linalg.cross(u, q[:, 1:])
-    return torch.cat([real[:, None], imaginary], 1)

@@ -17,7 +17,7 @@ from headgas.errors import HeadGaSError
 from headgas.evaluation.metrics import evaluate, evaluation_row
 from headgas.evaluation.report import write_comparison
 from headgas.evaluation.sheet import avatars_sheet, preview_writer
-from headgas.evaluation.writing import write
+from headgas.files import write
 from headgas.perceptual import find_weights
 from headgas.training.config import PRESETS, config_to_json
 from headgas.training.job import Job, train

@@ -1,30 +1,14 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing results: beside the final name, then renamed."""
+"""Writing pictures."""
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from headgas.errors import HeadGaSError
-
-
-def write(path: Path, content: bytes | str) -> None:
-    """Writes a file, with the folder that it is in; text as UTF-8.
-
-    Raises:
-        HeadGaSError: it cannot be written.
-    """
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise HeadGaSError(f"{path}: cannot be written ({error.strerror or error}).") from None
+from headgas.files import write
 
 
 def save_image(path: Path, image: np.ndarray) -> None:

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens avatars of any format: the table of readers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgas.errors import HeadGaSError
+from headgas.exchange import own, ply, splat, spz
+from headgas.exchange.axes import AXES
+from headgas.exchange.imported import Imported, ReadingOptions
+
+_START = 1 << 16  # bytes of a file that readers are shown
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One format."""
+
+    suffixes: tuple[str, ...]  # that such files usually have
+    recognises: Callable[[Path, bytes], bool]  # from the path, and the first bytes of it (none of a folder)
+    read: Callable[[Path, ReadingOptions], Imported]
+
+
+# The first that recognises a file reads it: those that look more closely stand first.
+READERS = (
+    Reader((".safetensors",), lambda path, start: own.is_safetensors(start), own.read_own),
+    Reader((".ply",), lambda path, start: ply.is_ply(start), ply.read_ply),
+    Reader((".spz",), lambda path, start: spz.is_spz(start), spz.read_spz),
+    Reader((".splat",), lambda path, start: path.suffix.lower() == ".splat", splat.read_splat),
+)
+
+
+def read_avatar(path: Path, options: ReadingOptions | None = None) -> Imported:
+    """The avatar in a file or a folder of any format that this room reads.
+
+    Raises:
+        HeadGaSError: it is missing, of no known format, or damaged.
+    """
+    options = options or ReadingOptions()
+    if options.axes is not None and options.axes not in AXES:
+        raise HeadGaSError(f"The axes {options.axes!r} are not known; expected one of {', '.join(AXES)}.")
+    if not 0 < options.scale < float("inf"):
+        raise HeadGaSError(f"The scale {options.scale:g} cannot be used; expected metres per unit, above 0.")
+    try:
+        if not path.exists():
+            raise HeadGaSError(f"{path}: there is no such file.")
+        start = b""
+        if not path.is_dir():
+            with path.open("rb") as file:
+                start = file.read(_START)
+        for reader in READERS:
+            if reader.recognises(path, start):
+                return reader.read(path, options)
+    except OSError as error:
+        raise HeadGaSError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    known = ", ".join(dict.fromkeys(suffix for reader in READERS for suffix in reader.suffixes))
+    raise HeadGaSError(f"{path}: is of no format that HeadGaS reads.", f"It reads {known}: see docs/formats.md.")

@@ -1,0 +1,23 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing a file whole or not at all: beside the final name, then renamed."""
+
+import os
+from pathlib import Path
+
+from headgas.errors import HeadGaSError
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Writes a file, with the folder that it is in; text as UTF-8.
+
+    Raises:
+        HeadGaSError: it cannot be written.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise HeadGaSError(f"{path}: cannot be written ({error.strerror or error}).") from None
