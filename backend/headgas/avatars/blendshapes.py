@@ -14,11 +14,12 @@ from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
-from headgas.avatars.rotations import multiplied, quaternions_of
+from headgas.avatars.rotations import products
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import coefficient_count, turned_harmonics
 from headgas.avatars.surface_frames import Binding
 from headgas.splatting import Camera, Gaussians
+from headgas.splatting.rotations import quaternions_of
 from headgas.splatting.splats import Splats
 
 _Frame = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
@@ -45,15 +46,27 @@ class BlendshapesConfig:
         return dict(zip(_ATTRIBUTES, (3, 4, 3, 1, 3 * coefficient_count(self.sh_degree)), strict=True))
 
 
-class Projection(nn.Module):
-    """ψ: few coefficients of many parameters, by layers with ReLU between them.
+def conditions(offsets: Tensor, rig: Rig, trailing: int, width: int) -> Tensor:
+    """What networks are given of an expression's distance from rest [P], as metrical-tracker's users arrange it.
 
-    What enters is the shapes' parameters before the joints', then each driven joint's matrix row by row, then
-    the last `trailing` parameters of the shapes.
+    The shapes' parameters, then the first two rows of each driven joint's matrix, then the last `trailing` parameters
+    of the shapes, then zeros for the place of the head: [width].
     """
+    shapes = len(rig.shapes)
+    leading, last = offsets[: shapes - trailing], offsets[shapes - trailing : shapes]
+    rows = offsets.new_empty(0)
+    if rig.skeleton is not None:
+        matrices = rig.skeleton.matrices(offsets[shapes:].view(-1, 3))
+        rows = matrices[list(rig.skeleton.driven), :2].flatten()
+    known = torch.cat([leading, rows, last])
+    return nn.functional.pad(known, (0, width - len(known)))
+
+
+class Projection(nn.Module):
+    """ψ: few coefficients of many parameters, by layers with ReLU between them."""
 
     def __init__(self, widths: Sequence[int], trailing: int = 0) -> None:
-        """widths: of all layers, the input's first."""
+        """widths: of all layers, the input's first; trailing: see `conditions`."""
         super().__init__()
         self.widths, self.trailing = tuple(map(int, widths)), int(trailing)
         layers: list[nn.Module] = []
@@ -63,12 +76,7 @@ class Projection(nn.Module):
 
     def forward(self, offsets: Tensor, rig: Rig) -> Tensor:
         """The coefficients [R] of an expression's distance from rest [P]."""
-        shapes = len(rig.shapes)
-        leading, trailing = offsets[: shapes - self.trailing], offsets[shapes - self.trailing : shapes]
-        matrices = offsets.new_empty(0)
-        if rig.skeleton is not None:
-            matrices = rig.skeleton.matrices(offsets[shapes:].view(-1, 3))[list(rig.skeleton.driven)].flatten()
-        return self.layers(torch.cat([leading, matrices, trailing]))
+        return self.layers(conditions(offsets, rig, self.trailing, self.widths[0]))
 
 
 class BlendshapeAvatar(Avatar):
@@ -173,10 +181,10 @@ class BlendshapeAvatar(Avatar):
         if self.binding is not None:
             points, axes, frames, sizes = self.binding(points)
             points = points + torch.einsum("nij,nj->ni", axes, attributes["offsets"]) * sizes[:, None]
-            quaternions = multiplied(frames, nn.functional.normalize(quaternions, dim=1))
+            quaternions = products(frames, nn.functional.normalize(quaternions, dim=1))
             scales, turns = scales * sizes[:, None], None
         elif turns is not None:
-            quaternions = multiplied(quaternions_of(turns), nn.functional.normalize(quaternions, dim=1))
+            quaternions = products(quaternions_of(turns), nn.functional.normalize(quaternions, dim=1))
         looks = torch.cat([attributes["harmonics"], attributes["logits"]], 1)
         turned = turns if self.settings.turn_harmonics and self.settings.sh_degree else None
         return points, quaternions, scales, looks, turned

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations as vectors, matrices and quaternions (wxyz)."""
+"""Rotations of joints, and of many Gaussians at once; quaternions are wxyz."""
 
 import torch
 from torch import Tensor
@@ -31,24 +31,8 @@ def nearest_rotations(matrices: Tensor) -> Tensor:
     return matrices
 
 
-def quaternions_of(matrices: Tensor) -> Tensor:
-    """Unit quaternions [n,4] of rotations [n,3,3], by Shepperd's method: the largest of four is divided by."""
-    m = matrices
-    trace = m[:, 0, 0] + m[:, 1, 1] + m[:, 2, 2]
-    squares = torch.stack([trace, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], 1)  # 4w²-1 = trace, 4x²-1 = 2 m00 - trace, …
-    sums = {(i, j): m[:, i, j] + m[:, j, i] for i, j in ((0, 1), (0, 2), (1, 2))}
-    wx, wy, wz = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
-    x, y, z = (1 - trace + 2 * m[:, i, i] for i in range(3))
-    candidates = torch.stack([
-        torch.stack([1 + trace, wx, wy, wz], 1), torch.stack([wx, x, sums[0, 1], sums[0, 2]], 1),
-        torch.stack([wy, sums[0, 1], y, sums[1, 2]], 1), torch.stack([wz, sums[0, 2], sums[1, 2], z], 1),
-    ], 1)  # fmt: skip
-    best = candidates[torch.arange(len(m), device=m.device), squares.argmax(1)]
-    return torch.nn.functional.normalize(best, dim=1)
-
-
-def multiplied(left: Tensor, right: Tensor) -> Tensor:
-    """The quaternions left · right [n,4]: what turns by `right`, then by `left`; both [n,4] or one [4]."""
+def products(left: Tensor, right: Tensor) -> Tensor:
+    """The quaternions left · right [n,4]: what turns by `right`, then by `left`; one of each."""
     a, b, c, d = left.unbind(-1)
     w, x, y, z = right.unbind(-1)
     return torch.stack([

@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor, nn
 
-from headgas.avatars.rotations import quaternions_of
+from headgas.splatting.rotations import quaternions_of
 
 
 class Binding(nn.Module):

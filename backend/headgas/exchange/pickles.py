@@ -90,17 +90,12 @@ def read_pickle(path: Path) -> Any:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array of a `.npy` file, never through a pickle.
+    """The array of a `.npy` file, never through a pickle; it is read from the disk as it is used.
 
     Raises:
         HeadGaSError: the file is missing, damaged, or holds Python objects.
     """
-
-    def load() -> np.ndarray:
-        with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-
-    return _guarded(path, load)
+    return _guarded(path, lambda: np.lib.format.open_memmap(path, "c"))
 
 
 def read_objects(path: Path) -> Any:
@@ -180,7 +175,7 @@ def _guarded(path: Path, load: Callable[[], Any]) -> Any:
         if (name := _named_by_torch(str(error))) is not None:
             raise _refused(path, name) from None
         said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        if "allow_pickle" in said:
+        if "allow_pickle" in said or "Python objects in dtype" in said:
             raise HeadGaSError(f"{path}: holds Python objects where an array of numbers was expected.") from None
         raise HeadGaSError(f"{path}: is damaged, or is no such file ({said}).") from None
 

@@ -70,7 +70,7 @@ def avatar(kind: str) -> BlendshapeAvatar:
         binding = Binding(triangles, of, barycentric)
         return BlendshapeAvatar(space(), moved, rest, BlendshapesConfig((), 1), binding=binding)
     torch.manual_seed(1)
-    projection = Projection((2 + 18, 8, 4), trailing=1)
+    projection = Projection((2 + 12 + 3, 8, 4), trailing=1)
     binding = Binding(triangles, of, barycentric, uv_tangents(torch.rand(5, 3, 2, generator=generator)))
     config = BlendshapesConfig(("offsets", "quaternions", "harmonics"))
     return BlendshapeAvatar(space(), moved, rest, config, normal(5, count, 10), projection, binding).eval()
@@ -167,8 +167,8 @@ def test_triangles_carry_gaussians_with_their_edges() -> None:
 def test_a_projection_makes_few_coefficients_of_shapes_and_matrices() -> None:
     model, e = avatar("uv"), torch.tensor([0.3, -0.2, 0.2, -0.1, 0.5, 0.6, 0.1, -0.2])
     first, _, second = model.projection.layers  # type: ignore[union-attr]
-    rows = [torch.tensor(_rodrigues(e[2 + 3 * i : 5 + 3 * i].double().numpy())).float().flatten() for i in range(2)]
-    given = torch.cat([e[:1], *rows, e[1:2]])
+    rows = [torch.tensor(_rodrigues(e[2 + 3 * i : 5 + 3 * i].double().numpy())).float() for i in range(2)]
+    given = torch.cat([e[:1], *(row[:2].flatten() for row in rows), e[1:2], torch.zeros(3)])
     coefficients = second.weight @ torch.relu(first.weight @ given + first.bias) + second.bias
     basis = model.stored_basis
     assert basis is not None and not isinstance(basis, CompactBasis)
