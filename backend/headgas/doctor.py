@@ -17,7 +17,8 @@ from headgas.perceptual import WEIGHTS_VARIABLE, find_weights, weight_folders
 from headgas.splatting import Camera, Gaussians, get_threads, rasterize
 from headgas.splatting.gpu_kernels import triton_command, triton_problem
 
-_PACKAGES = ("torch", "numpy", "numba", "safetensors", "pillow", "torchmetrics", "scikit-image", "gsplat", "triton")
+_PACKAGES = ("torch", "numpy", "numba", "safetensors", "pillow", "torchmetrics", "scikit-image")
+_PACKAGES += ("zstandard", "gsplat", "triton")
 _TEST_SECONDS = 2.0
 _TEST_GAUSSIANS, _TEST_SIZE = 5_000, 128
 

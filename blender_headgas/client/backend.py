@@ -16,7 +16,7 @@ from ..core.errors import HeadGaSError
 from .connection import ConnectionLost, ServiceConnection, ServiceError
 from .pixels import PixelBuffer, frame_bytes, split_frame
 from .process import BackendProcess, LaunchSettings
-from .protocol import ANSWER_DEADLINE, PROTOCOL, VERSION
+from .protocol import ANSWER_DEADLINE, CONVERSION_DEADLINE, PROTOCOL, VERSION
 from .waiting import Cancelled, Patience, in_thread, never
 
 _Result = TypeVar("_Result")
@@ -109,6 +109,14 @@ class Backend:
                 if name is None:  # pixels that nobody awaits would be taken for the next answer
                     self._process.kill()
                 raise
+
+    def convert(self, source: Path, target: Path, axes: str | None, scale: float) -> list[str]:
+        """Has another program's avatar written as one of ours, and returns warnings for the user.
+
+        axes: `opencv`, `opengl` or `blender`, or None for those that the format is known for; scale: metres per unit.
+        """
+        params = {"source": str(source), "target": str(target), "axes": axes, "scale": scale}
+        return [str(warning) for warning in self.call("convert", params, CONVERSION_DEADLINE).get("warnings", [])]
 
     def close(self) -> None:
         """Ends the child and gives back all memory."""

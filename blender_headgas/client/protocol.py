@@ -7,4 +7,5 @@ PROTOCOL = 1
 KEY_VARIABLE = "HEADGAS_KEY"
 
 START_DEADLINE = 180.0  # seconds; the first import of torch from a cold disk takes a minute
-ANSWER_DEADLINE = 30.0  # seconds; for whatever does not render
+ANSWER_DEADLINE = 30.0  # seconds; for whatever neither renders nor converts
+CONVERSION_DEADLINE = 600.0  # seconds; millions of Gaussians, and kernels that are compiled at first use

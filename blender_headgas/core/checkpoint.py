@@ -143,7 +143,7 @@ def _expression_space(path: Path, header: dict[str, Any]) -> ExpressionSpace:
     if space.get("kind") not in _KINDS:
         raise _broken(path, "expression_space.kind", f"is {space.get('kind')!r}, not one of {', '.join(_KINDS)}")
     names = space.get("names")
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise _broken(path, "expression_space.names", "is not a list of names")
     if len(set(names)) < len(names):
         raise _broken(path, "expression_space.names", "names a parameter twice")

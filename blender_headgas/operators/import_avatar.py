@@ -1,30 +1,54 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File > Import > HeadGaS Avatar, and the same by dropping a file into the window."""
+"""File > Import > HeadGaS Avatar, and the same by dropping a file into the window.
+
+Files of other programs are converted by the backend first, beside themselves.
+"""
 
 from pathlib import Path
 
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
+from .. import client
+from ..client.launch import launch_settings
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..rig import build_avatar
 
+_OWN = ".safetensors"
+_FOREIGN = (".ply", ".spz", ".splat")  # what the backend reads
+_CONVERTED = ".headgas" + _OWN  # instead of the foreign suffix
+
 
 class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
-    """Import a trained head avatar with its control mesh and head bone"""
+    """Import a head avatar with its control mesh and head bone"""
 
     bl_idname = "headgas.import_avatar"
     bl_label = "Import HeadGaS Avatar"
     bl_options = {'REGISTER', 'UNDO'}
 
-    filename_ext = ".safetensors"
-    filter_glob: bpy.props.StringProperty(default="*.safetensors", options={'HIDDEN'})
+    filename_ext = _OWN
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{suffix}" for suffix in (_OWN, *_FOREIGN)), options={'HIDDEN'}, maxlen=255
+    )
     # not remembered: a remembered path would make the menu entry skip the file browser
     filepath: bpy.props.StringProperty(subtype='FILE_PATH', options={'HIDDEN', 'SKIP_SAVE'})
     directory: bpy.props.StringProperty(subtype='DIR_PATH', options={'HIDDEN', 'SKIP_SAVE'})
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={'HIDDEN', 'SKIP_SAVE'})
+    axes: bpy.props.EnumProperty(
+        name="Axes",
+        description="How a head lies in a file of another program, which does not say so itself",
+        items=[
+            ('AUTO', "Automatic", "As files of this format usually have it"),
+            ('OPENCV', "Y Down, Z Forward", "Most PLY and .splat files"),
+            ('OPENGL', "Y Up, Z Back", "Most SPZ files"),
+            ('BLENDER', "Z Up, -Y Front", "As Blender has it"),
+        ],
+    )
+    scale: bpy.props.FloatProperty(
+        name="Scale", description="Metres per unit in a file of another program", default=1.0, min=1e-4, soft_max=100.0
+    )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         return self.invoke_popup(context)
@@ -34,11 +58,21 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
         imported = 0
         for path in chosen:
             try:
-                build_avatar(context, Path(bpy.path.abspath(str(path))).resolve())
+                build_avatar(context, self._own(Path(bpy.path.abspath(str(path))).resolve()))
                 imported += 1
-            except HeadGaSError as error:
+            except (HeadGaSError, client.BackendBug) as error:
                 self.report({'ERROR'}, reportable(error))
         return {'FINISHED'} if imported else {'CANCELLED'}
+
+    def _own(self, path: Path) -> Path:
+        """The file itself where it is one of ours; else what the backend makes of it, in the same folder."""
+        if path.suffix.lower() == _OWN or not path.exists():
+            return path
+        target = path.with_name(path.stem + _CONVERTED)
+        axes = None if self.axes == 'AUTO' else self.axes.lower()
+        for warning in client.backend(launch_settings([path])).convert(path, target, axes, self.scale):
+            self.report({'WARNING'}, warning)
+        return target
 
 
 class HEADGAS_FH_avatar(bpy.types.FileHandler):
@@ -47,7 +81,7 @@ class HEADGAS_FH_avatar(bpy.types.FileHandler):
     bl_idname = "HEADGAS_FH_avatar"
     bl_label = "HeadGaS Avatar"
     bl_import_operator = "headgas.import_avatar"
-    bl_file_extensions = ".safetensors"
+    bl_file_extensions = ";".join((_OWN, *_FOREIGN))
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:
@@ -56,4 +90,4 @@ class HEADGAS_FH_avatar(bpy.types.FileHandler):
 
 def draw_import_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
     """The entry in File > Import."""
-    menu.layout.operator(HEADGAS_OT_import_avatar.bl_idname, text="HeadGaS Avatar (.safetensors)")
+    menu.layout.operator(HEADGAS_OT_import_avatar.bl_idname, text="HeadGaS Avatar (.safetensors, .ply, .spz, .splat)")

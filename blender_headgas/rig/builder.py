@@ -22,7 +22,7 @@ def build_avatar(context: bpy.types.Context, path: Path) -> bpy.types.Object:
     header, surface = read_header(path), read_surface(path)
     _check_buildable(header, surface)
     context.view_layer.update()  # moves the active collection away from one that was excluded
-    name = path.parent.name if path.stem == "avatar" and path.parent.name else path.stem
+    name = path.parent.name if path.stem == "avatar" and path.parent.name else path.stem.removesuffix(".headgas")
     rig = _armature(context, name, surface.vertices)
     mesh = _control_mesh(name, surface)
     mesh.headgas.is_avatar = True

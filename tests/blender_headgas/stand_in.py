@@ -36,7 +36,7 @@ class StandIn:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The render requests so far."""
+        """The render and convert requests so far."""
         return [json.loads(line) for line in self._requests.read_text("utf-8").splitlines()]
 
     def stop(self) -> None:

@@ -3,13 +3,14 @@
 """A stand-in for `headgas serve` that speaks its protocol, draws what a test can check, and misbehaves on command.
 
 What it draws: red and green are the ray x/z and y/z through the pixel's centre, blue is the sum of
-(i + 1) * expression[i] over all avatars, alpha is 1; depth is column + 1000 * row, row 0 on top. Every render request
-is added to the file that HEADGAS_FAKE_REQUESTS names, a JSON object a line. Misbehaviour is asked for in HEADGAS_FAKE
-and by the avatars' file names.
+(i + 1) * expression[i] over all avatars, alpha is 1; depth is column + 1000 * row, row 0 on top. What it converts, it
+copies. Every request for one of the two is added to the file that HEADGAS_FAKE_REQUESTS names, a JSON object a line.
+Misbehaviour is asked for in HEADGAS_FAKE and by the avatars' file names.
 """
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -94,6 +95,8 @@ def _answer(method: str, params: dict[str, Any]) -> tuple[dict[str, Any], bytes 
         return _compiling(), None
     if method == "render":
         return _render(params)
+    if method == "convert":
+        return _convert(params), None
     raise _Refusal({"message": f"unknown method {method}", "hint": "", "bug": True, "traceback": "Traceback: none"})
 
 
@@ -109,9 +112,7 @@ def _compiling() -> dict[str, Any]:
 def _render(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
     global _renders  # noqa: PLW0603
     _renders += 1
-    if "HEADGAS_FAKE_REQUESTS" in os.environ:
-        with open(os.environ["HEADGAS_FAKE_REQUESTS"], "a", encoding="utf-8") as file:
-            file.write(json.dumps(params) + "\n")
+    _record(params)
     for avatar in params["avatars"]:
         _misbehave(os.path.basename(avatar["path"]))
     frame = _draw(params)
@@ -123,6 +124,22 @@ def _render(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
     np.frombuffer(memory.buf, np.float32, count=frame.size)[:] = frame
     memory.close()
     return result, None
+
+
+def _record(params: dict[str, Any]) -> None:
+    if "HEADGAS_FAKE_REQUESTS" in os.environ:
+        with open(os.environ["HEADGAS_FAKE_REQUESTS"], "a", encoding="utf-8") as file:
+            file.write(json.dumps(params) + "\n")
+
+
+def _convert(params: dict[str, Any]) -> dict[str, Any]:
+    """Copies the file; a name that begins with `warn` gives a warning."""
+    name = os.path.basename(params["source"])
+    _record(params)
+    _misbehave(name)
+    shutil.copyfile(params["source"], params["target"])
+    warnings = ["There is something to know"] if name.startswith("warn") else []
+    return {"files": [params["target"]], "format": "fake", "warnings": warnings}
 
 
 def _misbehave(name: str) -> None:

@@ -27,7 +27,8 @@ _SURFACE = {
 
 
 def main(folder: Path) -> None:
-    """Writes the capture, `a.safetensors`, `b.safetensors`, `0.png` … of `headgas render`, and `reference.npz`."""
+    """Writes the capture, `a.safetensors`, `b.safetensors`, `0.png` … of `headgas render`, `a.ply` of the first frame,
+    and `reference.npz`."""
     write_capture(folder / "capture", frames=3, test=1)
     for name, seed in (("a", 0), ("b", 1)):
         save_avatar(folder / f"{name}.safetensors", small_avatar(seed=seed), "headgas", {}, _SURFACE)
@@ -44,6 +45,8 @@ def main(folder: Path) -> None:
         for name, placed in (("one", [one]), ("two", [one, PlacedAvatar(second, expression, aside)])):
             image, depth = render_frame(placed, frame.camera)
             arrays |= {f"{name}_image_{number}": image.numpy(), f"{name}_depth_{number}": depth.numpy()}
+    command = ["convert", str(folder / "a.safetensors"), str(folder / "a.ply"), "--capture", str(folder / "capture")]
+    assert cli.main([*command, "--frame", "0"]) == 0
     np.savez(folder / "reference.npz", **arrays)
 
 

@@ -170,3 +170,20 @@ def test_the_depth_pass_is_in_metres(scene, head, material, tmp_path):
     assert hit.any() and not hit.all()
     assert np.abs(depth - expected)[hit].max() < 1e-4
     assert 0.4 < expected[_SIZE // 2, _SIZE // 2] < 0.7
+
+
+def test_an_avatar_of_another_program_looks_as_it_did_there(scene, material, tmp_path):
+    """One frame of ours, exported for 3D Gaussian Splatting's viewers and imported again."""
+    scene.render.resolution_x = scene.render.resolution_y = _SIZE
+    assert bpy.ops.headgas.import_avatar(filepath=str(material.folder / "a.ply")) == {'FINISHED'}
+    assert not bpy.context.object.data.shape_keys.key_blocks[1:]
+    _see(scene, material, 0)
+    got = render_still(tmp_path / "still.exr")
+    assert np.abs(got - material.expected["one_image_0"]).max() < _CLOSE
+
+
+def test_a_damaged_file_of_another_program_is_named(scene, material, tmp_path):
+    (tmp_path / "cut.ply").write_bytes((material.folder / "a.ply").read_bytes()[:-7])
+    with pytest.raises(RuntimeError, match="cut.ply: ends too early"):
+        bpy.ops.headgas.import_avatar(filepath=str(tmp_path / "cut.ply"))
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.ply"]

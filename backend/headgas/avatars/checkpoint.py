@@ -56,6 +56,9 @@ def save_avatar(
         training: the summary that `headgas info` shows; JSON.
         surface: `vertices` [V,3] float32, `faces` [T,3] int32, `colors` [V,3] uint8.
         compact: a quarter of the bytes, with losses that no eye sees; False keeps every number as it was trained.
+
+    Raises:
+        HeadGaSError: the file cannot be written.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in avatar.tensors(compact).items()}
     header = {
@@ -72,8 +75,11 @@ def save_avatar(
     }
     tensors |= {_SURFACE + name: value.contiguous() for name, value in (surface or {}).items()}
     unfinished = path.with_name(path.name + ".part")
-    save_file(tensors, unfinished, metadata={"headgas": json.dumps(header)})
-    os.replace(unfinished, path)
+    try:
+        save_file(tensors, unfinished, metadata={"headgas": json.dumps(header)})
+        os.replace(unfinished, path)
+    except (SafetensorError, OSError) as error:
+        raise HeadGaSError(f"{path}: cannot be written ({error}).") from None
 
 
 def read_header(path: Path | str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from headgas.avatars.surface import extract_surface
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
 from headgas.exchange import gltf, ply, spz
-from headgas.exchange.axes import AXES, out_of_head_space
+from headgas.exchange.axes import out_of_head_space
 from headgas.exchange.imported import Imported, ReadingOptions
 from headgas.exchange.own import is_own
 from headgas.exchange.reading import read_avatar
@@ -66,12 +66,12 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
         raise HeadGaSError(f"{target}: the name must end in one of {known}; that says what is written.")
     if target.exists() and source.exists() and target.samefile(source):
         raise HeadGaSError(f"{target}: would be written over what is read.", "Choose another name.")
-    if wanted.axes is not None and wanted.axes not in AXES:
-        raise HeadGaSError(f"The axes {wanted.axes!r} are not known; expected one of {', '.join(AXES)}.")
+    options = ReadingOptions(wanted.axes, wanted.scale)
+    options.check()
     if suffix == _OWN and (wanted.expression or wanted.capture):
         raise HeadGaSError(f"{target}: holds every expression.", "Leave out --expression and --capture.")
     ours = is_own(source)
-    imported = read_avatar(source, ReadingOptions() if ours else ReadingOptions(wanted.axes, wanted.scale))
+    imported = read_avatar(source, ReadingOptions() if ours and suffix != _OWN else options)
     if suffix == _OWN:
         _save(target, imported, source, ours, wanted.compact)
         return Converted((target,), imported.format, tuple(imported.warnings))
@@ -90,10 +90,7 @@ def _save(target: Path, imported: Imported, source: Path, ours: bool, compact: b
     if not ours:
         training |= {"source": source.name, "format": imported.format, "gaussians": avatar.count}
     surface = imported.surface or _surface(avatar)
-    try:
-        save_avatar(target, avatar, imported.preset, training, surface, compact)
-    except OSError as error:
-        raise HeadGaSError(f"{target}: cannot be written ({error.strerror or error}).") from None
+    save_avatar(target, avatar, imported.preset, training, surface, compact)
 
 
 def _surface(avatar: Avatar) -> dict[str, Tensor]:

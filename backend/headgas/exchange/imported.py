@@ -15,7 +15,7 @@ from torch import Tensor
 from headgas.avatars import Avatar, SplatAvatar
 from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count
 from headgas.errors import HeadGaSError
-from headgas.exchange.axes import into_head_space
+from headgas.exchange.axes import AXES, into_head_space
 from headgas.splatting.splats import Splats
 
 MAX_SPLATS = 10_000_000  # a header that says more is taken for damaged
@@ -32,6 +32,17 @@ class ReadingOptions:
     scale: float = 1.0  # metres per unit
     flame: Path | None = None  # the user's FLAME model, for avatars that are bound to it
     shape: Path | None = None  # who it is: a file of metrical-tracker, or an array of FLAME's shape parameters
+
+    def check(self) -> None:
+        """Refuses what no file can have.
+
+        Raises:
+            HeadGaSError: there is such.
+        """
+        if self.axes is not None and self.axes not in AXES:
+            raise HeadGaSError(f"The axes {self.axes!r} are not known; expected one of {', '.join(AXES)}.")
+        if not 0 < self.scale < math.inf:
+            raise HeadGaSError(f"The scale {self.scale:g} cannot be used; expected metres per unit, above 0.")
 
 
 @dataclass(frozen=True)

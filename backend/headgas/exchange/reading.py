@@ -18,7 +18,6 @@ from headgas.exchange import (
     splat,
     spz,
 )
-from headgas.exchange.axes import AXES
 from headgas.exchange.imported import Imported, ReadingOptions
 
 _START = 1 << 16  # bytes of a file that readers are shown
@@ -50,7 +49,7 @@ READERS = (
     ),
     Reader((".pth",), flash_avatar.is_flash_avatar, flash_avatar.read_flash_avatar),
     Reader((".ply",), lambda path, start: ply.is_ply(start), ply.read_ply),
-    Reader((".spz",), lambda path, start: spz.is_spz(start), spz.read_spz),
+    Reader((".spz",), spz.is_spz, spz.read_spz),
     Reader((".splat",), lambda path, start: path.suffix.lower() == ".splat", splat.read_splat),
 )
 
@@ -62,10 +61,7 @@ def read_avatar(path: Path, options: ReadingOptions | None = None) -> Imported:
         HeadGaSError: it is missing, of no known format, or damaged.
     """
     options = options or ReadingOptions()
-    if options.axes is not None and options.axes not in AXES:
-        raise HeadGaSError(f"The axes {options.axes!r} are not known; expected one of {', '.join(AXES)}.")
-    if not 0 < options.scale < float("inf"):
-        raise HeadGaSError(f"The scale {options.scale:g} cannot be used; expected metres per unit, above 0.")
+    options.check()
     try:
         if not path.exists():
             raise HeadGaSError(f"{path}: there is no such file.")

@@ -31,6 +31,7 @@ _ZSTD_VERSION = 4
 _LARGEST_DEGREE = 4
 _COLOR_SCALE = 0.15
 _MOST_FRACTIONAL_BITS = 18  # written: four micrometres, up to 32 m away
+_PLAUSIBLE, _MOST_COMPRESSED = 1 << 26, 100  # bytes that any file may unpack to; how much smaller a larger one may be
 _HALF = math.sqrt(0.5)  # the largest that the second largest number of a unit quaternion can be
 
 
@@ -51,10 +52,10 @@ class _Header:
         return {"positions": position, "alphas": 1, "colors": 3, "scales": 3, "rotations": rotation, "sh": 3 * bands}
 
 
-def is_spz(start: bytes) -> bool:
-    """Whether a file that begins so is an `.spz` file."""
-    if start[:2] != _GZIP:
-        return start[:4] == _MAGIC
+def is_spz(path: Path, start: bytes) -> bool:
+    """Whether a file that begins so is an `.spz` file, or at least wants to be one."""
+    if start[:2] != _GZIP or path.suffix.lower() == ".spz":
+        return start[:4] == _MAGIC or start[:2] == _GZIP
     try:
         return zlib.decompressobj(wbits=31).decompress(start, 4) == _MAGIC
     except zlib.error:
@@ -70,12 +71,14 @@ def read_spz(path: Path, options: ReadingOptions) -> Imported:
     data = path.read_bytes()
     unpacked = _unzipped(path, data, _HEADER.size) if data[:2] == _GZIP else data
     header = _header(path, unpacked)
+    needed = _HEADER.size + header.count * sum(header.sizes.values())
+    if needed > max(_PLAUSIBLE, _MOST_COMPRESSED * len(data)):
+        message = f"its header speaks of {header.count:,} Gaussians, too many for {len(data):,} bytes."
+        raise HeadGaSError(f"{path}: {message}")
     if header.version >= _ZSTD_VERSION:
         attributes = _streams(path, data, header)
     else:
-        needed = _HEADER.size + header.count * sum(header.sizes.values())
-        unpacked = _unzipped(path, data, needed) if data[:2] == _GZIP else data
-        attributes = _split(path, unpacked, header)
+        attributes = _split(path, _unzipped(path, data, needed) if data[:2] == _GZIP else data, header)
     degree, warnings = usable_degree(header.degree, path.name)
     if header.flags & _EXTENDED:
         warnings.append(f"{path.name}: its extensions are left out; if it lies on its side, say which axes it has.")
@@ -148,21 +151,24 @@ def _streams(path: Path, data: bytes, header: _Header) -> dict[str, np.ndarray]:
 
 
 def _decoded(header: _Header, packed: dict[str, np.ndarray], bands: int) -> tuple[np.ndarray, ...]:
-    """Means, quaternions wxyz, logarithms of scales, logits and `bands` harmonics."""
+    """Means, quaternions wxyz, logarithms of scales, logits and `bands` harmonics, float32."""
+    one = np.float32(1)  # float64 would take twice the memory
     if header.version == 1:
         means = packed["positions"].view("<f2").astype(np.float32)
     else:
         bytes3 = packed["positions"].reshape(-1, 3, 3).astype(np.int32)
         fixed = bytes3[..., 0] | bytes3[..., 1] << 8 | bytes3[..., 2] << 16
-        means = (fixed - ((fixed & 0x800000) << 1)) / np.float64(1 << header.fractional_bits)
+        means = (fixed - ((fixed & 0x800000) << 1)) * (one / (1 << header.fractional_bits))
     rotations = packed["rotations"]
     quaternions = _smallest_three(rotations) if header.version >= 3 else _first_three(rotations)
-    alphas = packed["alphas"][:, 0] / 255.0
+    alphas = packed["alphas"][:, 0] * (one / 255)
     with np.errstate(divide="ignore"):
         logits = np.log(alphas) - np.log1p(-alphas)
-    base = (packed["colors"][:, None] / 255.0 - 0.5) / _COLOR_SCALE
-    rest = (packed["sh"][:, : 3 * (bands - 1)].reshape(header.count, bands - 1, 3) - 128.0) / 128.0
-    return means, quaternions, packed["scales"] / 16.0 - 10.0, logits, np.concatenate([base, rest], 1)
+    harmonics = np.empty((header.count, bands, 3), np.float32)
+    harmonics[:, 0] = (packed["colors"] / 255.0 - 0.5) / _COLOR_SCALE
+    harmonics[:, 1:] = packed["sh"][:, : 3 * (bands - 1)].reshape(header.count, bands - 1, 3)
+    harmonics[:, 1:] = (harmonics[:, 1:] - 128) / 128
+    return means, quaternions, packed["scales"] * one / 16 - 10, logits, harmonics
 
 
 def _first_three(packed: np.ndarray) -> np.ndarray:

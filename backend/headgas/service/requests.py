@@ -20,6 +20,7 @@ from headgas.avatars import Checkpoint, load_avatar
 from headgas.avatars.rendering import PlacedAvatar, render_frame
 from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
+from headgas.exchange import Conversion, convert
 from headgas.service.messages import PROTOCOL
 from headgas.splatting import Camera, get_threads
 from headgas.training.warmup import Progress
@@ -46,6 +47,7 @@ class Requests:
             "ping": lambda params: ({"compiling": self._compiling()}, None),
             "describe": self._alone(self._describe),
             "render": self._alone(self._render),
+            "convert": self._alone(self._convert),
             "shutdown": lambda params: ({}, None),
         }
         self.progress: Progress | None = None  # of the kernels that are being compiled
@@ -101,6 +103,15 @@ class Requests:
         checkpoint = self._avatar(params["avatar"])
         return checkpoint.header | {"gaussians": checkpoint.avatar.count, "bytes": checkpoint.bytes}, None
 
+    def _convert(self, params: dict[str, Any]) -> tuple[dict[str, Any], None]:
+        scale = params.get("scale", 1.0)
+        if not isinstance(scale, int | float):
+            raise HeadGaSError(f"The request's scale is {scale!r}; expected metres per unit.")
+        wanted = Conversion(axes=params.get("axes"), scale=scale)
+        converted = convert(Path(params["source"]), Path(params["target"]), wanted)
+        result = {"files": [str(path) for path in converted.files], "format": converted.format}
+        return result | {"warnings": list(converted.warnings)}, None
+
     def _render(self, params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
         started = time.perf_counter()
         view = params["camera"]
@@ -145,7 +156,7 @@ class Requests:
 
 
 _PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform"}
-_PARAMETERS |= {"viewmat", "K", "width", "height"}
+_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "target"}
 
 
 def _matrix(value: Any, size: int, name: str) -> torch.Tensor:

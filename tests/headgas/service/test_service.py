@@ -22,8 +22,11 @@ import torch
 import headgas
 from headgas.avatars import load_avatar, save_avatar
 from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.exchange.ply import write_ply
 from headgas.service.requests import Requests
 from headgas.splatting import Camera
+from headgas.splatting.splats import Splats
+from tests.headgas.avatars.test_splats import some_splats
 from tests.headgas.conftest import intrinsics, look_at, small_avatar
 
 WAIT = 60  # seconds
@@ -150,6 +153,25 @@ def test_describe_gives_the_header(service: Service, avatar_path: str) -> None:
         result = ask(connection, "describe", avatar=avatar_path)["result"]
     assert result["expression_space"]["names"] == ["jawOpen", "eyeBlinkLeft", "browInnerUp"]
     assert result["gaussians"] == 60 and result["bytes"] == Path(avatar_path).stat().st_size
+
+
+def test_a_file_of_another_program_is_converted(service: Service, tmp_path: Path) -> None:
+    splats = Splats(**(vars(some_splats(40, 4)) | {"antialiased": True}))
+    write_ply(tmp_path / "a.ply", splats)
+    target = tmp_path / "a.headgas.safetensors"
+    with service.connect() as connection:
+        params = {"source": str(tmp_path / "a.ply"), "target": str(target), "axes": "blender", "scale": 0.5}
+        result = ask(connection, "convert", **params)["result"]
+        assert result["files"] == [str(target)] and "degree 4" in result["warnings"][0]
+        described = ask(connection, "describe", avatar=str(target))["result"]
+        assert described["expression_space"]["names"] == [] and described["gaussians"] == 40
+        changes = [{"source": "gone.ply"}, {"axes": "up"}, {"scale": 0}, {"scale": "large"}, {"target": "a.txt"}]
+        for change in changes:
+            error = ask(connection, "convert", **(params | change))["error"]
+            assert not error["bug"] and error["message"]
+        assert "'source'" in ask(connection, "convert", target="a.ply")["error"]["message"]
+    avatar = load_avatar(target).avatar
+    torch.testing.assert_close(avatar.splats(torch.zeros(0)).means, splats.means / 2)
 
 
 @pytest.mark.parametrize(
