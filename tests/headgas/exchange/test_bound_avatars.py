@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from headgas import cli
 from headgas.errors import HeadGaSError
 from headgas.exchange import ReadingOptions, read_avatar
 from tests.headgas.avatars.test_headgas import camera
@@ -177,3 +178,14 @@ def test_flash_avatar_opens_as_it_was(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, path)
     with pytest.raises(HeadGaSError, match="no checkpoint of FlashAvatar"):
         read_avatar(path)
+
+
+def test_the_command_line_takes_flame_and_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADGAS_FLAME", raising=False)
+    path, _, _ = write_rgbavatar(tmp_path)
+    np.save(tmp_path / "shape.npy", np.zeros(300))
+    out = tmp_path / "out.ply"
+    assert cli.main(["convert", str(path), str(out)]) != 0 and not out.exists()
+    flame = ["--flame", str(write_flame(tmp_path)), "--shape", str(tmp_path / "shape.npy")]
+    assert cli.main(["convert", str(path), str(out), *flame, "--expression", "jaw_x=0.2,expr_003=1"]) == 0
+    assert read_avatar(out).avatar.count == COUNT
