@@ -16,10 +16,10 @@ from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
 from headgas.avatars.rotations import products
 from headgas.avatars.shading import shade
+from headgas.avatars.skinning import turned_quaternions
 from headgas.avatars.spherical_harmonics import coefficient_count, turned_harmonics
 from headgas.avatars.surface_frames import Binding
 from headgas.splatting import Camera, Gaussians
-from headgas.splatting.rotations import quaternions_of
 from headgas.splatting.splats import Splats
 
 _Frame = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
@@ -135,6 +135,7 @@ class BlendshapeAvatar(Avatar):
         if rows > len(space) if projection is None else rows != projection.widths[-1]:
             raise TypeError(f"the basis has {rows} rows besides rest, too many or too few")
         self._posed: tuple[bytes, _Frame] | None = None  # the last expression
+        self._still: tuple[Tensor | None, Tensor | None] | None = None  # scales and looks that no expression changes
 
     @property
     def count(self) -> int:
@@ -177,17 +178,32 @@ class BlendshapeAvatar(Avatar):
     def _evaluated(self, offsets: Tensor) -> _Frame:
         attributes = self._attributes(offsets)
         points, turns = self.rig(offsets)
-        quaternions, scales = attributes["quaternions"], attributes["log_scales"].exp()
+        scales, looks = self._scales_and_looks(attributes)
+        quaternions = attributes["quaternions"]
         if self.binding is not None:
             points, axes, frames, sizes = self.binding(points)
             points = points + torch.einsum("nij,nj->ni", axes, attributes["offsets"]) * sizes[:, None]
             quaternions = products(frames, nn.functional.normalize(quaternions, dim=1))
             scales, turns = scales * sizes[:, None], None
         elif turns is not None:
-            quaternions = products(quaternions_of(turns), nn.functional.normalize(quaternions, dim=1))
-        looks = torch.cat([attributes["harmonics"], attributes["logits"]], 1)
+            quaternions = turned_quaternions(turns, quaternions)
         turned = turns if self.settings.turn_harmonics and self.settings.sh_degree else None
         return points, quaternions, scales, looks, turned
+
+    def _scales_and_looks(self, attributes: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Scales [N,3], and harmonics and logit [N,3K+1]; made once where no expression changes them."""
+        if self._still is None:
+            looks_move = {"harmonics", "logits"} & self._columns.keys()
+            self._still = (
+                None if "log_scales" in self._columns else attributes["log_scales"].exp(),
+                None if looks_move else torch.cat([attributes["harmonics"], attributes["logits"]], 1),
+            )
+        scales, looks = self._still
+        if scales is None:
+            scales = attributes["log_scales"].exp()
+        if looks is None:
+            looks = torch.cat([attributes["harmonics"], attributes["logits"]], 1)
+        return scales, looks
 
     def _attributes(self, offsets: Tensor) -> dict[str, Tensor]:
         names = [name for name in _ATTRIBUTES if name not in self._columns and hasattr(self, name)]
@@ -204,7 +220,7 @@ class BlendshapeAvatar(Avatar):
         return attributes | {name: blended[:, columns] for name, columns in self._columns.items()}
 
     def _apply(self, fn: Any, recurse: bool = True) -> "BlendshapeAvatar":
-        basis, self._posed = self.stored_basis, None
+        basis, self._posed, self._still = self.stored_basis, None, None
         if basis is not None:
             self.stored_basis = basis.mapped(fn) if isinstance(basis, CompactBasis) else fn(basis)
         return super()._apply(fn, recurse)

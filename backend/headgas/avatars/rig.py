@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from headgas.avatars.blending import blend
-from headgas.avatars.rotations import nearest_rotations, rotation_matrices
+from headgas.avatars.rotations import rotation_matrices
+from headgas.avatars.skinning import skin
 
 
 class Skeleton(nn.Module):
@@ -87,9 +88,7 @@ class Skeleton(nn.Module):
         if len(self.joint_shapes):
             joints = joints + torch.einsum("s,sjc->jc", coefficients[: len(self.joint_shapes)], self.joint_shapes)
         turns, shifts = self._chained(self.axes @ matrices @ self.axes.T, joints)
-        blended = self.weights @ torch.cat([turns.flatten(1), shifts], 1)
-        linear = blended[:, :9].view(-1, 3, 3)
-        return torch.einsum("vij,vj->vi", linear, points) + blended[:, 9:], nearest_rotations(linear)
+        return skin(self.weights, torch.cat([turns.flatten(1), shifts], 1), points)
 
     def _chained(self, matrices: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
         """What each joint does to a point x that follows it alone: turn [J,3,3] @ x + shift [J,3]."""

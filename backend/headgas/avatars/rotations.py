@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor
 
-_REFINEMENTS = 3  # of a blend of joints' matrices: seldom far from a rotation
+REFINEMENTS = 3  # of a blend of joints' matrices: seldom far from a rotation
 
 
 def rotation_matrices(vectors: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def nearest_rotations(matrices: Tensor) -> Tensor:
     Newton's iteration for the polar decomposition, M ← (M + M⁻ᵀ) / 2: Higham, "Computing the Polar Decomposition",
     SIAM J. Sci. Stat. Comput. 7(4), 1986.
     """
-    for _ in range(_REFINEMENTS):
+    for _ in range(REFINEMENTS):
         a, b, c = matrices.unbind(1)
         cofactors = torch.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
         matrices = (matrices + cofactors / (a * cofactors[:, 0]).sum(1)[:, None, None]) / 2
