@@ -14,7 +14,7 @@ import torch
 from bench_rows import scenes
 from bench_rows.measuring import Bench, Row, Work
 from bench_rows.scenes import ACTIVE, FEATURES, PARAMETERS, expressions
-from headgas.avatars import HeadGaS
+from headgas.avatars import Avatar
 from headgas.splatting import set_threads
 from headgas.training.config import TrainingConfig
 from headgas.training.rank_one_adam import RankOneAdam
@@ -138,7 +138,7 @@ def memory_rows(bench: Bench) -> Iterator[Row]:
 
 
 @torch.inference_mode()
-def _quality(avatar: HeadGaS, capture: scenes.PaintedCapture) -> float:
+def _quality(avatar: Avatar, capture: scenes.PaintedCapture) -> float:
     """Mean PSNR in dB over the test frames, over black."""
     errors = []
     for frame in capture.split("test"):

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from headgas.avatars import cuda_inference
-from headgas.avatars.avatar import Avatar
 from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.cuda_inference import CudaInference
@@ -25,6 +24,7 @@ from headgas.avatars.fused import Weights, blend_and_decode_for_training
 from headgas.avatars.inference import Inference, serves
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import coefficient_count
+from headgas.avatars.trainable import TrainableAvatar
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.splats import Splats
 
@@ -65,8 +65,11 @@ class HeadGaSConfig:
         sizes = (3 * coefficient_count(self.sh_degree), 1, 3, 4, 3)
         return dict(zip(_PREDICTED, sizes, strict=True))
 
+    def build(self, space: ExpressionSpace, points: Tensor) -> "HeadGaS":
+        return HeadGaS(space, points, self)
 
-class HeadGaS(Avatar):
+
+class HeadGaS(TrainableAvatar):
     """Static means and covariances; colour and opacity follow the expression e.
 
     f_i = f_0 + Fᵀ(e - neutral)      blended feature, [f] per Gaussian
@@ -128,10 +131,6 @@ class HeadGaS(Avatar):
         self._on_cuda: CudaInference | None = None
 
     @property
-    def count(self) -> int:
-        return self.means.shape[0]
-
-    @property
     def basis(self) -> Tensor:
         """[1+B,N,f] float32; a compact one is expanded every time."""
         return self.stored_basis.expanded() if isinstance(self.stored_basis, CompactBasis) else self.stored_basis
@@ -139,11 +138,6 @@ class HeadGaS(Avatar):
     @basis.setter
     def basis(self, basis: Tensor) -> None:
         self.stored_basis = basis
-
-    @property
-    def per_gaussian(self) -> tuple[str, ...]:
-        """The names of the parameters that have a row for each Gaussian."""
-        return tuple(name for name, _ in self.named_parameters(recurse=False))
 
     def coefficients(self, expression: Tensor) -> Tensor:
         """(1, e - neutral) [1+B]: what multiplies the rows of the basis; (1) [1] when nothing is blended."""
@@ -156,8 +150,7 @@ class HeadGaS(Avatar):
             return self.stored_basis.blend(self.coefficients(expression))
         return blend(self.basis, self.coefficients(expression))
 
-    def refresh_encoding(self) -> None:
-        """Encodes the means anew; needed whenever they moved or the weights changed."""
+    def refresh(self) -> None:
         self._encoding = self._folded = self._inference = self._on_cuda = None
 
     def decode(self, features: Tensor, expression: Tensor, camera: Camera) -> Gaussians:
@@ -165,16 +158,7 @@ class HeadGaS(Avatar):
         return self._shown(self._outputs(features, expression), camera)
 
     def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[Tensor, list[Gaussians]]:
-        """What training renders of K frames; on CUDA in one kernel, which reads the basis once for all of them.
-
-        Args:
-            expressions: [K,B].
-            cameras: one for each.
-
-        Returns:
-            The blended features [K,N,f], a leaf: after backward() its `grad` is what `RankOneAdam` steps the basis
-            with. And each frame's Gaussians.
-        """
+        """On CUDA in one kernel, which reads the basis once for all frames."""
         if self.means.is_cuda and cuda_inference.serves(self):
             assert self.decoder is not None
             if self._encoding is None:
@@ -268,14 +252,10 @@ class HeadGaS(Avatar):
         angles = (position[:, :, None] * octaves).flatten(1)
         return torch.cat([position, angles.sin(), angles.cos()], 1)
 
-    def train(self, mode: bool = True) -> "HeadGaS":
-        self.refresh_encoding()
-        return super().train(mode)
-
     def _apply(self, fn: Any, recurse: bool = True) -> "HeadGaS":
         basis = self.stored_basis
         self.stored_basis = basis.mapped(fn) if isinstance(basis, CompactBasis) else fn(basis)
-        self.refresh_encoding()
+        self.refresh()
         return super()._apply(fn, recurse)
 
     def config(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from headgas.avatars import HeadGaS
+from headgas.avatars import Avatar
 from headgas.captures import Capture
 from headgas.perceptual import load_perceptual_loss
 from headgas.training.config import TrainingConfig, preset
@@ -51,7 +51,7 @@ def train(
     *,
     resume: bool,
     on_progress: Callable[[Progress], Any],
-    preview: Callable[[HeadGaS, Path], Any],
+    preview: Callable[[Avatar, Path], Any],
     processes: Processes,
 ) -> Path:
     """Trains the preset of that name, or goes on with the killed run in `folder`. Returns the avatar file.

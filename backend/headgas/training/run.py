@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from headgas.avatars import HeadGaS, save_avatar
+from headgas.avatars import Avatar, save_avatar
 from headgas.avatars.surface import extract_surface
 from headgas.captures import Capture
 from headgas.errors import HeadGaSError
@@ -91,7 +91,7 @@ class Run:
         self,
         trainer: Trainer,
         on_progress: Callable[[Progress], Any],
-        preview: Callable[[HeadGaS, Path], Any],
+        preview: Callable[[Avatar, Path], Any],
     ) -> None:
         """Trains to the end of the budget, then writes the avatar and its preview."""
         if not self._writes:
@@ -138,7 +138,7 @@ class Run:
         metrics.flush()
         on_progress(line)
 
-    def finish(self, trainer: Trainer, preview: Callable[[HeadGaS, Path], Any]) -> None:
+    def finish(self, trainer: Trainer, preview: Callable[[Avatar, Path], Any]) -> None:
         """Writes the avatar; only then the state to resume from goes."""
         avatar = trainer.finish()
         surface = extract_surface(avatar)

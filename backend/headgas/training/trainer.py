@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop of one HeadGaS avatar."""
+"""The training loop of one avatar."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headgas.avatars import HeadGaS
+from headgas.avatars.trainable import TrainableAvatar
 from headgas.captures import Capture
 from headgas.splatting import rasterize
 from headgas.training.config import TrainingConfig
@@ -64,7 +64,7 @@ class _Lessons:
     """What K frames taught, beside the gradients of the parameters."""
 
     coefficients: Tensor  # [K,R] of the basis
-    features: Tensor  # [K,N,f] gradient of the blended features
+    features: Tensor  # [K,N,f] gradient of the blended features; [K,0] where there is no basis
     offsets: Tensor  # [K,N,2] gradient of the projected means
     opacities: Tensor  # [K,N]
     scores: Tensor  # [K,2] loss, and PSNR in dB
@@ -105,12 +105,11 @@ class Trainer:
         self._order = FrameOrder(len(self._frames), seed)
         count = min(config.initial_gaussians, config.max_gaussians)
         points = starting_points(capture, count, np.random.default_rng(seed))
-        self.avatar = HeadGaS(capture.expression_space, points, config.model).to(self.device).train()
+        self.avatar = config.model.build(capture.expression_space, points).to(self.device)
+        self.avatar.train()
         self.avatar.sh_degree = 0
         self._optimizer = self._new_optimizer()
         self._basis_optimizer = self._new_basis_optimizer()
-        self._basis_decay = torch.full((len(self.avatar.basis),), config.basis_decay, device=self.device)
-        self._basis_decay[0] = 0
         self._densification = Densification(count, self.device)
         if self.device.type == "cuda":
             self._rehearse()
@@ -119,8 +118,9 @@ class Trainer:
         """A step that changes nothing: kernels are compiled before the clock starts."""
         lessons = self._study(range(len(self._share)), 0.0)
         few = slice(min(8, self.avatar.count))
-        trial = RankOneAdam(self.avatar.basis[:, few].contiguous())
-        trial.step(lessons.coefficients, lessons.features[:, few], 0.0, self._basis_decay)
+        if self.avatar.basis is not None:
+            trial = RankOneAdam(self.avatar.basis[:, few].contiguous())
+            trial.step(lessons.coefficients, lessons.features[:, few], 0.0, self._basis_decay())
         self._optimizer.zero_grad(set_to_none=True)
 
     @property
@@ -132,9 +132,10 @@ class Trainer:
         started = time.perf_counter()
         progress = self.budget.progress(self.iteration, self.elapsed)
         self._set_rates(progress)
+        self.avatar.advance(progress)
         self.avatar.sh_degree = min(self.config.model.sh_degree, int(progress / self.config.harmonics_every))
         if self.iteration % _ENCODING_EVERY == 0:
-            self.avatar.refresh_encoding()
+            self.avatar.refresh()
         self._optimizer.zero_grad(set_to_none=True)
         first = self.iteration * self.config.batch
         lessons = self._everyone(self._study([first + number for number in self._share], progress))
@@ -168,10 +169,12 @@ class Trainer:
             total = total + loss / self.config.batch
             scores.append(torch.stack([loss.detach(), psnr(rendering.color.detach(), target)]))
         total.backward()
-        assert features.grad is not None and offsets.grad is not None
+        assert offsets.grad is not None
+        taught = torch.empty(len(frames), 0) if features is None else features.grad
+        assert taught is not None
         coefficients = torch.stack([self.avatar.coefficients(expression) for expression in expressions])
         opacities = torch.stack([gaussians.opacities.detach() for gaussians in drawn])
-        return _Lessons(coefficients, features.grad, offsets.grad, opacities, torch.stack(scores))
+        return _Lessons(coefficients, taught, offsets.grad, opacities, torch.stack(scores))
 
     def _everyone(self, own: "_Lessons") -> "_Lessons":
         """What this and the other processes learnt from the step's frames, in the order of the frames."""
@@ -181,41 +184,44 @@ class Trainer:
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._processes.add_up([p.grad for p in parameters if p.grad is not None])
         self._optimizer.step()
-        rate = self.config.basis_rate * self._decay(progress)
-        self._basis_optimizer.step(lessons.coefficients, lessons.features, rate, self._basis_decay)
+        if self._basis_optimizer is not None:
+            rate = self.config.rates["basis"].at(progress)
+            self._basis_optimizer.step(lessons.coefficients, lessons.features, rate, self._basis_decay())
         for pull, opacities in zip(lessons.offsets, lessons.opacities, strict=True):
             self._densification.record(pull, opacities)
 
-    def _decay(self, progress: float) -> float:
-        return self.config.final_rate**progress
-
     def _set_rates(self, progress: float) -> None:
-        decay = self._decay(progress)
         for group in self._optimizer.param_groups:
-            group["lr"] = group["base"] * decay
+            group["lr"] = self.config.rates[group["name"]].at(progress)
 
-    def _new_optimizer(self) -> torch.optim.Adam:
-        avatar, config = self.avatar, self.config
-        rates = {
-            "means": config.means_rate,
-            "quaternions": config.quaternions_rate,
-            "log_scales": config.log_scales_rate,
-            "harmonics": config.basis_rate,
-            "opacity": config.basis_rate,
-        }
-        groups = [(name, [avatar.get_parameter(name)], rates[name]) for name in avatar.per_gaussian]
-        if avatar.decoder is not None:
-            groups.append(("decoder", list(avatar.decoder.parameters()), config.decoder_rate))
-        return torch.optim.Adam(
-            [{"name": name, "params": params, "lr": rate, "base": rate} for name, params, rate in groups],
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        """A group for each name in the recipe's rates: what has a row per Gaussian comes alone."""
+        groups: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self.avatar.named_parameters():
+            groups.setdefault(name if name in self.config.rates else name.partition(".")[0], []).append(parameter)
+        rates = self.config.rates
+        return torch.optim.AdamW(
+            [
+                {"name": name, "params": parameters, "weight_decay": rates[name].decay}
+                for name, parameters in groups.items()
+            ],
             eps=1e-15,  # 3D Gaussian Splatting: gradients of means are far below the usual 1e-8
             fused=True,
         )
 
-    def _new_basis_optimizer(self) -> RankOneAdam:
+    def _new_basis_optimizer(self) -> RankOneAdam | None:
+        if self.avatar.basis is None:
+            return None
         optimizer = RankOneAdam(self.avatar.basis, self.config.max_gaussians)
         self.avatar.basis = optimizer.basis
         return optimizer
+
+    def _basis_decay(self) -> Tensor:
+        """The weight decay of each row of the basis [R]: none of row 0."""
+        assert self.avatar.basis is not None
+        decay = torch.full((len(self.avatar.basis),), self.config.rates["basis"].decay, device=self.device)
+        decay[0] = 0
+        return decay
 
     def _densify_when_due(self, progress: float) -> None:
         config = self.config
@@ -228,7 +234,7 @@ class Trainer:
         share = min(1.0, due / config.densify_events)
         first = min(config.initial_gaussians, config.max_gaussians)
         target = round(first * (config.max_gaussians / first) ** share)
-        extent = float(self.avatar.get_buffer("extent"))
+        extent = float(self.avatar.extent)
         scales = self.avatar.log_scales.detach().exp()
         framed = self._framed()
         change = self._densification.decide(target, scales, config.split_scale * extent, config.prune_opacity, framed)
@@ -245,7 +251,7 @@ class Trainer:
             inside += (pixels[:, 2] > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
         return inside >= _FRAMED_SHARE * len(self._frames)
 
-    def finish(self) -> HeadGaS:
+    def finish(self) -> TrainableAvatar:
         """The avatar, without Gaussians that drifted out of the pictures after the last densification."""
         framed = self._framed()
         if framed.any() and not framed.all():
@@ -277,8 +283,9 @@ class Trainer:
                     state[key][change.fresh] = 0
             if state:
                 self._optimizer.state[new] = state
-        avatar.basis = self._basis_optimizer.select(source, change.fresh)
-        avatar.refresh_encoding()
+        if self._basis_optimizer is not None:
+            avatar.basis = self._basis_optimizer.select(source, change.fresh)
+        avatar.refresh()
         self._densification = Densification(len(source), self.device)
 
     def train(self) -> None:
@@ -288,9 +295,10 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything a continued run needs: tensors, and JSON."""
-        self.avatar.refresh_encoding()  # as a restored trainer begins: both go on with the same numbers
+        self.avatar.refresh()  # as a restored trainer begins: both go on with the same numbers
         tensors = {f"avatar.{name}": value.detach() for name, value in self.avatar.tensors().items()}
-        tensors |= {f"basis_optimizer.{name}": value for name, value in self._basis_optimizer.state().items()}
+        if self._basis_optimizer is not None:
+            tensors |= {f"basis_optimizer.{name}": value for name, value in self._basis_optimizer.state().items()}
         tensors |= {f"densification.{name}": value for name, value in self._densification.state().items()}
         for group in self._optimizer.param_groups:
             for i, parameter in enumerate(group["params"]):
@@ -313,7 +321,10 @@ class Trainer:
             return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
         space = self.avatar.expression_space
-        self.avatar = HeadGaS.from_checkpoint(numbers["model"], part("avatar."), space).to(self.device).train()
+        avatar = type(self.avatar).from_checkpoint(numbers["model"], part("avatar."), space).to(self.device)
+        assert isinstance(avatar, TrainableAvatar)
+        self.avatar = avatar
+        self.avatar.train()
         self._optimizer = self._new_optimizer()
         for group in self._optimizer.param_groups:
             for i, parameter in enumerate(group["params"]):
@@ -321,7 +332,8 @@ class Trainer:
                 if state:
                     self._optimizer.state[parameter] = {key: value.to(self.device) for key, value in state.items()}
         self._basis_optimizer = self._new_basis_optimizer()
-        self._basis_optimizer.restore(part("basis_optimizer."))
+        if self._basis_optimizer is not None:
+            self._basis_optimizer.restore(part("basis_optimizer."))
         self._densification = Densification(self.avatar.count, self.device)
         self._densification.restore(part("densification."), numbers["densification_frames"])
         self.iteration, self.elapsed = numbers["iteration"], numbers["elapsed"]

@@ -137,7 +137,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
         results = []
         for number in (1, 2, 5):
             set_threads(number)
-            model.refresh_encoding()
+            model.refresh()
             for view in (camera(), camera(1.0), camera(2.0)):
                 results.append(model.visible_gaussians(expression(model), view))
     finally:
@@ -180,7 +180,7 @@ def test_a_changed_avatar_is_seen_at_once(what: str) -> None:
             model.decoder.hidden_layer.weight.mul_(0.5)
         elif what == "means":
             model.means = torch.nn.Parameter(model.means * 0.9)
-            model.refresh_encoding()
+            model.refresh()
         elif what == "basis":
             model.basis = 0.5 * model.basis
         elif what == "basis in place":

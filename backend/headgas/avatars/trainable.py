@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What training needs of an avatar."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from headgas.avatars.avatar import Avatar
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.splatting import Camera, Gaussians
+
+
+class TrainableAvatar(Avatar):
+    """An avatar with Gaussians that training moves, adds and removes.
+
+    Its direct parameters have one row for each Gaussian; those of its modules are shared by all.
+    """
+
+    means: nn.Parameter  # [N,3] metres
+    quaternions: nn.Parameter  # [N,4] wxyz
+    log_scales: nn.Parameter  # [N,3] of metres
+    extent: Tensor  # [] metres: how far the head reaches from its centre
+    sh_degree: int  # bands in use; training raises it step by step
+
+    @abstractmethod
+    def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[Tensor | None, list[Gaussians]]:
+        """What training renders of K frames.
+
+        Args:
+            expressions: [K,B].
+            cameras: one for each.
+
+        Returns:
+            The blended features [K,N,f], a leaf: after backward() its `grad` is what `RankOneAdam` steps the basis
+            with; None where there is no basis. And each frame's Gaussians.
+        """
+
+    @property
+    def per_gaussian(self) -> tuple[str, ...]:
+        """The names of the parameters that have a row for each Gaussian."""
+        return tuple(name for name, _ in self.named_parameters(recurse=False))
+
+    @property
+    def count(self) -> int:
+        return self.means.shape[0]
+
+    @property
+    def basis(self) -> Tensor | None:
+        """[R,N,f] float32 that an expression blends, or None. No parameter: training never builds its gradient."""
+        return None
+
+    @basis.setter
+    def basis(self, basis: Tensor) -> None:
+        raise AttributeError(f"{self.model} has no basis")
+
+    def coefficients(self, expression: Tensor) -> Tensor:
+        """What multiplies the rows of the basis [R], of an expression [B]; row 0 is never decayed."""
+        return torch.empty(0, device=expression.device)
+
+    def advance(self, progress: float) -> None:
+        """Told before each step which share of training is done, 0..1."""
+
+    def refresh(self) -> None:
+        """Forgets what was computed of the parameters; called after training has changed them."""
+
+    def train(self, mode: bool = True) -> "TrainableAvatar":
+        self.refresh()
+        return super().train(mode)
+
+
+class ModelConfig(Protocol):
+    """A model's size and variant: a frozen dataclass that JSON can hold."""
+
+    @property
+    def sh_degree(self) -> int: ...
+
+    def build(self, space: ExpressionSpace, points: Tensor) -> TrainableAvatar:
+        """An untrained avatar whose Gaussians start at points [N,3], metres."""
+        ...
+
