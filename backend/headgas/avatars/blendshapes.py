@@ -263,7 +263,8 @@ class BlendshapeAvatar(Avatar):
         binding = None
         if bound:
             held = part("binding")
-            binding = Binding(**held | {"tangents": held["tangents"] if len(held["tangents"]) else None})
+            tangents = held.pop("tangents")
+            binding = Binding(**held, tangents=tangents if len(tangents) else None)
         basis: Tensor | CompactBasis | None = tensors.get("basis")
         if basis is None and settings.blended:
             basis = CompactBasis.from_tensors(tensors)

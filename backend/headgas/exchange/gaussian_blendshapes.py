@@ -8,6 +8,7 @@ Source: Ma et al., "3D Gaussian Blendshapes for Head Avatar Animation", SIGGRAPH
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,12 +108,12 @@ def _read_face(folder: Path, options: ReadingOptions) -> tuple[Splats, CompactBa
     shapes, values, scales = [], [], []
     for row in range(expressions):  # one at a time: all harmonics of a face are half a gigabyte
         change = {name: _tensor(folder, name, array[..., row]) for name, array in changes.items()}
-        change["logits"] = change["logits"][:, 0]
-        change["means"] = _tensor(folder, "xyz_t", moved[..., row])
+        means, log_scales = _tensor(folder, "xyz_t", moved[..., row]), change["log_scales"]
+        splats = Splats(means, change["quaternions"], log_scales, change["logits"][:, 0], change["harmonics"])
         # Means, rotations and harmonics turn linearly: what turns a head turns its changes
-        turned = into_head_space(Splats(**change), options.axes or _AXES, options.scale)
+        turned = into_head_space(splats, options.axes or _AXES, options.scale)
         shapes.append(turned.means)
-        changed = _row(Splats(**vars(turned) | {"log_scales": change["log_scales"]}))
+        changed = _row(replace(turned, log_scales=log_scales))
         compact = CompactBasis.compressed(torch.stack([torch.zeros_like(changed), changed]))
         values.append(compact.values[0])
         scales.append(compact.scales[0])

@@ -24,7 +24,7 @@ from headgas.exchange.flame import AXES, EYELIDS, JOINTS, Flame, flame_space, ne
 from headgas.exchange.gaussian_avatars import bind, triangles_of
 from headgas.exchange.imported import Imported, ReadingOptions
 from headgas.exchange.ply import PlyTable, read_table, splats_of
-from headgas.exchange.texture_coordinates import read_texture_coordinates
+from headgas.exchange.texture_coordinates import read_textured
 
 _EXPRESSIONS, _WIDTH, _HIDDEN = 100, 129, (128, 128)
 _DRIVEN = (1, 2, 3, 4)
@@ -127,7 +127,7 @@ def _texture(flame: Flame) -> Tensor:
             f"{flame.path.parent}: holds none of {', '.join(_MESHES)}, whose texture coordinates this avatar needs.",
             "FLAME's downloads have head_template.obj ('FLAME texture space'): put it beside the model.",
         )
-    coordinates = read_texture_coordinates(found[0])
+    _, coordinates = read_textured(found[0])
     if len(coordinates) != len(flame.faces):
         raise HeadGaSError(f"{found[0]}: has {len(coordinates)} triangles; FLAME has {len(flame.faces)}.")
     return coordinates

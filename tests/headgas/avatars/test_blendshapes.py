@@ -166,7 +166,9 @@ def test_triangles_carry_gaussians_with_their_edges() -> None:
 
 def test_a_projection_makes_few_coefficients_of_shapes_and_matrices() -> None:
     model, e = avatar("uv"), torch.tensor([0.3, -0.2, 0.2, -0.1, 0.5, 0.6, 0.1, -0.2])
-    first, _, second = model.projection.layers  # type: ignore[union-attr]
+    assert model.projection is not None
+    first, _, second = model.projection.layers
+    assert isinstance(first, torch.nn.Linear) and isinstance(second, torch.nn.Linear)
     rows = [torch.tensor(_rodrigues(e[2 + 3 * i : 5 + 3 * i].double().numpy())).float() for i in range(2)]
     given = torch.cat([e[:1], *(row[:2].flatten() for row in rows), e[1:2], torch.zeros(3)])
     coefficients = second.weight @ torch.relu(first.weight @ given + first.bias) + second.bias

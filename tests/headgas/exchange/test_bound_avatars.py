@@ -153,33 +153,6 @@ def test_rgbavatar_names_what_it_lacks(tmp_path: Path, monkeypatch: pytest.Monke
         read_avatar(path, options)
 
 
-def test_flash_avatar_opens_as_it_was(tmp_path: Path) -> None:
-    """The tuple that its train.py saves: opened static, and the warning says why."""
-    random = torch.Generator().manual_seed(1)
-
-    def normal(*shape: int) -> torch.nn.Parameter:
-        return torch.nn.Parameter(torch.randn(*shape, generator=random))
-
-    network = {f"fcs.{i}.weight": torch.zeros(256, 171 if not i else 256) for i in range(6)}
-    optimizer = {"state": {}, "param_groups": [{"lr": 1e-4, "betas": (0.9, 0.999), "params": [0]}]}
-    parts = [3, normal(7, 3), normal(7, 1, 3), normal(7, 15, 3), normal(7, 3), normal(7, 4), normal(7, 1)]
-    statistics = [torch.zeros(7), torch.zeros(7, 1), torch.zeros(7, 1), optimizer, 5.0]
-    path = tmp_path / "chkpnt150000.pth"
-    torch.save(((network, optimizer), (*parts, *statistics), 150000), path)
-    imported = read_avatar(path)
-    assert imported.avatar.count == 7 and len(imported.avatar.expression_space) == 0
-    assert "cannot be driven" in imported.warnings[0] and "FLAME" in imported.warnings[0]
-    found = imported.avatar.splats(torch.zeros(0))
-    assert np.allclose(found.means, parts[1].detach().numpy() @ Y_UP.T, atol=1e-6)
-    parts[6] = normal(6, 1)
-    torch.save(((network, optimizer), (*parts, *statistics), 150000), path)
-    with pytest.raises(HeadGaSError, match="opacities"):
-        read_avatar(path)
-    torch.save({"epoch": 3}, path)
-    with pytest.raises(HeadGaSError, match="no checkpoint of FlashAvatar"):
-        read_avatar(path)
-
-
 def test_the_command_line_takes_flame_and_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEADGAS_FLAME", raising=False)
     path, _, _ = write_rgbavatar(tmp_path)
