@@ -163,6 +163,9 @@ def info(options: argparse.Namespace) -> None:
     basis = header.get("basis", "float32")
     print(f"{options.avatar}: {header['model']}, preset {header['preset']}, {summary['bytes'] / 1e6:.1f} MB, {basis}")
     print(", ".join(f"{name} {value}" for name, value in training.items() if not isinstance(value, dict)))
+    if not space["names"]:
+        print("Nothing drives it.")
+        return
     print(f"{len(space['names'])} parameters ({space['kind']}), with neutral and seen range:")
     for name, neutral, low, high in zip(*(space[key] for key in ("names", "neutral", "low", "high")), strict=True):
         print(f"  {name:<24} {neutral:6.3f}  {low:6.3f} … {high:.3f}")

@@ -68,6 +68,8 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
         """The file itself where it is one of ours; else what the backend makes of it, in the same folder."""
         if path.suffix.lower() == _OWN or not path.exists():
             return path
+        if bpy.app.is_job_running('RENDER'):
+            raise HeadGaSError(f"{path} is of another program, and the backend renders", "Wait until it has finished")
         target = path.with_name(path.stem + _CONVERTED)
         axes = None if self.axes == 'AUTO' else self.axes.lower()
         for warning in client.backend(launch_settings([path])).convert(path, target, axes, self.scale):

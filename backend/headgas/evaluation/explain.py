@@ -10,6 +10,7 @@ from typing import Any
 
 from headgas.avatars import Avatar, Checkpoint, HeadGaS
 from headgas.captures import Capture
+from headgas.errors import HeadGaSError
 from headgas.evaluation import page
 from headgas.evaluation.basis import basis_picture
 from headgas.evaluation.effects import Effect, effect_sheets, parameter_effects
@@ -41,6 +42,8 @@ def explain(checkpoint: Checkpoint, capture: Capture | None, out: Path) -> dict[
         HeadGaSError: the capture does not fit the avatar or lacks a split, or the folder cannot be written.
     """
     avatar = checkpoint.avatar
+    if not len(avatar.expression_space):
+        raise HeadGaSError(f"{checkpoint.path}: nothing drives this avatar, so it has learnt nothing to explain.")
     if capture:
         check_same_space(checkpoint, capture)
         weighing, judging = (frame_views(avatar, capture.split(name)) for name in ("train", "test"))

@@ -79,12 +79,12 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
         return Converted((target,), imported.format, tuple(imported.warnings))
     write, axes = _WRITERS[suffix]
     axes, scale = (wanted.axes or axes, wanted.scale) if ours else (axes, 1.0)
-    files = []
+    files, warnings = [], list(imported.warnings)
     for name, expression in _expressions(imported.avatar, wanted):
         path = target.with_name(target.stem + name + target.suffix)
-        write(path, out_of_head_space(imported.avatar.splats(expression), axes, scale))
+        warnings += write(path, out_of_head_space(imported.avatar.splats(expression), axes, scale))
         files.append(path)
-    return Converted(tuple(files), imported.format, tuple(imported.warnings))
+    return Converted(tuple(files), imported.format, tuple(dict.fromkeys(warnings)))
 
 
 def _save(target: Path, imported: Imported, source: Path, ours: bool, compact: bool) -> None:

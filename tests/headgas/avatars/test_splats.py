@@ -59,7 +59,10 @@ def test_it_has_a_surface_and_info_speaks_of_it(tmp_path: Path, capsys: pytest.C
     assert len(surface["faces"]) > 100
     save_avatar(tmp_path / "a.safetensors", avatar, "imported", {}, surface)
     assert cli.main(["info", str(tmp_path / "a.safetensors")]) == 0
-    assert "Splats" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Splats" in said and "Nothing drives it" in said
+    assert cli.main(["explain", str(tmp_path / "a.safetensors")]) == 2
+    assert "nothing drives" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
