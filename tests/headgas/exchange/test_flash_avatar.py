@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FlashAvatar's checkpoints: driven as the published code does it, still where something is missing."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -145,3 +146,22 @@ def test_other_and_broken_checkpoints_are_refused(tmp_path: Path) -> None:
     torch.save((network, parts, iteration), path)
     with pytest.raises(HeadGaSError, match=r"fcs\.2\.bias"):
         read_avatar(path, ReadingOptions(flame=write_flame(tmp_path)))
+
+
+def test_a_malicious_checkpoint_is_refused_and_named(tmp_path: Path) -> None:
+    """Through the same door as every other file, and nothing of it runs."""
+    marker, path = tmp_path / "marker", tmp_path / "chkpnt1.pth"
+    torch.save(((Touches(marker), {}), (), 1), path)
+    with pytest.raises(HeadGaSError, match=r"(?s)chkpnt1\.pth: is refused.*system.*malicious") as caught:
+        read_avatar(path)
+    assert not marker.exists() and "system" in str(caught.value)
+
+
+class Touches:
+    """Pickles as a call that makes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple:
+        return os.system, (f"touch '{self.marker}'",)
