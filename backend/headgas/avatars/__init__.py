@@ -7,6 +7,7 @@ from headgas.avatars.checkpoint import Checkpoint, load_avatar, read_header, sav
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.gaussian_head import GaussianHead, GaussianHeadConfig
 from headgas.avatars.headgas import HeadGaS, HeadGaSConfig
+from headgas.avatars.modes import Modes, ModesConfig
 from headgas.avatars.splats import SplatAvatar
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "GaussianHeadConfig",
     "HeadGaS",
     "HeadGaSConfig",
+    "Modes",
+    "ModesConfig",
     "SplatAvatar",
     "load_avatar",
     "read_header",

@@ -19,6 +19,7 @@ from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.gaussian_head import GaussianHead
 from headgas.avatars.headgas import HeadGaS
 from headgas.avatars.mesh_network import MeshNetworkAvatar
+from headgas.avatars.modes import Modes
 from headgas.avatars.splats import SplatAvatar
 from headgas.errors import HeadGaSError
 
@@ -26,7 +27,7 @@ FORMAT = "headgas-avatar"
 VERSION = 2  # 1: every basis was float32
 HEAD_SPACE = "+X left, -Y front, +Z up, metres"
 COLOR_ENCODING = "srgb-display"
-_KINDS = (HeadGaS, GaussianHead, SplatAvatar, BlendshapeAvatar, MeshNetworkAvatar)
+_KINDS = (Modes, HeadGaS, GaussianHead, SplatAvatar, BlendshapeAvatar, MeshNetworkAvatar)
 _MODELS: dict[str, type[Avatar]] = {kind.model: kind for kind in _KINDS}
 _SURFACE = "surface/"
 
@@ -89,7 +90,7 @@ def _encoding(tensors: dict[str, Tensor]) -> str:
     """How a file holds most of an avatar's numbers."""
     if any(value.dtype == torch.float16 for value in tensors.values()):
         return "float16"
-    return "int8" if "basis.values" in tensors else "float32"
+    return "int8" if any(value.dtype in (torch.int8, torch.uint8) for value in tensors.values()) else "float32"
 
 
 def read_header(path: Path | str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Source: Dhamo et al., "HeadGaS: Real-Time Animatable Head Avatars via 3D Gaussia
 arXiv 2312.02902.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.cuda_inference import CudaInference
 from headgas.avatars.decoder import Decoder
+from headgas.avatars.encoding import positional_encoding
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.fused import Weights, blend_and_decode_for_training
 from headgas.avatars.inference import Inference, serves
@@ -246,11 +246,8 @@ class HeadGaS(TrainableAvatar):
         return torch.full((size,), _OPACITY_GAIN, device=device)
 
     def encode(self, means: Tensor) -> Tensor:
-        """PE [N,3+6L]: the position in the head's bounds, and its sine and cosine at L octaves (NeRF, eq. 4)."""
-        position = (means - self.center) / self.extent
-        octaves = math.pi * 2.0 ** torch.arange(self.settings.frequencies, device=means.device)
-        angles = (position[:, :, None] * octaves).flatten(1)
-        return torch.cat([position, angles.sin(), angles.cos()], 1)
+        """PE [N,3+6L] of positions in the head's bounds."""
+        return positional_encoding((means - self.center) / self.extent, self.settings.frequencies)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "HeadGaS":
         basis = self.stored_basis

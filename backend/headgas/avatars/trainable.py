@@ -40,6 +40,10 @@ class TrainableAvatar(Avatar):
             with; None where there is no basis. And each frame's Gaussians.
         """
 
+    def penalty(self) -> Tensor | None:
+        """What the frames studied last cost beside their pictures []; None where only pictures count."""
+        return None
+
     @property
     def per_gaussian(self) -> tuple[str, ...]:
         """The names of the parameters that have a row for each Gaussian."""

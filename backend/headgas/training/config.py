@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from headgas.avatars import GaussianHeadConfig, HeadGaSConfig
+from headgas.avatars import GaussianHeadConfig, HeadGaSConfig, ModesConfig
 from headgas.avatars.trainable import ModelConfig
 from headgas.errors import HeadGaSError
 
@@ -50,6 +50,18 @@ GAUSSIAN_HEAD_RATES = {
     "band_layer": Rate(3e-4),
 }
 
+MODES_RATES = {
+    "means": Rate(5e-4),  # metres
+    "quaternions": Rate(1e-2),
+    "log_scales": Rate(2e-2),
+    "base": Rate(1e-2),
+    "bands": Rate(1e-3),
+    "opacity": Rate(5e-2),
+    "code": Rate(5e-2),
+    "field": Rate(5e-3),
+    "mixer": Rate(5e-3, decay=2.0),
+}
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -70,6 +82,8 @@ class TrainingConfig:
     matte_weight: float = 0.1  # choice: with it and a random background the silhouette is learnt, not painted
     perceptual_weight: float = 0.1
     perceptual_from: float = 0.2
+
+    penalty_weight: float = 0.0  # of what the avatar's own penalty adds, such as motion
 
     rates: Mapping[str, Rate] = field(default_factory=lambda: HEADGAS_RATES)
 
@@ -101,6 +115,7 @@ _MOTION = ("means", "quaternions")
 _RESOLUTIONS = (16, 32, 64, 128)  # GaussianHead, up to its fourth version: 64 to 512
 # Both papers' models, and what their ablations compare them with
 PRESETS: dict[str, TrainingConfig] = {
+    "modes": TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.05),
     "headgas": TrainingConfig(),
     "headgas_concat": _variant(blended="nothing"),  # the expression is concatenated to the MLP's input
     "headgas_motion": _variant(predicted=_MOTION),  # colour and opacity stay, Gaussians move

@@ -1,0 +1,15 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The positional encoding of NeRF (Mildenhall et al. 2020, equation 4)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def positional_encoding(positions: Tensor, octaves: int) -> Tensor:
+    """[N,3+6L]: positions [N,3] in -1..1, and the sine and cosine of each at L octaves from π on."""
+    frequencies = math.pi * 2.0 ** torch.arange(octaves, device=positions.device)
+    angles = (positions[:, :, None] * frequencies).flatten(1)
+    return torch.cat([positions, angles.sin(), angles.cos()], 1)

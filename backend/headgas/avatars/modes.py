@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Motion modes, our own model: each Gaussian moves by a linear map of the expression, and all maps share a few modes.
+
+A linear map per Gaussian, as in GPAvatar (CVPR 2025), extrapolates gracefully and needs no network to move, but each
+has to be learnt from the few frames that show it. Here one small network for all Gaussians says how much of each mode a
+Gaussian takes, from where it is and from a code of its own: neighbours move together, and yet lids and lips part.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headgas.avatars.decoder import Decoder
+from headgas.avatars.encoding import positional_encoding
+from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.packing import packed, unpacked
+from headgas.avatars.shading import shade
+from headgas.avatars.spherical_harmonics import coefficient_count
+from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
+from headgas.splatting import Camera, Gaussians
+from headgas.splatting.splats import Splats
+
+# What moves, as Δμ of the head's extent, Δq and Δlog s; by what a unit of modes moves it; what moving costs in training
+_GAINS = (0.1, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)
+_COSTS = (0.15, 0.15, 0.15, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01)
+_PACKED = ("quaternions", "log_scales", "base", "bands", "opacity", "code")  # as bytes in a compact file
+_LEAST_RANGE = 1e-3  # what never moved is not divided by its range
+
+
+@dataclass(frozen=True)
+class ModesConfig:
+    """The model's size."""
+
+    modes: int = 64  # M
+    code: int = 16  # numbers of each Gaussian's code
+    hidden: int = 64  # units of each hidden layer
+    frequencies: int = 4  # octaves of the positional encoding
+    sh_degree: int = 3
+    antialiased: bool = True
+
+    def build(self, space: ExpressionSpace, points: Tensor) -> "Modes":
+        return Modes(space, points, self)
+
+
+class Modes(TrainableAvatar):
+    """Means, rotations and scales follow the expression e linearly; harmonics and opacity are each Gaussian's own.
+
+    h_i = MLP(code_i, PE(μ_i))                       how much of each mode Gaussian i takes, [M]
+    (Δμ, Δq, Δlog s)_i = Σ_b x_b W_b h_i             W [B,10,M]; x = (e - neutral) / the range that training saw
+    """
+
+    model = "Modes"
+    center: Tensor  # [3] metres, a buffer
+    extent: Tensor  # [] metres, a buffer
+    span: Tensor  # [B], a buffer: what parameters are divided by
+    gains: Tensor  # [10,1], a buffer that no file holds; `costs` [10] likewise
+    costs: Tensor
+
+    def __init__(self, space: ExpressionSpace, points: Tensor, config: ModesConfig) -> None:
+        """An untrained avatar.
+
+        Args:
+            space: the parameters that drive it.
+            points: [N,3] where the Gaussians start, metres.
+        """
+        super().__init__()
+        self.expression_space = space
+        self.settings = config
+        self.antialiased = config.antialiased
+        self.sh_degree = config.sh_degree
+        count, device = len(points), points.device
+        center = points.mean(0)
+        self.register_buffer("center", center)
+        self.register_buffer("extent", (points - center).abs().max().clamp_min(1e-3))
+        low, high, neutral = (torch.tensor(values, device=device) for values in (space.low, space.high, space.neutral))
+        span = torch.maximum(high - neutral, neutral - low)
+        self.register_buffer("span", torch.where(span > _LEAST_RANGE, span, 1.0))
+        self.means = nn.Parameter(points.clone())
+        self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1).to(device))
+        self.log_scales = nn.Parameter(torch.full((count, 3), starting_log_scale(points), device=device))
+        bands = coefficient_count(config.sh_degree) - 1
+        for name, columns in (("base", 3), ("bands", 3 * bands), ("opacity", 1), ("code", config.code)):
+            self.register_parameter(name, nn.Parameter(torch.zeros(count, columns, device=device)))
+        encoding = 3 + 6 * config.frequencies
+        self.field = Decoder(config.code, encoding, config.hidden, config.modes).to(device)
+        self.mixer = nn.Linear(len(space), len(_GAINS) * config.modes, bias=False, device=device)  # W
+        nn.init.zeros_(self.mixer.weight)  # nothing moves to begin with
+        self.register_buffer("gains", torch.tensor(_GAINS, device=device)[:, None], persistent=False)
+        self.register_buffer("costs", torch.tensor(_COSTS, device=device), persistent=False)
+        self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
+        self._still: tuple[Tensor, Tensor] | None = None  # what no expression changes, for rendering: `_unmoving`
+        self._cost: Tensor | None = None
+
+    def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[None, list[Gaussians]]:
+        shares, looks = self._unmoving()
+        motions = [self._motion(shares, expression) for expression in expressions]
+        self._cost = torch.stack([(motion.abs() @ self.costs).mean() for motion in motions]).mean()
+        return None, [self._shown(motion, looks, camera) for motion, camera in zip(motions, cameras, strict=True)]
+
+    def penalty(self) -> Tensor | None:
+        return self._cost
+
+    def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
+        self.check_expression(expression)
+        shares, looks = self._rendered()
+        return self._shown(self._motion(shares, expression), looks, camera)
+
+    def splats(self, expression: Tensor) -> Splats:
+        self.check_expression(expression)
+        shares, looks = self._rendered()
+        means, quaternions, log_scales = self._moved(self._motion(shares, expression))
+        bands = coefficient_count(self.sh_degree)
+        parts = (means, quaternions, log_scales, looks[:, -1], looks[:, : 3 * bands].reshape(-1, bands, 3))
+        return Splats(*(part.detach().clone() for part in parts), antialiased=self.antialiased)
+
+    def _unmoving(self) -> tuple[Tensor, Tensor]:
+        """h [N,M]; harmonics and the opacity's logit [N,3(d+1)²+1]."""
+        if self._encoding is None:
+            position = (self.means.detach() - self.center) / self.extent
+            self._encoding = positional_encoding(position, self.settings.frequencies)
+        looks: list[Tensor] = [self.get_parameter(name) for name in ("base", "bands", "opacity")]
+        return self.field(self.get_parameter("code"), self._encoding), torch.cat(looks, 1)
+
+    def _rendered(self) -> tuple[Tensor, Tensor]:
+        """`_unmoving`, kept for as long as nothing is trained."""
+        if self.training or torch.is_grad_enabled():
+            return self._unmoving()
+        if self._still is None:
+            with torch.inference_mode(False), torch.no_grad():
+                self._still = self._unmoving()
+        return self._still
+
+    def _motion(self, shares: Tensor, expression: Tensor) -> Tensor:
+        """Δμ/extent, Δq and Δlog s [N,10] of an expression [B], for shares h [N,M]."""
+        offset = (expression - self.neutral()) / self.span
+        return shares @ (self.gains * self.mixer(offset).view(len(_GAINS), -1)).T
+
+    def _moved(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Means [N,3], quaternions [N,4] of any length and log scales [N,3]."""
+        shift, turn, growth = motion.split([3, 4, 3], dim=1)
+        quaternions = nn.functional.normalize(self.quaternions, dim=1) + turn
+        return self.means + self.extent * shift, quaternions, self.log_scales + growth
+
+    def _shown(self, motion: Tensor, looks: Tensor, camera: Camera) -> Gaussians:
+        means, quaternions, log_scales = self._moved(motion)
+        bands, column = coefficient_count(self.sh_degree), looks.shape[1] - 1
+        opacities, colors = shade(looks, self.means, camera.position, bands, column)
+        return Gaussians(means, quaternions, log_scales.exp(), opacities, colors)
+
+    def refresh(self) -> None:
+        self._encoding = self._still = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "Modes":
+        self.refresh()
+        return super()._apply(fn, recurse)
+
+    def config(self) -> dict[str, Any]:
+        return asdict(self.settings) | {"sh_degree_in_use": self.sh_degree}
+
+    def tensors(self, compact: bool = False) -> dict[str, Tensor]:
+        tensors = self.state_dict()
+        if compact:
+            tensors["quaternions"] = nn.functional.normalize(tensors["quaternions"], dim=1)
+            for name in _PACKED:
+                tensors |= packed(name, tensors.pop(name))
+        return tensors
+
+    @classmethod
+    def from_checkpoint(cls, config: dict[str, Any], tensors: dict[str, Tensor], space: ExpressionSpace) -> "Modes":
+        config = dict(config)
+        in_use = config.pop("sh_degree_in_use")
+        avatar = cls(space, tensors["means"], ModesConfig(**config))
+        avatar.sh_degree = int(in_use)
+        rest = {name: value for name, value in tensors.items() if name.partition(".")[0] not in _PACKED}
+        avatar.load_state_dict(rest | {name: unpacked(name, tensors) for name in _PACKED})
+        return avatar.eval()
