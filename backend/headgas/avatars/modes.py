@@ -28,6 +28,7 @@ from headgas.splatting.splats import Splats
 _GAINS = (0.1, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)
 _COSTS = (0.15, 0.15, 0.15, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01)
 _PACKED = ("quaternions", "log_scales", "base", "bands", "opacity", "code")  # as bytes in a compact file
+_UNIT = 0.02  # how far from 1 the length of a packed quaternion may be
 _LEAST_RANGE = 1e-3  # what never moved is not divided by its range
 
 
@@ -117,6 +118,11 @@ class Modes(TrainableAvatar):
         parts = (means, quaternions, log_scales, looks[:, -1], looks[:, : 3 * bands].reshape(-1, bands, 3))
         return Splats(*(part.detach().clone() for part in parts), antialiased=self.antialiased)
 
+    @torch.no_grad()
+    def shares(self) -> Tensor:
+        """How much of each mode every Gaussian takes: h [N,M]."""
+        return self._rendered()[0]
+
     def _unmoving(self) -> tuple[Tensor, Tensor]:
         """h [N,M]; harmonics and the opacity's logit [N,3(d+1)²+1]."""
         if self._encoding is None:
@@ -164,7 +170,9 @@ class Modes(TrainableAvatar):
     def tensors(self, compact: bool = False) -> dict[str, Tensor]:
         tensors = self.state_dict()
         if compact:
-            tensors["quaternions"] = nn.functional.normalize(tensors["quaternions"], dim=1)
+            lengths = tensors["quaternions"].norm(dim=1, keepdim=True)
+            # bytes leave lengths near 1: what was packed before is packed as it is
+            tensors["quaternions"] = tensors["quaternions"] / torch.where((lengths - 1).abs() > _UNIT, lengths, 1.0)
             for name in _PACKED:
                 tensors |= packed(name, tensors.pop(name))
         return tensors

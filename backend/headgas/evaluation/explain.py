@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headgas.avatars import Avatar, Checkpoint, HeadGaS
+from headgas.avatars import Avatar, Checkpoint, HeadGaS, Modes
 from headgas.captures import Capture
 from headgas.errors import HeadGaSError
 from headgas.evaluation import page
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _SIZE = 256  # pixels of views that no capture gives
 _WEIGHING, _JUDGING = 48, 16  # such views, to measure importance with and to compare on
+_SHARES_SHOW = "Each Gaussian takes its share of the motion modes: Gaussians of like colour move alike."
 _BASIS_SHOWS = {  # by what the expression blends
     "features": "Gaussians of like colour have like bases: they tend to answer the parameters alike.",
     "outputs": "This preset blends colours and opacities themselves: Gaussians of like colour change alike.",
@@ -120,14 +121,17 @@ def _effect_table(effects: Sequence[Effect]) -> str:
 def _explain_basis(avatar: Avatar, out: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The feature basis: the numbers, and the parts of the page."""
     title = page.heading("The feature basis")
-    if not isinstance(avatar, HeadGaS):
+    if isinstance(avatar, HeadGaS):
+        basis, shows = avatar.basis, _BASIS_SHOWS[avatar.settings.blended]
+    elif isinstance(avatar, Modes):
+        basis, shows = avatar.shares()[None], _SHARES_SHOW
+    else:
         return None, [title, page.paragraph(f"Avatars of the kind {avatar.model} have no feature basis.")]
     log.info("the feature basis")
-    basis = avatar.basis
     picture, shares = basis_picture(avatar, basis)
     save_image(out / "basis.png", picture)
     text = (
-        f"{_BASIS_SHOWS[avatar.settings.blended]} Red, green and blue are the first three principal components; they "
+        f"{shows} Red, green and blue are the first three principal components; they "
         f"hold {sum(shares):.0%} of the variance, so this is a rough map and not the whole of it."
     )
     caption = "The resting avatar in the colours of its feature basis"
