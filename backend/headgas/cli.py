@@ -112,6 +112,10 @@ def _avatar_commands(commands: Any) -> None:
     axes_help = "of the file that is not ours: opencv (y down, z forward), opengl (y up, z back) or blender (z up)"
     convert.add_argument("--axes", choices=("opencv", "opengl", "blender"), help=axes_help + "; default: its format's")
     convert.add_argument("--scale", type=float, default=1.0, metavar="M", help="metres per unit of that file")
+    flame_help = "your FLAME model, for avatars that are bound to it (default: the environment variable HEADGAS_FLAME)"
+    convert.add_argument("--flame", type=Path, metavar="PATH", help=flame_help)
+    shape_help = "whose head such an avatar is: a .frame of metrical-tracker, an .npz with 'shape', or an .npy"
+    convert.add_argument("--shape", type=Path, metavar="FILE", help=shape_help)
     basis_help = "how our own file holds its features: int8 (default) is a quarter as large and looks the same"
     convert.add_argument("--basis", choices=("int8", "float32"), default="int8", help=basis_help)
     expression = convert.add_mutually_exclusive_group()

@@ -138,6 +138,8 @@ def convert(options: argparse.Namespace) -> None:
     wanted = Conversion(
         axes=options.axes,
         scale=options.scale,
+        flame=options.flame,
+        shape=options.shape,
         compact=options.basis == "int8",
         expression=options.expression,
         capture=options.capture,

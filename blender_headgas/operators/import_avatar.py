@@ -17,7 +17,7 @@ from ..core.messages import reportable
 from ..rig import build_avatar
 
 _OWN = ".safetensors"
-_FOREIGN = (".ply", ".spz", ".splat")  # what the backend reads
+_FOREIGN = (".ply", ".spz", ".splat", ".zip", ".pth")  # what the backend reads
 _CONVERTED = ".headgas" + _OWN  # instead of the foreign suffix
 
 
@@ -92,4 +92,5 @@ class HEADGAS_FH_avatar(bpy.types.FileHandler):
 
 def draw_import_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
     """The entry in File > Import."""
-    menu.layout.operator(HEADGAS_OT_import_avatar.bl_idname, text="HeadGaS Avatar (.safetensors, .ply, .spz, .splat)")
+    text = "HeadGaS Avatar (.safetensors, .ply, .spz, .splat, .zip)"
+    menu.layout.operator(HEADGAS_OT_import_avatar.bl_idname, text=text)

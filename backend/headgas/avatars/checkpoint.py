@@ -14,9 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
+from headgas.avatars.blendshapes import BlendshapeAvatar
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.gaussian_head import GaussianHead
 from headgas.avatars.headgas import HeadGaS
+from headgas.avatars.mesh_network import MeshNetworkAvatar
 from headgas.avatars.splats import SplatAvatar
 from headgas.errors import HeadGaSError
 
@@ -24,7 +26,8 @@ FORMAT = "headgas-avatar"
 VERSION = 2  # 1: every basis was float32
 HEAD_SPACE = "+X left, -Y front, +Z up, metres"
 COLOR_ENCODING = "srgb-display"
-_MODELS: dict[str, type[Avatar]] = {model.model: model for model in (HeadGaS, GaussianHead, SplatAvatar)}
+_KINDS = (HeadGaS, GaussianHead, SplatAvatar, BlendshapeAvatar, MeshNetworkAvatar)
+_MODELS: dict[str, type[Avatar]] = {kind.model: kind for kind in _KINDS}
 _SURFACE = "surface/"
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from headgas.splatting.compiling import compiled
 
 MAX_DEGREE = 3
+_TURNED_AT_ONCE = 8192  # Gaussians: what they take beside the result stays small
 
 f32 = np.float32
 _C0 = f32(0.5 / math.sqrt(math.pi))
@@ -81,6 +82,26 @@ def sh_to_color(coefficients: Tensor, directions: Tensor) -> Tensor:
     """
     degree = math.isqrt(coefficients.shape[1]) - 1
     return ((sh_basis(directions, degree)[..., None] * coefficients).sum(1) + 0.5).clamp_min(0.0)
+
+
+def turned_harmonics(coefficients: Tensor, turns: Tensor) -> Tensor:
+    """Coefficients [N,K,3] that show in the direction R d what the given ones show in the direction d.
+
+    The functions of all degrees up to one span a space that rotations keep: what the turned colour is in a few
+    directions determines its coefficients.
+
+    Args:
+        coefficients: [N,K,3].
+        turns: [N,3,3], R of each.
+    """
+    degree = math.isqrt(coefficients.shape[1]) - 1
+    steps = torch.arange(2 * MAX_DEGREE**2 + 6, device=turns.device) + 0.5
+    z, angle = 1 - 2 * steps / len(steps), steps * math.pi * (3 - math.sqrt(5))
+    around = (1 - z * z).sqrt()
+    directions = torch.stack([around * angle.cos(), around * angle.sin(), z], 1)  # Fibonacci's lattice
+    fitted = torch.linalg.pinv(sh_basis(directions, degree))
+    parts = zip(coefficients.split(_TURNED_AT_ONCE), turns.split(_TURNED_AT_ONCE), strict=True)
+    return torch.cat([fitted @ (sh_basis(directions @ turn, degree) @ part) for part, turn in parts])
 
 
 @compiled

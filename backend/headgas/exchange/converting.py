@@ -37,6 +37,8 @@ class Conversion:
 
     axes: str | None = None  # one of `axes.AXES`; else those that the format is known for
     scale: float = 1.0  # metres per unit
+    flame: Path | None = None  # see ReadingOptions
+    shape: Path | None = None  # see ReadingOptions
     compact: bool = True  # our own files: a quarter of the bytes
     expression: Mapping[str, float] = field(default_factory=dict)  # splats: parameters that are not at rest
     capture: Path | None = None  # splats: where expressions come from, a file for each frame
@@ -66,7 +68,7 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
         raise HeadGaSError(f"{target}: the name must end in one of {known}; that says what is written.")
     if target.exists() and source.exists() and target.samefile(source):
         raise HeadGaSError(f"{target}: would be written over what is read.", "Choose another name.")
-    options = ReadingOptions(wanted.axes, wanted.scale)
+    options = ReadingOptions(wanted.axes, wanted.scale, wanted.flame, wanted.shape)
     options.check()
     if suffix == _OWN and (wanted.expression or wanted.capture):
         raise HeadGaSError(f"{target}: holds every expression.", "Leave out --expression and --capture.")
@@ -77,12 +79,12 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
         return Converted((target,), imported.format, tuple(imported.warnings))
     write, axes = _WRITERS[suffix]
     axes, scale = (wanted.axes or axes, wanted.scale) if ours else (axes, 1.0)
-    files = []
+    files, warnings = [], list(imported.warnings)
     for name, expression in _expressions(imported.avatar, wanted):
         path = target.with_name(target.stem + name + target.suffix)
-        write(path, out_of_head_space(imported.avatar.splats(expression), axes, scale))
+        warnings += write(path, out_of_head_space(imported.avatar.splats(expression), axes, scale))
         files.append(path)
-    return Converted(tuple(files), imported.format, tuple(imported.warnings))
+    return Converted(tuple(files), imported.format, tuple(dict.fromkeys(warnings)))
 
 
 def _save(target: Path, imported: Imported, source: Path, ours: bool, compact: bool) -> None:

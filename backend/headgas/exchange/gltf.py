@@ -26,8 +26,9 @@ _FLOAT, _UNSIGNED_SHORT, _VERTICES = 5126, 5123, 34962  # constants of glTF
 _C0 = 0.28209479177387814
 
 
-def write_gltf(path: Path, splats: Splats) -> None:
-    """Writes splats, in the axes of glTF; as one binary file where the name ends in `.glb`.
+def write_gltf(path: Path, splats: Splats) -> list[str]:
+    """Writes splats, in the axes of glTF; as one binary file where the name ends in `.glb`. Returns what the format
+    could not hold, for the user.
 
     Raises:
         HeadGaSError: the file cannot be written.
@@ -68,6 +69,8 @@ def write_gltf(path: Path, splats: Splats) -> None:
         uri = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
         document["buffers"][0]["uri"] = uri
         write(path, json.dumps(document))
+    lost = "glTF cannot say that Gaussians are antialiased: where they are small, other programs draw them too large."
+    return [lost] if splats.antialiased else []
 
 
 def _attributes(splats: Splats) -> dict[str, np.ndarray]:

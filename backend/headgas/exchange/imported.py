@@ -30,6 +30,8 @@ class ReadingOptions:
 
     axes: str | None = None  # one of `axes.AXES`; else those that the format is known for
     scale: float = 1.0  # metres per unit
+    flame: Path | None = None  # the user's FLAME model, for avatars that are bound to it
+    shape: Path | None = None  # who it is: a file of metrical-tracker, or an array of FLAME's shape parameters
 
     def check(self) -> None:
         """Refuses what no file can have.

@@ -191,8 +191,9 @@ def read_ply(path: Path, options: ReadingOptions) -> Imported:
     return static(splats, "PLY of 3D Gaussian Splatting", AXES, options, warnings)
 
 
-def write_ply(path: Path, splats: Splats) -> None:
-    """Writes splats, in the axes of the file, as the code of Kerbl et al. does: binary, little-endian.
+def write_ply(path: Path, splats: Splats) -> list[str]:
+    """Writes splats, in the axes of the file, as the code of Kerbl et al. does: binary, little-endian. Returns what the
+    format could not hold, which is nothing.
 
     Raises:
         HeadGaSError: the file cannot be written.
@@ -213,3 +214,4 @@ def write_ply(path: Path, splats: Splats) -> None:
     header = ["ply", "format binary_little_endian 1.0", *comments, f"element vertex {count}", *properties, "end_header"]
     table = np.concatenate([values.numpy() for values in columns.values()], 1).astype("<f4")
     write(path, "\n".join(header).encode() + b"\n" + table.tobytes())
+    return []

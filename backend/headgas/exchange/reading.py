@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headgas.errors import HeadGaSError
-from headgas.exchange import own, ply, splat, spz
-from headgas.exchange.gaussian_head import is_gaussian_head, read_gaussian_head
+from headgas.exchange import (
+    flash_avatar,
+    gaussian_avatars,
+    gaussian_blendshapes,
+    gaussian_head,
+    lam,
+    own,
+    ply,
+    rgbavatar,
+    splat,
+    spz,
+)
 from headgas.exchange.imported import Imported, ReadingOptions
 
 _START = 1 << 16  # bytes of a file that readers are shown
@@ -26,10 +36,23 @@ class Reader:
 # The first that recognises a file reads it: those that look more closely stand first.
 READERS = (
     Reader((".safetensors",), lambda path, start: own.is_safetensors(start), own.read_own),
+    Reader((".zip",), lam.is_lam, lam.read_lam),
+    Reader((".ply",), lambda path, start: rgbavatar.is_rgbavatar(start), rgbavatar.read_rgbavatar),
+    Reader(
+        (".ply",),
+        lambda path, start: gaussian_avatars.is_gaussian_avatars(start),
+        gaussian_avatars.read_gaussian_avatars,
+    ),
+    Reader(
+        (),
+        lambda path, start: gaussian_blendshapes.is_gaussian_blendshapes(path),
+        gaussian_blendshapes.read_gaussian_blendshapes,
+    ),
+    Reader((".pth",), flash_avatar.is_flash_avatar, flash_avatar.read_flash_avatar),
     Reader((".ply",), lambda path, start: ply.is_ply(start), ply.read_ply),
     Reader((".spz",), spz.is_spz, spz.read_spz),
     Reader((".splat",), lambda path, start: path.suffix.lower() == ".splat", splat.read_splat),
-    Reader((), lambda path, start: is_gaussian_head(path), read_gaussian_head),
+    Reader((), lambda path, start: gaussian_head.is_gaussian_head(path), gaussian_head.read_gaussian_head),
 )
 
 

@@ -193,8 +193,8 @@ def _smallest_three(packed: np.ndarray) -> np.ndarray:
     return xyzw[:, [3, 0, 1, 2]]
 
 
-def write_spz(path: Path, splats: Splats) -> None:
-    """Writes splats, in the axes of the file, as version 3.
+def write_spz(path: Path, splats: Splats) -> list[str]:
+    """Writes splats, in the axes of the file, as version 3. Returns what the format could not hold, for the user.
 
     Raises:
         HeadGaSError: the file cannot be written, or the splats lie too far away.
@@ -217,6 +217,8 @@ def write_spz(path: Path, splats: Splats) -> None:
     flags = _ANTIALIASED if splats.antialiased else 0
     header = _HEADER.pack(_MAGIC, 3, count, math.isqrt(bands) - 1, bits, flags, 0)
     write(path, gzip.compress(header + b"".join(part.tobytes() for part in attributes), mtime=0))
+    cut = (splats.harmonics[:, 1:].abs() > 1 + 1 / 128).any()
+    return ["SPZ holds view-dependent colours from -1 to 1: stronger ones were cut off."] if cut else []
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

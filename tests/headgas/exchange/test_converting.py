@@ -107,6 +107,15 @@ def test_warnings_reach_the_user(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "warning: a.ply: the harmonics of degree 4" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("name", "loss"), [("a.spz", "cut off"), ("a.glb", "antialiased"), ("a.ply", "")])
+def test_what_a_format_cannot_hold_is_said(tmp_path: Path, name: str, loss: str) -> None:
+    splats = Splats(**(vars(some_splats(5)) | {"antialiased": True}))
+    splats.harmonics[3, 7, 1] = -1.5
+    write_ply(tmp_path / "in.ply", splats)
+    warnings = convert(tmp_path / "in.ply", tmp_path / name).warnings
+    assert len(warnings) == bool(loss) and all(loss in warning for warning in warnings)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

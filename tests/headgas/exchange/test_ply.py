@@ -3,6 +3,7 @@
 """PLY files, written here byte by byte as 3D Gaussian Splatting's code lays them out."""
 
 import struct
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from headgas.splatting.splats import Splats
 from tests.headgas.avatars.test_splats import NOTHING, some_splats
 
 AS_IT_IS = ReadingOptions(axes="blender")
+SAMPLE = Path(__file__).resolve().parents[4] / "shared" / "samples" / "lam" / "p2-1.zip"
 
 
 def names_of(degree: int) -> list[str]:
@@ -196,3 +198,13 @@ def test_broken_files_are_refused_and_named(tmp_path: Path, what: str) -> None:
     with pytest.raises(HeadGaSError, match=message) as caught:
         read_avatar(path)
     assert str(path) in caught.value.message
+
+
+@pytest.mark.skipif(not SAMPLE.is_file(), reason="the shared samples do not lie beside this checkout")
+def test_a_real_file_is_read(tmp_path: Path) -> None:
+    """The Gaussians of a LAM avatar: 20,018 of about a millimetre, relative to a mesh that lies in another file."""
+    with zipfile.ZipFile(SAMPLE) as archive:
+        path = written(tmp_path, archive.read("p2-1/offset.ply"))
+    splats = read_avatar(path, AS_IT_IS).avatar.splats(NOTHING)
+    assert len(splats) == 20018 and splats.harmonics.shape == (20018, 1, 3)
+    assert splats.means.abs().max() < 0.11 and 0.0005 < splats.log_scales.exp().median() < 0.002
