@@ -21,7 +21,7 @@ class Deformation(nn.Module):
         """layers: at least 3; the input enters the first, and again the one after the middle."""
         super().__init__()
         self._octaves = octaves
-        self._encoding = 3 + 6 * octaves
+        self._encoding, self._expression = 3 + 6 * octaves, expression
         size = self._encoding + expression
         self._again = layers // 2 + 1  # the layer that sees the input again
         widths = [size] + [width] * (layers - 1)
@@ -31,10 +31,16 @@ class Deformation(nn.Module):
             setattr(self, name, nn.Linear(width, outputs))
 
     def stand_still(self) -> None:
-        """Begin without motion."""
+        """Begin without motion, and blind to the expression: what it learns of it then is what the pictures ask for.
+
+        From random weights it learns faces by heart, by combinations of parameters that only one frame has.
+        """
         for name in _OUTPUTS:
             for parameter in self.get_submodule(name).parameters():
                 nn.init.zeros_(parameter)
+        with torch.no_grad():
+            for number in (0, self._again):
+                self.layers[number].get_parameter("weight")[:, self._encoding : self._encoding + self._expression] = 0
 
     def encode(self, positions: Tensor) -> Tensor:
         """PE [N,3+6L] of positions [N,3]: themselves, then sine and cosine of each octave in turn (NeRF, eq. 4,
@@ -52,7 +58,7 @@ class Deformation(nn.Module):
             weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
             if number in (0, self._again):  # the expression is the same for all: it is part of the bias
                 by_position, by_expression, weight = weight.tensor_split(
-                    [self._encoding, self._encoding + len(expression)], dim=1
+                    [self._encoding, self._encoding + self._expression], dim=1
                 )
                 bias = bias + by_expression @ expression
                 shared.append(by_position)

@@ -11,6 +11,7 @@ from headgas.exchange import (
     flash_avatar,
     gaussian_avatars,
     gaussian_blendshapes,
+    gaussian_head,
     lam,
     own,
     ply,
@@ -18,7 +19,6 @@ from headgas.exchange import (
     splat,
     spz,
 )
-from headgas.exchange.gaussian_head import is_gaussian_head, read_gaussian_head
 from headgas.exchange.imported import Imported, ReadingOptions
 
 _START = 1 << 16  # bytes of a file that readers are shown
@@ -52,7 +52,7 @@ READERS = (
     Reader((".ply",), lambda path, start: ply.is_ply(start), ply.read_ply),
     Reader((".spz",), spz.is_spz, spz.read_spz),
     Reader((".splat",), lambda path, start: path.suffix.lower() == ".splat", splat.read_splat),
-    Reader((), lambda path, start: is_gaussian_head(path), read_gaussian_head),
+    Reader((), lambda path, start: gaussian_head.is_gaussian_head(path), gaussian_head.read_gaussian_head),
 )
 
 
