@@ -31,10 +31,7 @@ class Deformation(nn.Module):
             setattr(self, name, nn.Linear(width, outputs))
 
     def stand_still(self) -> None:
-        """Begin without motion, and blind to the expression: what it learns of it then is what the pictures ask for.
-
-        From random weights it learns faces by heart, by combinations of parameters that only one frame has.
-        """
+        """Begin without motion, and blind to the expression: all it learns of it is what the pictures ask for."""
         for name in _OUTPUTS:
             for parameter in self.get_submodule(name).parameters():
                 nn.init.zeros_(parameter)
