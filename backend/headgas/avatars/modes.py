@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Motion modes, our own model: each Gaussian moves by a linear map of the expression, and all maps share a few modes.
+"""Motion modes, our own model: Gaussians move with the expression, neighbours together, and look as they always do.
 
-A linear map per Gaussian, as in GPAvatar (CVPR 2025), extrapolates gracefully and needs no network to move, but each
-has to be learnt from the few frames that show it. Here one small network for all Gaussians says how much of each mode a
-Gaussian takes, from where it is and from a code of its own: neighbours move together, and yet lids and lips part.
+GPAvatar (CVPR 2025) shows that motion which is a linear map of the expression, one for each Gaussian, beats motion from
+networks; but each map has to be learnt from the few frames that show it. Here one small network for all Gaussians says
+from where a Gaussian is, and from a code of its own, how much it takes part in each mode; the expression mixes modes.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headgas.avatars.blocks import in_blocks
 from headgas.avatars.decoder import Decoder
 from headgas.avatars.encoding import positional_encoding
 from headgas.avatars.expression_space import ExpressionSpace
@@ -38,7 +39,7 @@ class ModesConfig:
 
     modes: int = 64  # M
     code: int = 16  # numbers of each Gaussian's code
-    hidden: int = 64  # units of each hidden layer
+    hidden: int = 64  # H, and the units of the field's hidden layers
     frequencies: int = 4  # octaves of the positional encoding
     sh_degree: int = 3
     antialiased: bool = True
@@ -48,10 +49,13 @@ class ModesConfig:
 
 
 class Modes(TrainableAvatar):
-    """Means, rotations and scales follow the expression e linearly; harmonics and opacity are each Gaussian's own.
+    """Means, rotations and scales follow the expression e; harmonics and opacity are each Gaussian's own.
 
-    h_i = MLP(code_i, PE(μ_i))                       how much of each mode Gaussian i takes, [M]
-    (Δμ, Δq, Δlog s)_i = Σ_b x_b W_b h_i             W [B,10,M]; x = (e - neutral) / the range that training saw
+    h = MLP(code, PE(μ))                                     [M]: how much a Gaussian takes part in each mode
+    u = A h + a                                              [H]
+    (Δμ, Δq, Δlog s) = C (relu(u + Σ_b x_b V_b h) - relu(u)) with x = (e - neutral) / the range that training saw
+
+    Where no unit changes sign this is linear in e; beyond the range that training saw it goes on as straight.
     """
 
     model = "Modes"
@@ -88,7 +92,9 @@ class Modes(TrainableAvatar):
             self.register_parameter(name, nn.Parameter(torch.zeros(count, columns, device=device)))
         encoding = 3 + 6 * config.frequencies
         self.field = Decoder(config.code, encoding, config.hidden, config.modes).to(device)
-        self.mixer = nn.Linear(len(space), len(_GAINS) * config.modes, bias=False, device=device)  # W
+        self.resting = nn.Linear(config.modes, config.hidden, device=device)  # A, a
+        self.mixer = nn.Linear(len(space), config.hidden * config.modes, bias=False, device=device)  # V
+        self.moving = nn.Linear(config.hidden, len(_GAINS), bias=False, device=device)  # C
         nn.init.zeros_(self.mixer.weight)  # nothing moves to begin with
         self.register_buffer("gains", torch.tensor(_GAINS, device=device)[:, None], persistent=False)
         self.register_buffer("costs", torch.tensor(_COSTS, device=device), persistent=False)
@@ -142,8 +148,9 @@ class Modes(TrainableAvatar):
 
     def _motion(self, shares: Tensor, expression: Tensor) -> Tensor:
         """Δμ/extent, Δq and Δlog s [N,10] of an expression [B], for shares h [N,M]."""
-        offset = (expression - self.neutral()) / self.span
-        return shares @ (self.gains * self.mixer(offset).view(len(_GAINS), -1)).T
+        mixed = self.mixer((expression - self.neutral()) / self.span).view(-1, shares.shape[1])
+        weights = [mixed, self.resting.weight, self.resting.bias, self.gains * self.moving.weight]
+        return in_blocks(_mix, [shares], weights)
 
     def _moved(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Means [N,3], quaternions [N,4] of any length and log scales [N,3]."""
@@ -170,6 +177,7 @@ class Modes(TrainableAvatar):
     def tensors(self, compact: bool = False) -> dict[str, Tensor]:
         tensors = self.state_dict()
         if compact:
+            tensors = {name: value.half() if name.endswith(".weight") else value for name, value in tensors.items()}
             lengths = tensors["quaternions"].norm(dim=1, keepdim=True)
             # bytes leave lengths near 1: what was packed before is packed as it is
             tensors["quaternions"] = tensors["quaternions"] / torch.where((lengths - 1).abs() > _UNIT, lengths, 1.0)
@@ -186,3 +194,9 @@ class Modes(TrainableAvatar):
         rest = {name: value for name, value in tensors.items() if name.partition(".")[0] not in _PACKED}
         avatar.load_state_dict(rest | {name: unpacked(name, tensors) for name in _PACKED})
         return avatar.eval()
+
+
+def _mix(shares: Tensor, mixed: Tensor, weight: Tensor, bias: Tensor, last: Tensor) -> Tensor:
+    """The motion [n,10] of Gaussians with shares [n,M]; mixed [H,M] is Σ_b x_b V_b."""
+    resting = torch.addmm(bias, shares, weight.T)
+    return (torch.addmm(resting, shares, mixed.T).relu() - resting.relu()) @ last.T

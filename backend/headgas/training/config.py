@@ -59,7 +59,9 @@ MODES_RATES = {
     "opacity": Rate(5e-2),
     "code": Rate(5e-2),
     "field": Rate(5e-3),
-    "mixer": Rate(5e-3, decay=2.0),
+    "resting": Rate(5e-3),
+    "mixer": Rate(2e-3, decay=2.0),
+    "moving": Rate(5e-3),
 }
 
 
