@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train an avatar on a capture")
     train.add_argument("capture", type=Path)
     train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the folder to write")
-    train.add_argument("--preset", default=None, help="the recipe (default: headgas)")
+    train.add_argument("--preset", default=None, help="the recipe (default: modes)")
     _training(train)
     train.add_argument("--resume", action="store_true", help="go on with the killed run in RUN")
     _machine(train)

@@ -60,7 +60,7 @@ MODES_RATES = {
     "code": Rate(5e-2),
     "field": Rate(5e-3),
     "resting": Rate(5e-3),
-    "mixer": Rate(2e-3, decay=2.0),
+    "mixer": Rate(1e-3, decay=4.0),
     "moving": Rate(5e-3),
 }
 
@@ -115,7 +115,7 @@ def _gaussian_head(**options: Any) -> TrainingConfig:
 
 _MOTION = ("means", "quaternions")
 _RESOLUTIONS = (16, 32, 64, 128)  # GaussianHead, up to its fourth version: 64 to 512
-# Both papers' models, and what their ablations compare them with
+# Our own model; both papers' models, and what their ablations compare them with
 PRESETS: dict[str, TrainingConfig] = {
     "modes": TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.05),
     "headgas": TrainingConfig(),
@@ -124,12 +124,16 @@ PRESETS: dict[str, TrainingConfig] = {
     "headgas_all": _variant(predicted=("harmonics", "opacity", *_MOTION, "scales")),
     "headgas_no_mlp": _variant(blended="outputs"),  # blended harmonics and opacity
     "headgas_no_perceptual": replace(TrainingConfig(), perceptual_weight=0.0),
+    # GPAvatar's idea: means move by a linear map of the expression, one for each Gaussian; the rest stays
+    "linear_motion": replace(
+        _variant(blended="outputs", predicted=("means",)), rates=HEADGAS_RATES | {"basis": Rate(2e-3, decay=1.0)}
+    ),
     "gaussian_head": _gaussian_head(),
     "gaussian_head_fixed": _gaussian_head(learnt_derivations=False),  # the fixed mapping that the paper argues against
     "gaussian_head_multires": _gaussian_head(resolutions=_RESOLUTIONS),
     "gaussian_head_plus": _gaussian_head(resolutions=_RESOLUTIONS, hashed_rows=2048),
 }
-DEFAULT_PRESET = "headgas"
+DEFAULT_PRESET = "modes"
 
 
 def preset(name: str) -> TrainingConfig:

@@ -14,7 +14,7 @@ from headgas.splatting import Camera
 from headgas.training.config import PRESETS
 from tests.headgas.conftest import intrinsics, look_at, small_avatar
 
-MODELS = {name: config.model for name, config in PRESETS.items()}
+MODELS = {name: config.model for name, config in PRESETS.items() if isinstance(config.model, HeadGaSConfig)}
 NEUTRAL, MOVED = torch.zeros(3), torch.tensor([0.9, 0.4, 0.7])
 
 
@@ -34,6 +34,7 @@ def options(preset: str) -> dict[str, Any]:
         ("headgas_motion", {"means", "quaternions"}),
         ("headgas_all", {"colors", "opacities", "means", "quaternions", "scales"}),
         ("headgas_no_mlp", {"colors", "opacities"}),
+        ("linear_motion", {"means"}),
     ],
 )
 def test_only_what_a_variant_predicts_follows_the_expression(preset: str, moving: set[str]) -> None:
