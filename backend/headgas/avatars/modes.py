@@ -25,9 +25,10 @@ from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.splats import Splats
 
-# What moves, as Δμ of the head's extent, Δq and Δlog s; by what a unit of modes moves it; what moving costs in training
+# Of Δμ, Δq and Δlog s: by what a unit of C moves them, Δμ times the head's extent; what it costs to move, by metres
 _GAINS = (0.1, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)
-_COSTS = (0.15, 0.15, 0.15, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01)
+_COSTS = (1.0, 1.0, 1.0, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01)
+_SIZES = [3, 4, 3]
 _PACKED = ("quaternions", "log_scales", "base", "bands", "opacity", "code")  # as bytes in a compact file
 _UNIT = 0.02  # how far from 1 the length of a packed quaternion may be
 _LEAST_RANGE = 1e-3  # what never moved is not divided by its range
@@ -46,6 +47,17 @@ class ModesConfig:
 
     def build(self, space: ExpressionSpace, points: Tensor) -> "Modes":
         return Modes(space, points, self)
+
+
+@dataclass(frozen=True)
+class _Still:
+    """What no expression changes, computed once for rendering."""
+
+    shares: Tensor  # h [N,M]
+    units: Tensor  # u [N,H]
+    resting: Tensor  # [N,10]: what rests, less C relu(u)
+    last: Tensor  # C [10,H]
+    looks: Tensor  # [N,3(d+1)²+1]
 
 
 class Modes(TrainableAvatar):
@@ -99,67 +111,75 @@ class Modes(TrainableAvatar):
         self.register_buffer("gains", torch.tensor(_GAINS, device=device)[:, None], persistent=False)
         self.register_buffer("costs", torch.tensor(_COSTS, device=device), persistent=False)
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
-        self._still: tuple[Tensor, Tensor] | None = None  # what no expression changes, for rendering: `_unmoving`
-        self._cost: Tensor | None = None
+        self._still: _Still | None = None  # for rendering
+        self._cost: Tensor | None = None  # of the frames studied last
 
     def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[None, list[Gaussians]]:
-        shares, looks = self._unmoving()
+        shares, resting, looks = self.shares(), self._resting(), self._looks()
         motions = [self._motion(shares, expression) for expression in expressions]
         self._cost = torch.stack([(motion.abs() @ self.costs).mean() for motion in motions]).mean()
-        return None, [self._shown(motion, looks, camera) for motion, camera in zip(motions, cameras, strict=True)]
+        frames = zip(motions, cameras, strict=True)
+        return None, [self._shown(resting + motion, looks, camera) for motion, camera in frames]
 
     def penalty(self) -> Tensor | None:
         return self._cost
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)
-        shares, looks = self._rendered()
-        return self._shown(self._motion(shares, expression), looks, camera)
+        return self._shown(*self._posed(expression), camera)
 
     def splats(self, expression: Tensor) -> Splats:
         self.check_expression(expression)
-        shares, looks = self._rendered()
-        means, quaternions, log_scales = self._moved(self._motion(shares, expression))
+        posed, looks = self._posed(expression)
         bands = coefficient_count(self.sh_degree)
-        parts = (means, quaternions, log_scales, looks[:, -1], looks[:, : 3 * bands].reshape(-1, bands, 3))
+        parts = (*posed.split(_SIZES, dim=1), looks[:, -1], looks[:, : 3 * bands].reshape(-1, bands, 3))
         return Splats(*(part.detach().clone() for part in parts), antialiased=self.antialiased)
 
-    @torch.no_grad()
     def shares(self) -> Tensor:
-        """How much of each mode every Gaussian takes: h [N,M]."""
-        return self._rendered()[0]
-
-    def _unmoving(self) -> tuple[Tensor, Tensor]:
-        """h [N,M]; harmonics and the opacity's logit [N,3(d+1)²+1]."""
+        """How much every Gaussian takes part in each mode: h [N,M]."""
         if self._encoding is None:
-            position = (self.means.detach() - self.center) / self.extent
-            self._encoding = positional_encoding(position, self.settings.frequencies)
-        looks: list[Tensor] = [self.get_parameter(name) for name in ("base", "bands", "opacity")]
-        return self.field(self.get_parameter("code"), self._encoding), torch.cat(looks, 1)
+            with torch.inference_mode(False), torch.no_grad():  # training must be able to use it, whoever asked first
+                position = (self.means - self.center) / self.extent
+                self._encoding = positional_encoding(position, self.settings.frequencies)
+        return self.field(self.get_parameter("code"), self._encoding)
 
-    def _rendered(self) -> tuple[Tensor, Tensor]:
-        """`_unmoving`, kept for as long as nothing is trained."""
-        if self.training or torch.is_grad_enabled():
-            return self._unmoving()
-        if self._still is None:
-            with torch.inference_mode(False), torch.no_grad():
-                self._still = self._unmoving()
-        return self._still
+    def _resting(self) -> Tensor:
+        """Means, unit quaternions and log scales [N,10] of the neutral expression."""
+        return torch.cat([self.means, nn.functional.normalize(self.quaternions, dim=1), self.log_scales], 1)
+
+    def _looks(self) -> Tensor:
+        """Harmonics and the opacity's logit [N,3(d+1)²+1]."""
+        return torch.cat([self.get_parameter(name) for name in ("base", "bands", "opacity")], 1)
+
+    def _mixed(self, expression: Tensor) -> Tensor:
+        """Σ_b x_b V_b [H,M]."""
+        return self.mixer((expression - self.neutral()) / self.span).view(self.settings.hidden, -1)
+
+    def _moving(self) -> Tensor:
+        """C [10,H], of metres, a quaternion's parts and logarithms."""
+        extent = self.extent.expand(3, 1)
+        return self.gains * torch.cat([extent, torch.ones_like(self.gains[3:])]) * self.moving.weight
 
     def _motion(self, shares: Tensor, expression: Tensor) -> Tensor:
-        """Δμ/extent, Δq and Δlog s [N,10] of an expression [B], for shares h [N,M]."""
-        mixed = self.mixer((expression - self.neutral()) / self.span).view(-1, shares.shape[1])
-        weights = [mixed, self.resting.weight, self.resting.bias, self.gains * self.moving.weight]
+        """Δμ, Δq and Δlog s [N,10] of an expression [B], for shares [N,M]."""
+        weights = [self._mixed(expression), self.resting.weight, self.resting.bias, self._moving()]
         return in_blocks(_mix, [shares], weights)
 
-    def _moved(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Means [N,3], quaternions [N,4] of any length and log scales [N,3]."""
-        shift, turn, growth = motion.split([3, 4, 3], dim=1)
-        quaternions = nn.functional.normalize(self.quaternions, dim=1) + turn
-        return self.means + self.extent * shift, quaternions, self.log_scales + growth
+    def _posed(self, expression: Tensor) -> tuple[Tensor, Tensor]:
+        """Means, quaternions of any length and log scales [N,10] of an expression [B]; looks."""
+        if self.training or torch.is_grad_enabled():
+            return self._resting() + self._motion(self.shares(), expression), self._looks()
+        if self._still is None:
+            with torch.inference_mode(False), torch.no_grad():
+                shares, last = self.shares(), self._moving()
+                units = self.resting(shares)
+                self._still = _Still(shares, units, self._resting() - units.relu() @ last.T, last, self._looks())
+        still = self._still
+        rows, weights = [still.shares, still.units, still.resting], [self._mixed(expression), still.last]
+        return in_blocks(_pose, rows, weights), still.looks
 
-    def _shown(self, motion: Tensor, looks: Tensor, camera: Camera) -> Gaussians:
-        means, quaternions, log_scales = self._moved(motion)
+    def _shown(self, posed: Tensor, looks: Tensor, camera: Camera) -> Gaussians:
+        means, quaternions, log_scales = (part.contiguous() for part in posed.split(_SIZES, dim=1))
         bands, column = coefficient_count(self.sh_degree), looks.shape[1] - 1
         opacities, colors = shade(looks, self.means, camera.position, bands, column)
         return Gaussians(means, quaternions, log_scales.exp(), opacities, colors)
@@ -200,3 +220,8 @@ def _mix(shares: Tensor, mixed: Tensor, weight: Tensor, bias: Tensor, last: Tens
     """The motion [n,10] of Gaussians with shares [n,M]; mixed [H,M] is Σ_b x_b V_b."""
     resting = torch.addmm(bias, shares, weight.T)
     return (torch.addmm(resting, shares, mixed.T).relu() - resting.relu()) @ last.T
+
+
+def _pose(shares: Tensor, units: Tensor, resting: Tensor, mixed: Tensor, last: Tensor) -> Tensor:
+    """`_mix` of what is known already, and what it moves: [n,10]."""
+    return torch.addmm(resting, torch.addmm(units, shares, mixed.T).relu_(), last.T)

@@ -124,7 +124,7 @@ def _explain_basis(avatar: Avatar, out: Path) -> tuple[dict[str, Any] | None, li
     if isinstance(avatar, HeadGaS):
         basis, shows = avatar.basis, _BASIS_SHOWS[avatar.settings.blended]
     elif isinstance(avatar, Modes):
-        basis, shows = avatar.shares()[None], _SHARES_SHOW
+        basis, shows = avatar.shares().detach()[None], _SHARES_SHOW
     else:
         return None, [title, page.paragraph(f"Avatars of the kind {avatar.model} have no feature basis.")]
     log.info("the feature basis")
