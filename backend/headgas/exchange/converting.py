@@ -80,6 +80,8 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
     write, axes = _WRITERS[suffix]
     axes, scale = (wanted.axes or axes, wanted.scale) if ours else (axes, 1.0)
     files, warnings = [], list(imported.warnings)
+    if imported.avatar.splats_lack:
+        warnings.append(f"{source.name}: {imported.avatar.splats_lack}")
     for name, expression in _expressions(imported.avatar, wanted):
         path = target.with_name(target.stem + name + target.suffix)
         warnings += write(path, out_of_head_space(imported.avatar.splats(expression), axes, scale))
