@@ -40,8 +40,8 @@ class Avatar(nn.Module, ABC):
     def splats(self, expression: Tensor) -> Splats:
         """The Gaussians of an expression [B] for every camera at once: what other programs can show of an avatar.
 
-        Their colours are seen from where the Gaussians are. A model whose colours are seen from where Gaussians rest looks
-        the same from afar only: harmonics know no distance. At half a metre, a centimetre of motion is a degree.
+        Splats are seen along the ray to where they are. A model that sees moved Gaussians where they rest looks the
+        same only from afar: harmonics know no distance. At half a metre, a centimetre of motion is a degree.
 
         Raises:
             HeadGaSError: this model has colours that spherical harmonics cannot say.

@@ -9,6 +9,8 @@ from headgas.avatars.checkpoint import load_surface
 from headgas.errors import HeadGaSError
 from headgas.exchange.imported import Imported, ReadingOptions
 
+SUFFIX = ".safetensors"
+
 
 def is_safetensors(start: bytes) -> bool:
     """Whether a file that begins so is a safetensors file: the length of a JSON object, then that."""

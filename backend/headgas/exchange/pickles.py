@@ -20,6 +20,7 @@ import torch
 
 from headgas.errors import HeadGaSError
 
+_TORCH_STARTS = (b"PK", b"\x80\x02")  # of zips, and of pickles of the protocol that torch takes
 _LARGEST = 8 << 30  # bytes that a zip may unpack to
 _DAMAGED = (pickle.UnpicklingError, EOFError, KeyError, IndexError, AttributeError, TypeError, ValueError, RuntimeError,
             MemoryError, OverflowError, UnicodeDecodeError, zipfile.BadZipFile)  # fmt: skip
@@ -143,6 +144,9 @@ def read_torch(path: Path) -> Any:
     """
 
     def load() -> Any:
+        with path.open("rb") as file:
+            if file.read(2) not in _TORCH_STARTS:
+                raise ValueError("torch did not write it")
         if zipfile.is_zipfile(path):
             _check_size(path)
         dtypes = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]

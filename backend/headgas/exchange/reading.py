@@ -44,7 +44,7 @@ READERS = (
         gaussian_avatars.read_gaussian_avatars,
     ),
     Reader(
-        (),
+        (".npy",),
         lambda path, start: gaussian_blendshapes.is_gaussian_blendshapes(path),
         gaussian_blendshapes.read_gaussian_blendshapes,
     ),
@@ -52,12 +52,20 @@ READERS = (
     Reader((".ply",), lambda path, start: ply.is_ply(start), ply.read_ply),
     Reader((".spz",), spz.is_spz, spz.read_spz),
     Reader((".splat",), lambda path, start: path.suffix.lower() == ".splat", splat.read_splat),
-    Reader((), lambda path, start: gaussian_head.is_gaussian_head(path), gaussian_head.read_gaussian_head),
+    Reader((".pth",), lambda path, start: gaussian_head.is_gaussian_head(path), gaussian_head.read_gaussian_head),
 )
 
 
+def whole(path: Path) -> Path:
+    """What an avatar is read from where a user names a path: the path, or the folder whose part it is."""
+    if not path.exists() or path.suffix.lower() == own.SUFFIX:  # ours may have been written into such a folder
+        return path
+    inside = path.absolute()
+    return gaussian_head.run_of(inside) or gaussian_blendshapes.dump_of(inside) or path
+
+
 def read_avatar(path: Path, options: ReadingOptions | None = None) -> Imported:
-    """The avatar in a file or a folder of any format that this room reads.
+    """The avatar in a file or a folder of any format that this room reads; a part of a folder stands for the folder.
 
     Raises:
         HeadGaSError: it is missing, of no known format, or damaged.
@@ -67,6 +75,7 @@ def read_avatar(path: Path, options: ReadingOptions | None = None) -> Imported:
     try:
         if not path.exists():
             raise HeadGaSError(f"{path}: there is no such file.")
+        path = whole(path)
         start = b""
         if not path.is_dir():
             with path.open("rb") as file:
