@@ -66,7 +66,7 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
     if suffix != SUFFIX and suffix not in _WRITERS:
         known = ", ".join([SUFFIX, *_WRITERS])
         raise HeadGaSError(f"{target}: the name must end in one of {known}; that says what is written.")
-    if target.exists() and source.exists() and target.samefile(source):
+    if _are_one(source, target):
         raise HeadGaSError(f"{target}: would be written over what is read.", "Choose another name.")
     options = ReadingOptions(wanted.axes, wanted.scale, wanted.flame, wanted.shape)
     options.check()
@@ -88,6 +88,13 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
         warnings += write(path, out_of_head_space(imported.avatar.splats(expression), axes, scale))
         files.append(path)
     return Converted(tuple(files), imported.format, tuple(dict.fromkeys(warnings)))
+
+
+def _are_one(source: Path, target: Path) -> bool:
+    try:
+        return target.samefile(source)
+    except OSError:  # one of them is not there
+        return False
 
 
 def beside(source: Path) -> Path:

@@ -178,7 +178,7 @@ def _guarded(path: Path, load: Callable[[], Any]) -> Any:
     except _DAMAGED as error:
         if (name := _named_by_torch(str(error))) is not None:
             raise _refused(path, name) from None
-        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        said = str(error).splitlines()[0].partition(". ")[0][:200] if str(error) else type(error).__name__
         if "allow_pickle" in said or "Python objects in dtype" in said:
             raise HeadGaSError(f"{path}: holds Python objects where an array of numbers was expected.") from None
         raise HeadGaSError(f"{path}: is damaged, or is no such file ({said}).") from None
