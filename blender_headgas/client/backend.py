@@ -110,13 +110,13 @@ class Backend:
                     self._process.kill()
                 raise
 
-    def convert(self, source: Path, target: Path, axes: str | None, scale: float) -> list[str]:
-        """Has another program's avatar written as one of ours, and returns warnings for the user.
+    def convert(self, source: Path, **told: Any) -> tuple[Path, list[str]]:
+        """Has another program's avatar written as one of ours beside itself: that file, and warnings for the user.
 
-        axes: `opencv`, `opengl` or `blender`, or None for those that the format is known for; scale: metres per unit.
+        told: what its files do not say, see `convert` in docs/formats.md.
         """
-        params = {"source": str(source), "target": str(target), "axes": axes, "scale": scale}
-        return [str(warning) for warning in self.call("convert", params, CONVERSION_DEADLINE).get("warnings", [])]
+        result = self.call("convert", {"source": str(source)} | told, CONVERSION_DEADLINE)
+        return Path(result["files"][0]), [str(warning) for warning in result.get("warnings", [])]
 
     def close(self) -> None:
         """Ends the child and gives back all memory."""

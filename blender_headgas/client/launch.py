@@ -26,6 +26,12 @@ def render_deadline() -> float:
     return float(settings.deadline) if settings else 600.0
 
 
+def flame_model() -> str:
+    """Where the user's FLAME is; empty when the preferences do not say."""
+    settings = preferences()
+    return bpy.path.abspath(settings.flame_model) if settings else ""
+
+
 def launch_settings(avatars: Iterable[Path] = ()) -> LaunchSettings:
     """The command line of the backend. `avatars` are the files to be rendered, beside which a `.venv` may lie."""
     settings = preferences()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """File > Import > HeadGaS Avatar, and the same by dropping a file into the window.
 
-Files of other programs are converted by the backend first, beside themselves.
+Files and folders of other programs are converted by the backend first, beside themselves.
 """
 
 from pathlib import Path
@@ -11,14 +11,14 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from .. import client
-from ..client.launch import launch_settings
+from ..client.launch import flame_model, launch_settings
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..rig import build_avatar
 
 _OWN = ".safetensors"
-_FOREIGN = (".ply", ".spz", ".splat", ".zip", ".pth")  # what the backend reads
-_CONVERTED = ".headgas" + _OWN  # instead of the foreign suffix
+_FOREIGN = (".ply", ".spz", ".splat", ".zip", ".pth", ".npy")  # what the backend reads
+_PARTS = ("cfg_args",)  # files of folders that it reads, known by their names
 
 
 class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
@@ -30,7 +30,7 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
 
     filename_ext = _OWN
     filter_glob: bpy.props.StringProperty(
-        default=";".join(f"*{suffix}" for suffix in (_OWN, *_FOREIGN)), options={'HIDDEN'}, maxlen=255
+        default=";".join([*(f"*{suffix}" for suffix in (_OWN, *_FOREIGN)), *_PARTS]), options={'HIDDEN'}, maxlen=255
     )
     # not remembered: a remembered path would make the menu entry skip the file browser
     filepath: bpy.props.StringProperty(subtype='FILE_PATH', options={'HIDDEN', 'SKIP_SAVE'})
@@ -50,6 +50,19 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
         name="Scale", description="Metres per unit in a file of another program", default=1.0, min=1e-4, soft_max=100.0
     )
 
+    # No file paths: their buttons would open a second file browser, which Blender refuses
+    flame: bpy.props.StringProperty(
+        name="FLAME Model",
+        description="Path of your generic_model.pkl of FLAME, which avatars of some other programs are bound to; "
+        "empty to use the one in the preferences",
+    )
+    shape: bpy.props.StringProperty(
+        name="Head Shape",
+        description="Path of a file that says whose head it is, where FLAME is needed: a .frame of metrical-tracker, "
+        "an .npz with 'shape', or an .npy; empty for the mean head",
+        options={'SKIP_SAVE'},
+    )
+
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         return self.invoke_popup(context)
 
@@ -65,14 +78,20 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
         return {'FINISHED'} if imported else {'CANCELLED'}
 
     def _own(self, path: Path) -> Path:
-        """The file itself where it is one of ours; else what the backend makes of it, in the same folder."""
+        """The file itself where it is one of ours; else what the backend makes of it, beside it."""
         if path.suffix.lower() == _OWN or not path.exists():
             return path
         if bpy.app.is_job_running('RENDER'):
             raise HeadGaSError(f"{path} is of another program, and the backend renders", "Wait until it has finished")
-        target = path.with_name(path.stem + _CONVERTED)
-        axes = None if self.axes == 'AUTO' else self.axes.lower()
-        for warning in client.backend(launch_settings([path])).convert(path, target, axes, self.scale):
+        flame, shape = bpy.path.abspath(self.flame) or flame_model(), bpy.path.abspath(self.shape)
+        target, warnings = client.backend(launch_settings([path])).convert(
+            path,
+            axes=None if self.axes == 'AUTO' else self.axes.lower(),
+            scale=self.scale,
+            flame=flame or None,
+            shape=shape or None,
+        )
+        for warning in warnings:
             self.report({'WARNING'}, warning)
         return target
 
@@ -92,5 +111,5 @@ class HEADGAS_FH_avatar(bpy.types.FileHandler):
 
 def draw_import_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
     """The entry in File > Import."""
-    text = "HeadGaS Avatar (.safetensors, .ply, .spz, .splat, .zip)"
+    text = "HeadGaS Avatar (.safetensors, .ply, .spz, .splat, .zip, .pth)"
     menu.layout.operator(HEADGAS_OT_import_avatar.bl_idname, text=text)

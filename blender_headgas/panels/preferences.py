@@ -39,6 +39,13 @@ class HeadGaSPreferences(bpy.types.AddonPreferences):
         soft_max=3600,
     )
 
+    flame_model: bpy.props.StringProperty(
+        name="FLAME Model",
+        description="Your generic_model.pkl of FLAME, which avatars of some other programs are bound to; "
+        "empty to use HEADGAS_FLAME",
+        subtype='FILE_PATH',
+    )
+
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
@@ -46,6 +53,7 @@ class HeadGaSPreferences(bpy.types.AddonPreferences):
         layout.prop(self, "device")
         layout.prop(self, "threads")
         layout.prop(self, "deadline")
+        layout.prop(self, "flame_model")
         running = client.running()
         if running:
             layout.label(text=f"Backend ready: {describe(running.facts)}", icon='CHECKMARK')

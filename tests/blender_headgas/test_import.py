@@ -38,12 +38,44 @@ def test_a_foreign_file_is_converted_beside_itself(scene, service, tmp_path, suf
     assert mesh.name == "scan control" and avatar_path(mesh) == tmp_path / "scan.headgas.safetensors"
     assert [key.name for key in mesh.data.shape_keys.key_blocks][1:] == NAMES
     (request,) = service.requests
-    assert request == {"source": str(foreign), "target": str(avatar_path(mesh)), "axes": None, "scale": 1.0}
+    assert request == {"source": str(foreign), "axes": None, "scale": 1.0, "flame": None, "shape": None}
 
 
 def test_axes_and_scale_are_handed_on(scene, service, tmp_path):
     _import(write_avatar(tmp_path / "scan.ply"), axes='OPENGL', scale=0.5)
     assert (service.requests[0]["axes"], service.requests[0]["scale"]) == ("opengl", 0.5)
+
+
+def test_flame_and_the_head_s_shape_are_handed_on(scene, service, tmp_path):
+    preferences = bpy.context.preferences.addons["bl_ext.user_default.headgas"].preferences
+    foreign = write_avatar(tmp_path / "scan.ply")
+    preferences.flame_model = str(tmp_path / "generic_model.pkl")
+    try:
+        _import(foreign, shape=str(tmp_path / "00000.frame"))
+        _import(foreign, flame=str(tmp_path / "other.pkl"))
+    finally:
+        preferences.flame_model = ""
+    first, second = service.requests
+    assert first["flame"] == str(tmp_path / "generic_model.pkl") and first["shape"] == str(tmp_path / "00000.frame")
+    assert second["flame"] == str(tmp_path / "other.pkl") and second["shape"] is None
+
+
+@pytest.mark.parametrize("name", ["cfg_args", "deform.pth", "pos.npy"])
+def test_a_part_of_a_run_is_handed_on_and_the_answer_is_imported(scene, service, tmp_path, name):
+    (tmp_path / "id1").mkdir()
+    part = write_avatar(tmp_path / "id1" / name)
+    mesh = _import(part)
+    assert service.requests[0]["source"] == str(part)
+    assert avatar_path(mesh) == part.with_name(f"{part.stem}.headgas.safetensors")
+
+
+def test_a_folder_is_imported(scene, service, tmp_path):
+    folder = tmp_path / "id1"
+    folder.mkdir()
+    write_avatar(folder / "weights")
+    mesh = _import(str(folder) + os.sep)
+    assert service.requests[0]["source"] == str(folder) and mesh.name == "id1 control"
+    assert avatar_path(mesh) == tmp_path / "id1.headgas.safetensors"
 
 
 def test_several_files_of_both_kinds(scene, service, tmp_path):
@@ -76,4 +108,5 @@ def test_every_format_can_be_dropped_and_chosen():
     suffixes = bpy.types.HEADGAS_FH_avatar.bl_file_extensions.split(";")
     assert {".safetensors", ".ply", ".spz", ".splat"} <= set(suffixes)
     properties = bpy.ops.headgas.import_avatar.get_rna_type().properties
-    assert properties["filter_glob"].default.split(";") == [f"*{suffix}" for suffix in suffixes]
+    offered = [*(f"*{suffix}" for suffix in suffixes), "cfg_args"]
+    assert properties["filter_glob"].default.split(";") == offered

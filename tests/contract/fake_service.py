@@ -133,13 +133,14 @@ def _record(params: dict[str, Any]) -> None:
 
 
 def _convert(params: dict[str, Any]) -> dict[str, Any]:
-    """Copies the file; a name that begins with `warn` gives a warning."""
+    """Copies the file, or what a folder holds; a name that begins with `warn` gives a warning."""
     name = os.path.basename(params["source"])
     _record(params)
     _misbehave(name)
-    shutil.copyfile(params["source"], params["target"])
+    source, target = params["source"], os.path.splitext(params["source"])[0] + ".headgas.safetensors"
+    shutil.copyfile(os.path.join(source, os.listdir(source)[0]) if os.path.isdir(source) else source, target)
     warnings = ["There is something to know"] if name.startswith("warn") else []
-    return {"files": [params["target"]], "format": "fake", "warnings": warnings}
+    return {"files": [target], "format": "fake", "warnings": warnings}
 
 
 def _misbehave(name: str) -> None:

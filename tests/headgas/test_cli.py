@@ -107,6 +107,17 @@ def test_render_writes_straight_alpha(folder: Path, capsys: Capture, tmp_path: P
     assert np.abs(pixels[..., 3] - alpha).max() <= 0.51 / 255
 
 
+@pytest.mark.parametrize(("name", "word"), [("run", "is a folder"), ("scan.ply", "is not an avatar")])
+def test_info_of_other_programs_avatars_says_how_to_open_them(
+    tmp_path: Path, name: str, word: str, capsys: Capture
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "scan.ply").write_text("ply")
+    assert cli.main(["info", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert word in said and "headgas convert IN OUT.safetensors" in said
+
+
 def test_info(folder: Path, capsys: Capture) -> None:
     avatar = str(folder / "avatar.safetensors")
     assert cli.main(["info", avatar, "--json"]) == 0

@@ -20,6 +20,7 @@ class Avatar(nn.Module, ABC):
     model: ClassVar[str]  # the name in the checkpoint
     expression_space: ExpressionSpace
     antialiased: bool  # how its Gaussians were rasterized in training
+    splats_lack: ClassVar[str] = ""  # what `splats` cannot say of this model, for the user
     _neutral: Tensor | None = None
 
     @abstractmethod
@@ -38,6 +39,9 @@ class Avatar(nn.Module, ABC):
 
     def splats(self, expression: Tensor) -> Splats:
         """The Gaussians of an expression [B] for every camera at once: what other programs can show of an avatar.
+
+        Splats are seen along the ray to where they are. A model that sees moved Gaussians where they rest looks the
+        same only from afar: harmonics know no distance. At half a metre, a centimetre of motion is a degree.
 
         Raises:
             HeadGaSError: this model has colours that spherical harmonics cannot say.

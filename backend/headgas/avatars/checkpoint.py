@@ -30,6 +30,7 @@ COLOR_ENCODING = "srgb-display"
 _KINDS = (Modes, HeadGaS, GaussianHead, SplatAvatar, BlendshapeAvatar, MeshNetworkAvatar)
 _MODELS: dict[str, type[Avatar]] = {kind.model: kind for kind in _KINDS}
 _SURFACE = "surface/"
+_FOREIGN = "Avatars of other programs become ours by `headgas convert IN OUT.safetensors`."
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,15 @@ def read_header(path: Path | str) -> dict[str, Any]:
         HeadGaSError: the file is missing, broken, foreign or newer.
     """
     path = Path(path)
+    if path.is_dir():
+        raise HeadGaSError(f"{path}: is a folder, not an avatar's file.", _FOREIGN)
     if not path.is_file():
         raise HeadGaSError(f"{path}: there is no such file.")
     try:
         with safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise HeadGaSError(f"{path}: is not an avatar, or is damaged ({error}).") from None
+        raise HeadGaSError(f"{path}: is not an avatar, or is damaged ({error}).", _FOREIGN) from None
     try:
         header = json.loads(metadata["headgas"])
     except (KeyError, json.JSONDecodeError):

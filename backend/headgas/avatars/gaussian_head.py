@@ -18,14 +18,17 @@ from headgas.avatars.deformation import Deformation
 from headgas.avatars.derivations import derived, starting_derivations
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.factors import Factors
+from headgas.avatars.fitted_harmonics import fitted_harmonics
 from headgas.avatars.shading import shade
-from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count
+from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count, sh_basis
 from headgas.avatars.stretching import unstretched
 from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.rotations import matrices_of, multiplied
+from headgas.splatting.splats import Splats
 
 _GEOMETRY = 32  # features that the opacity network hands to the colour network
+_THINNEST = 1e-9  # metres; has a logarithm
 _REACH = 1.2  # of the starting points' radius: what the planes cover
 
 
@@ -72,6 +75,7 @@ class GaussianHead(TrainableAvatar):
     """
 
     model = "GaussianHead"
+    splats_lack = "colours were fitted: a network makes them for each view, and files of splats hold harmonics."
     center: Tensor  # [3] metres, a buffer
     extent: Tensor  # [] metres, a buffer
     orientation: Tensor  # [4] unit quaternion: turns the model's axes into head space's; a buffer
@@ -130,29 +134,56 @@ class GaussianHead(TrainableAvatar):
         self.check_expression(expression)
         return self._gaussians(expression, camera)
 
+    @torch.no_grad()
+    def splats(self, expression: Tensor) -> Splats:
+        self.check_expression(expression)
+        axes, bands = self._axes(), coefficient_count(self.sh_degree)
+        places, means, quaternions, scales = self._moved(axes, expression)
+        factors = self._factors(places)
+
+        def color(direction: Tensor) -> Tensor:
+            seen = (direction @ axes).expand(self.count, 3)
+            harmonics = self._looks(factors, seen)[:, : 3 * bands].view(-1, bands, 3)
+            return 0.5 + sh_basis(seen[:1], self.sh_degree)[0] @ harmonics
+
+        logits = self._looks(factors, torch.zeros_like(places))[:, -1]  # no view changes it
+        harmonics = fitted_harmonics(color, self.device)
+        log_scales = scales.clamp_min(_THINNEST).log()
+        return Splats(means.clone(), quaternions.clone(), log_scales, logits.clone(), harmonics, self.antialiased)
+
     def _gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
-        axes = matrices_of(self.orientation[None])[0]  # columns: the model's axes in head space
-        resting = (self.means - self.center) @ axes / self.extent
-        means, quaternions, scales = self.means, self.quaternions, self.log_scales.exp()
-        places = resting
-        if self.moves:
-            move, turn, stretch = self._motion(resting, expression)
-            places = resting + move
-            means = means + self.extent * move @ axes.T
-            # Turns are added in the model's axes: (q @ into_head) is the product of `orientation` and q.
-            into_head = multiplied(self.orientation, torch.eye(4, device=turn.device))
-            quaternions = nn.functional.normalize(quaternions, dim=1) @ into_head.T + turn
-            if self.settings.released:
-                quaternions, scales = unstretched(quaternions, scales + self.extent * stretch)
-            else:
-                scales = (self.log_scales + stretch).exp()
-            quaternions = quaternions @ into_head
+        axes = self._axes()
+        places, means, quaternions, scales = self._moved(axes, expression)
         eye = (camera.position - self.center) @ axes / self.extent
-        directions = nn.functional.normalize(resting.detach() - eye, dim=1)
+        directions = nn.functional.normalize(self._resting(axes).detach() - eye, dim=1)
         outputs = self._looks(self._factors(places), directions)
         bands = coefficient_count(self.sh_degree)
         opacities, colors = shade(outputs, places, eye, bands, outputs.shape[1] - 1)
         return Gaussians(means, quaternions, scales, opacities, colors)
+
+    def _axes(self) -> Tensor:
+        """[3,3]; the columns are the model's axes in head space."""
+        return matrices_of(self.orientation[None])[0]
+
+    def _resting(self, axes: Tensor) -> Tensor:
+        """x [N,3], where Gaussians rest in the model."""
+        return (self.means - self.center) @ axes / self.extent
+
+    def _moved(self, axes: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Places [N,3] in the model; in head space means [N,3], quaternions [N,4] and scales [N,3]."""
+        resting = self._resting(axes)
+        means, quaternions, scales = self.means, self.quaternions, self.log_scales.exp()
+        if not self.moves:
+            return resting, means, quaternions, scales
+        move, turn, stretch = self._motion(resting, expression)
+        # Turns are added in the model's axes: (q @ into_head) is the product of `orientation` and q.
+        into_head = multiplied(self.orientation, torch.eye(4, device=turn.device))
+        quaternions = nn.functional.normalize(quaternions, dim=1) @ into_head.T + turn
+        if self.settings.released:
+            quaternions, scales = unstretched(quaternions, scales + self.extent * stretch)
+        else:
+            scales = (self.log_scales + stretch).exp()
+        return resting + move, means + self.extent * move @ axes.T, quaternions @ into_head, scales
 
     def _motion(self, resting: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the expression does to Gaussians that rest at [N,3]: Δx [N,3], Δq [N,4], Δs [N,3]."""

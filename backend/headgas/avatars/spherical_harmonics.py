@@ -84,6 +84,14 @@ def sh_to_color(coefficients: Tensor, directions: Tensor) -> Tensor:
     return ((sh_basis(directions, degree)[..., None] * coefficients).sum(1) + 0.5).clamp_min(0.0)
 
 
+def spread_directions(count: int, device: torch.device | str = "cpu") -> Tensor:
+    """Unit vectors [count,3] float64, spread over the sphere: Fibonacci's lattice."""
+    steps = torch.arange(count, dtype=torch.float64, device=device) + 0.5
+    z, angle = 1 - 2 * steps / count, steps * math.pi * (3 - math.sqrt(5))
+    around = (1 - z * z).sqrt()
+    return torch.stack([around * angle.cos(), around * angle.sin(), z], 1)
+
+
 def turned_harmonics(coefficients: Tensor, turns: Tensor) -> Tensor:
     """Coefficients [N,K,3] that show in the direction R d what the given ones show in the direction d.
 
@@ -95,10 +103,7 @@ def turned_harmonics(coefficients: Tensor, turns: Tensor) -> Tensor:
         turns: [N,3,3], R of each.
     """
     degree = math.isqrt(coefficients.shape[1]) - 1
-    steps = torch.arange(2 * MAX_DEGREE**2 + 6, device=turns.device) + 0.5
-    z, angle = 1 - 2 * steps / len(steps), steps * math.pi * (3 - math.sqrt(5))
-    around = (1 - z * z).sqrt()
-    directions = torch.stack([around * angle.cos(), around * angle.sin(), z], 1)  # Fibonacci's lattice
+    directions = spread_directions(2 * MAX_DEGREE**2 + 6, turns.device).float()
     fitted = torch.linalg.pinv(sh_basis(directions, degree))
     parts = zip(coefficients.split(_TURNED_AT_ONCE), turns.split(_TURNED_AT_ONCE), strict=True)
     return torch.cat([fitted @ (sh_basis(directions @ turn, degree) @ part) for part, turn in parts])

@@ -4,12 +4,11 @@
 
 import math
 from dataclasses import replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from headgas.avatars.spherical_harmonics import sh_basis
+from headgas.avatars.spherical_harmonics import sh_basis, spread_directions
 from headgas.splatting.rotations import multiplied, quaternion_of
 from headgas.splatting.splats import Splats
 
@@ -20,6 +19,8 @@ AXES = {
     "opengl": ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),  # y up, z towards the viewer: RUB
     "blender": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),  # as head space
 }
+
+_DIRECTIONS = 64  # any number well above 16 determines how harmonics turn
 
 
 def into_head_space(splats: Splats, axes: str, scale: float = 1.0) -> Splats:
@@ -51,7 +52,7 @@ def _turned(harmonics: Tensor, rotation: Tensor) -> Tensor:
     directions d as determine it.
     """
     degree = math.isqrt(harmonics.shape[1]) - 1
-    directions = _directions()
+    directions = spread_directions(_DIRECTIONS)
     before, after = sh_basis(directions @ rotation, degree), sh_basis(directions, degree)  # rows are Y(Rᵀd), Y(d)
     turned = [harmonics[:, :1]]
     for band in range(1, degree + 1):
@@ -59,12 +60,3 @@ def _turned(harmonics: Tensor, rotation: Tensor) -> Tensor:
         mixing = torch.linalg.lstsq(after[:, columns], before[:, columns]).solution.float()  # Dᵀ
         turned.append(torch.einsum("jk,nkc->njc", mixing, harmonics[:, columns]))
     return torch.cat(turned, 1)
-
-
-@lru_cache(maxsize=1)
-def _directions(count: int = 64) -> Tensor:
-    """Unit vectors [n,3] float64, spread over the sphere (Fibonacci's lattice)."""
-    index = torch.arange(count, dtype=torch.float64) + 0.5
-    z, turn = 1 - 2 * index / count, index * math.pi * (3 - math.sqrt(5))
-    radius = (1 - z**2).sqrt()
-    return torch.stack([radius * turn.cos(), radius * turn.sin(), z], 1)

@@ -17,10 +17,10 @@ from headgas.errors import HeadGaSError
 from headgas.exchange import gltf, ply, spz
 from headgas.exchange.axes import out_of_head_space
 from headgas.exchange.imported import Imported, ReadingOptions
-from headgas.exchange.own import is_own
-from headgas.exchange.reading import read_avatar
+from headgas.exchange.own import SUFFIX, is_own
+from headgas.exchange.reading import read_avatar, whole
 
-_OWN = ".safetensors"
+_CONVERTED = ".headgas" + SUFFIX
 # What splats are written by, and the axes that readers of the format expect
 _WRITERS = {
     ".ply": (ply.write_ply, ply.AXES),
@@ -63,23 +63,26 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
     """
     wanted = wanted or Conversion()
     suffix = target.suffix.lower()
-    if suffix != _OWN and suffix not in _WRITERS:
-        known = ", ".join([_OWN, *_WRITERS])
+    if suffix != SUFFIX and suffix not in _WRITERS:
+        known = ", ".join([SUFFIX, *_WRITERS])
         raise HeadGaSError(f"{target}: the name must end in one of {known}; that says what is written.")
-    if target.exists() and source.exists() and target.samefile(source):
+    if _are_one(source, target):
         raise HeadGaSError(f"{target}: would be written over what is read.", "Choose another name.")
     options = ReadingOptions(wanted.axes, wanted.scale, wanted.flame, wanted.shape)
     options.check()
-    if suffix == _OWN and (wanted.expression or wanted.capture):
+    if suffix == SUFFIX and (wanted.expression or wanted.capture):
         raise HeadGaSError(f"{target}: holds every expression.", "Leave out --expression and --capture.")
+    source = whole(source)
     ours = is_own(source)
-    imported = read_avatar(source, ReadingOptions() if ours and suffix != _OWN else options)
-    if suffix == _OWN:
+    imported = read_avatar(source, ReadingOptions() if ours and suffix != SUFFIX else options)
+    if suffix == SUFFIX:
         _save(target, imported, source, ours, wanted.compact)
         return Converted((target,), imported.format, tuple(imported.warnings))
     write, axes = _WRITERS[suffix]
     axes, scale = (wanted.axes or axes, wanted.scale) if ours else (axes, 1.0)
     files, warnings = [], list(imported.warnings)
+    if imported.avatar.splats_lack:
+        warnings.append(f"{source.name}: {imported.avatar.splats_lack}")
     for name, expression in _expressions(imported.avatar, wanted):
         path = target.with_name(target.stem + name + target.suffix)
         warnings += write(path, out_of_head_space(imported.avatar.splats(expression), axes, scale))
@@ -87,10 +90,23 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
     return Converted(tuple(files), imported.format, tuple(dict.fromkeys(warnings)))
 
 
+def _are_one(source: Path, target: Path) -> bool:
+    try:
+        return target.samefile(source)
+    except OSError:  # one of them is not there
+        return False
+
+
+def beside(source: Path) -> Path:
+    """Where Blender keeps what becomes of another program's avatar: beside its file, or beside the folder it is."""
+    source = whole(source).absolute()
+    return source.with_name((source.name if source.is_dir() else source.stem) + _CONVERTED)
+
+
 def _save(target: Path, imported: Imported, source: Path, ours: bool, compact: bool) -> None:
     avatar, training = imported.avatar, dict(imported.training)
     if not ours:
-        training |= {"source": source.name, "format": imported.format, "gaussians": avatar.count}
+        training |= {"source": source.absolute().name, "format": imported.format, "gaussians": avatar.count}
     surface = imported.surface or _surface(avatar)
     save_avatar(target, avatar, imported.preset, training, surface, compact)
 

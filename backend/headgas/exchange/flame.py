@@ -32,7 +32,8 @@ _LIDS = ("l_eyelid.npy", "r_eyelid.npy")
 _IDENTITY = 300
 _HINT = (
     "FLAME is free for research: agree to its licence on https://flame.is.tue.mpg.de, download FLAME 2020 or 2023 and "
-    f"unpack it. Then give the path of its generic_model.pkl: `--flame PATH`, or the environment variable {_VARIABLE}."
+    "unpack it. Then give the path of its generic_model.pkl: in Blender 'FLAME Model' in HeadGaS's preferences, on the "
+    f"command line `--flame PATH`, for both the environment variable {_VARIABLE}."
 )
 
 
@@ -178,8 +179,8 @@ def read_shape(options: ReadingOptions) -> tuple[Tensor, str]:
     path = options.shape
     if path is None:
         return torch.zeros(_IDENTITY), (
-            "holds no FLAME identity: the mean head is taken. `--shape FRAME` names one: a .frame file of "
-            "metrical-tracker, an .npz with 'shape', or an .npy."
+            "holds no FLAME identity: the mean head is taken. 'Head Shape' in Blender's importer, or `--shape FILE`, "
+            "names one: a .frame file of metrical-tracker, an .npz with 'shape', or an .npy."
         )
     if path.suffix == ".npy":
         values: Any = read_array(path)

@@ -28,12 +28,23 @@ from headgas.splatting.splats import Splats
 _AXES = "opengl"  # FLAME's: Y up, Z out of the face
 _DRIVEN = (2, 3, 4)  # jaw and eyes: the tracked head does not turn, the camera moves around it
 _LOWER_TEETH = (0.0130787707, 0.0426467828, 0.944269622, 0.0, 0.0)  # how the published code lets them follow the joints
+_FACE, _PART = (re.compile(rf"({names})_chkpnt\d*") for names in ("fix", "fix|mouth0|mouth1"))
 _ATTRIBUTES = ("quaternions", "log_scales", "logits", "harmonics")
 
 
 def is_gaussian_blendshapes(path: Path) -> bool:
     """Whether a folder holds such an avatar, or is the face of one."""
     return path.is_dir() and _face(path) is not None
+
+
+def dump_of(path: Path) -> Path | None:
+    """The folder that one of its arrays belongs to."""
+    folder = path.parent
+    if path.suffix.lower() != ".npy":
+        return None
+    if _PART.fullmatch(folder.name) and is_gaussian_blendshapes(folder.parent):
+        return folder.parent
+    return folder if is_gaussian_blendshapes(folder) else None
 
 
 def read_gaussian_blendshapes(path: Path, options: ReadingOptions) -> Imported:
@@ -165,7 +176,7 @@ def _tensor(folder: Path, name: str, array: np.ndarray) -> Tensor:
 
 def _face(path: Path) -> Path | None:
     """The folder of the face: the one that was trained longest."""
-    if (path / "xyz_t.npy").is_file():
+    if (path / "xyz_t.npy").is_file() or _FACE.fullmatch(path.name) and path.is_dir():
         return path
-    found = [part for part in path.glob("fix_chkpnt*") if (part / "xyz_t.npy").is_file()]
+    found = [part for part in path.glob("fix_chkpnt*") if part.is_dir() and any(part.glob("*.npy"))]
     return max(found, key=lambda part: int(re.sub(r"\D", "", part.name) or 0), default=None)

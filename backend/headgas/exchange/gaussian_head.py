@@ -15,9 +15,7 @@ for the metre.
 """
 
 import math
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from headgas.avatars import ExpressionSpace, GaussianHead, GaussianHeadConfig
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES
 from headgas.exchange.imported import Imported, ReadingOptions
+from headgas.exchange.pickles import read_torch
 from headgas.exchange.ply import read_table
 from headgas.splatting.rotations import multiplied, quaternion_of
 
@@ -38,6 +37,9 @@ _FILES = {
     "trip": "trip.pth",
     "tilted": "tilted.pth",
 }
+_ITS_OWN = {"trip", "tilted"}  # of these folders; other programs write the others, too
+_NOTES = ("cfg_args", "cameras.json", "input.ply")
+_DEPTH = 3  # from a file up to the run
 _OCTAVES = 10
 _ENCODING = 3 + 6 * _OCTAVES
 _FACE_WAREHOUSE = 46  # parameters of NeRFBlendShape's expressions
@@ -46,8 +48,19 @@ _HARMONICS = 48
 
 
 def is_gaussian_head(path: Path) -> bool:
-    """Whether a path is such a folder."""
-    return path.is_dir() and all((path / name).is_dir() for name in _FILES)
+    """Whether a path is such a folder, perhaps an incomplete one."""
+    has = {name for name in _FILES if (path / name).is_dir()}
+    return len(has) > 1 and bool(has & _ITS_OWN)
+
+
+def run_of(path: Path) -> Path | None:
+    """The run folder that a path belongs to: as a part of the avatar, or as one of the training's notes beside it."""
+    inner = path
+    for folder in path.parents[:_DEPTH]:
+        if (inner.name in _FILES or inner == path and path.name in _NOTES) and is_gaussian_head(folder):
+            return folder
+        inner = folder
+    return None
 
 
 def read_gaussian_head(path: Path, options: ReadingOptions) -> Imported:
@@ -106,11 +119,7 @@ class _Weights:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            said = str(error).strip().partition("\n")[0]
-            raise HeadGaSError(f"{path}: is damaged, or holds more than weights ({said}).") from None
+        state = read_torch(path)
         if not isinstance(state, Mapping):
             raise HeadGaSError(f"{path}: holds {type(state).__name__}; expected weights by their names.")
         self._state: dict[Any, Any] = dict(state)

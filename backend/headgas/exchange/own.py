@@ -9,6 +9,8 @@ from headgas.avatars.checkpoint import load_surface
 from headgas.errors import HeadGaSError
 from headgas.exchange.imported import Imported, ReadingOptions
 
+SUFFIX = ".safetensors"
+
 
 def is_safetensors(start: bytes) -> bool:
     """Whether a file that begins so is a safetensors file: the length of a JSON object, then that."""
@@ -16,11 +18,12 @@ def is_safetensors(start: bytes) -> bool:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a path is a safetensors file."""
-    if not path.is_file():
+    """Whether a path is a safetensors file that can be read."""
+    try:
+        with path.open("rb") as file:
+            return is_safetensors(file.read(10))
+    except OSError:
         return False
-    with path.open("rb") as file:
-        return is_safetensors(file.read(10))
 
 
 def read_own(path: Path, options: ReadingOptions) -> Imported:

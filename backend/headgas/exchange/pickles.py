@@ -20,6 +20,7 @@ import torch
 
 from headgas.errors import HeadGaSError
 
+_TORCH_STARTS = (b"PK", b"\x80\x02")  # of zips, and of pickles of the protocol that torch takes
 _LARGEST = 8 << 30  # bytes that a zip may unpack to
 _DAMAGED = (pickle.UnpicklingError, EOFError, KeyError, IndexError, AttributeError, TypeError, ValueError, RuntimeError,
             MemoryError, OverflowError, UnicodeDecodeError, zipfile.BadZipFile)  # fmt: skip
@@ -143,6 +144,9 @@ def read_torch(path: Path) -> Any:
     """
 
     def load() -> Any:
+        with path.open("rb") as file:
+            if file.read(2) not in _TORCH_STARTS:
+                raise ValueError("torch did not write it")
         if zipfile.is_zipfile(path):
             _check_size(path)
         dtypes = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
@@ -174,7 +178,7 @@ def _guarded(path: Path, load: Callable[[], Any]) -> Any:
     except _DAMAGED as error:
         if (name := _named_by_torch(str(error))) is not None:
             raise _refused(path, name) from None
-        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        said = str(error).splitlines()[0].partition(". ")[0][:200] if str(error) else type(error).__name__
         if "allow_pickle" in said or "Python objects in dtype" in said:
             raise HeadGaSError(f"{path}: holds Python objects where an array of numbers was expected.") from None
         raise HeadGaSError(f"{path}: is damaged, or is no such file ({said}).") from None

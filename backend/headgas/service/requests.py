@@ -20,7 +20,7 @@ from headgas.avatars import Checkpoint, load_avatar
 from headgas.avatars.rendering import PlacedAvatar, render_frame
 from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
-from headgas.exchange import Conversion, convert
+from headgas.exchange import Conversion, beside, convert
 from headgas.service.messages import PROTOCOL
 from headgas.splatting import Camera, get_threads
 from headgas.training.warmup import Progress
@@ -107,8 +107,10 @@ class Requests:
         scale = params.get("scale", 1.0)
         if not isinstance(scale, int | float):
             raise HeadGaSError(f"The request's scale is {scale!r}; expected metres per unit.")
-        wanted = Conversion(axes=params.get("axes"), scale=scale)
-        converted = convert(Path(params["source"]), Path(params["target"]), wanted)
+        flame, shape, target = (_path(params.get(name), name) for name in ("flame", "shape", "target"))
+        wanted = Conversion(axes=params.get("axes"), scale=scale, flame=flame, shape=shape)
+        source = Path(params["source"])
+        converted = convert(source, target or beside(source), wanted)
         result = {"files": [str(path) for path in converted.files], "format": converted.format}
         return result | {"warnings": list(converted.warnings)}, None
 
@@ -156,7 +158,7 @@ class Requests:
 
 
 _PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform"}
-_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "target"}
+_PARAMETERS |= {"viewmat", "K", "width", "height", "source"}
 
 
 def _matrix(value: Any, size: int, name: str) -> torch.Tensor:
@@ -167,6 +169,12 @@ def _matrix(value: Any, size: int, name: str) -> torch.Tensor:
     if matrix.shape != (size, size) or not torch.isfinite(matrix).all():
         raise HeadGaSError(f"The request's {name} must be {size}×{size} finite numbers.")
     return matrix
+
+
+def _path(value: Any, name: str) -> Path | None:
+    if value is not None and not isinstance(value, str):
+        raise HeadGaSError(f"The request's {name} is {value!r}; expected a path.")
+    return Path(value) if value else None
 
 
 def _side(value: Any, name: str) -> int:

@@ -121,7 +121,13 @@ def test_what_a_format_cannot_hold_is_said(tmp_path: Path, name: str, loss: str)
     [
         (["missing.ply", "out.safetensors"], "there is no such file"),
         (["notes.txt", "out.ply"], "no format that HeadGaS reads"),
-        ([".", "out.ply"], "no format that HeadGaS reads"),
+        (["notes.ply", "out.spz"], "is not a .ply file of the kind that HeadGaS reads"),
+        (["cut.zip", "out.ply"], "is damaged, or is not a .zip file"),
+        (["empty.splat", "out.ply"], "empty.splat: is empty"),
+        (["empty", "out.ply"], "empty: is empty"),
+        ([".", "out.ply"], "is no folder of an avatar"),
+        (["x" * 300 + ".ply", "out.ply"], "cannot be read (File name too long)"),
+        (["still.ply", "x" * 300 + ".ply"], "cannot be written (File name too long)"),
         (["head.safetensors", "out.obj"], "must end in one of"),
         (["head.safetensors", "head.safetensors"], "over what is read"),
         (["head.safetensors", "out.ply", "--expression", "smile=1"], "no parameter 'smile'"),
@@ -144,6 +150,10 @@ def test_what_does_not_go_together_is_said(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").write_text("a shopping list")
+    (tmp_path / "notes.ply").write_text("a shopping list")
+    (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
+    (tmp_path / "empty.splat").touch()
+    (tmp_path / "empty").mkdir()
     (tmp_path / "nowhere.ply").write_text("no folder")
     write_ply(tmp_path / "still.ply", some_splats(20, 0))
     if "capture" in arguments:

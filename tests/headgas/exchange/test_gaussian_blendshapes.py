@@ -12,7 +12,7 @@ import torch
 from headgas.avatars.rotations import products
 from headgas.avatars.spherical_harmonics import sh_to_color
 from headgas.errors import HeadGaSError
-from headgas.exchange import ReadingOptions, read_avatar
+from headgas.exchange import ReadingOptions, beside, read_avatar
 from tests.headgas.avatars.test_headgas import camera
 from tests.headgas.exchange.flame_files import flame_fields, write_flame
 from tests.headgas.exchange.test_flame import Y_UP, posed
@@ -139,3 +139,26 @@ def test_broken_folders_are_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(HeadGaSError, match=r"shs_t\.npy: is damaged"):
         read_avatar(tmp_path)
+
+
+@pytest.mark.usefixtures("no_flame")
+@pytest.mark.parametrize("part", ["fix_chkpnt500/W.npy", "mouth1_chkpnt500/pos.npy"])
+def test_any_array_stands_for_the_folder(tmp_path: Path, part: str) -> None:
+    write_dump(tmp_path / "dump")
+    assert beside(tmp_path / "dump" / part) == tmp_path / "dump.headgas.safetensors"
+    assert read_avatar(tmp_path / "dump" / part).avatar.count == COUNT + 2 * TEETH
+
+
+@pytest.mark.usefixtures("no_flame")
+def test_an_array_that_is_missing_is_named_whichever_was_chosen(tmp_path: Path) -> None:
+    write_dump(tmp_path)
+    (tmp_path / "fix_chkpnt500/xyz_t.npy").unlink()
+    for path in (tmp_path, tmp_path / "fix_chkpnt500", tmp_path / "fix_chkpnt500/pos.npy"):
+        with pytest.raises(HeadGaSError, match=r"xyz_t\.npy: cannot be read"):
+            read_avatar(path)
+
+
+def test_an_array_on_its_own_is_no_avatar(tmp_path: Path) -> None:
+    write_npy(tmp_path / "pos.npy", np.zeros((3, 3), np.float32))
+    with pytest.raises(HeadGaSError, match="no format that HeadGaS reads"):
+        read_avatar(tmp_path / "pos.npy")

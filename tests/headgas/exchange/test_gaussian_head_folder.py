@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GaussianHead's run folders, written by the test, against the published code's arithmetic in plain torch."""
 
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headgas import cli
-from headgas.avatars import GaussianHead, load_avatar
+from headgas.avatars import GaussianHead, SplatAvatar, load_avatar
 from headgas.avatars.spherical_harmonics import sh_basis
 from headgas.errors import HeadGaSError
+from headgas.exchange import beside, convert
 from headgas.exchange.imported import ReadingOptions
-from headgas.exchange.reading import read_avatar
+from headgas.exchange.reading import read_avatar, whole
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.rotations import matrices_of
 from tests.headgas.avatars.test_headgas import camera
@@ -195,11 +197,84 @@ def test_the_newest_iteration_that_all_files_have_is_read(tmp_path: Path) -> Non
     torch.testing.assert_close(imported.avatar.means.detach(), newest["point_cloud"]["xyz"] @ TO_HEAD.T)
 
 
+@pytest.mark.parametrize(
+    "part",
+    ["", "cfg_args", "point_cloud/iteration_80000/point_cloud.ply", "deform/iteration_80000/deform.pth", "tilted",
+     "trip/iteration_80000", "input.ply"],
+)  # fmt: skip
+def test_any_part_of_a_run_stands_for_the_run(tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_run(tmp_path / "id1", some_weights())
+    (folder / "input.ply").write_bytes(b"ply\nthe points that training began with")
+    assert whole(folder / part) == folder and beside(folder / part) == tmp_path / "id1.headgas.safetensors"
+    assert isinstance(read_avatar(folder / part).avatar, GaussianHead)
+    monkeypatch.chdir((folder / part).parent)
+    assert isinstance(read_avatar(Path((folder / part).name)).avatar, GaussianHead)
+
+
+def test_what_only_lies_in_a_run_is_no_part_of_it(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "id1", some_weights())
+    inside = folder / "point_cloud/iteration_80000"
+    ours, splats = inside / "point_cloud.safetensors", folder / "smile.ply"
+    convert(folder, ours)
+    convert(ours, splats)
+    assert read_avatar(ours).preset == "imported"
+    assert isinstance(read_avatar(splats).avatar, SplatAvatar)
+    missing = folder / "deform/iteration_80000/deform.pht"
+    with pytest.raises(HeadGaSError, match="no such file"):
+        read_avatar(missing)
+
+
+def test_a_cloud_of_another_program_is_splats(tmp_path: Path) -> None:
+    """Deformable 3D Gaussians' runs have point_cloud and deform, too, but no factors."""
+    cloud = tmp_path / "run/point_cloud/iteration_7/point_cloud.ply"
+    (tmp_path / "run/deform/iteration_7").mkdir(parents=True)
+    cloud.parent.mkdir(parents=True)
+    cloud.write_bytes(ply_bytes(some_weights()["point_cloud"]))
+    assert isinstance(read_avatar(cloud).avatar, SplatAvatar)
+
+
+class _Attack:
+    """Calls something when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_malicious_file_is_refused_by_the_name_of_what_it_calls(tmp_path: Path, legacy: bool) -> None:
+    folder = write_run(tmp_path / "id1", some_weights())
+    deform = folder / "deform/iteration_80000/deform.pth"
+    state = torch.load(deform) | {"linear.0.bias": _Attack(tmp_path / "it_ran")}
+    torch.save(state, deform, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(HeadGaSError, match=r"deform\.pth: is refused: opening it would call \S+, ") as caught:
+        read_avatar(deform)
+    assert "malicious" in str(caught.value) and not (tmp_path / "it_ran").exists()
+
+
+@pytest.mark.parametrize("folder", ["point_cloud", "deform", "trip", "tilted"])
+def test_a_folder_that_is_missing_is_named(tmp_path: Path, folder: str) -> None:
+    run = write_run(tmp_path / "id1", some_weights())
+    shutil.rmtree(run / folder)
+    with pytest.raises(HeadGaSError, match=f"{folder}: holds no iteration_N"):
+        read_avatar(run / "cfg_args")
+
+
 @pytest.mark.parametrize(("parameters", "kind"), [(46, "FaceWarehouse"), (7, "custom")])
 def test_expressions_are_numbered(tmp_path: Path, parameters: int, kind: str) -> None:
     space = read_avatar(write_run(tmp_path / "id1", some_weights(parameters=parameters))).avatar.expression_space
     assert (space.kind, len(space)) == (kind, parameters)
     assert space.names[:2] == ("expression_0", "expression_1")
+
+
+@pytest.mark.parametrize("name", ["a.ply", "a.spz", "a.glb"])
+def test_a_run_folder_is_converted_to_splats_with_fitted_colours(tmp_path: Path, name: str) -> None:
+    converted = convert(write_run(tmp_path / "id1", some_weights()), tmp_path / name)
+    assert (tmp_path / name).stat().st_size > 100 * COUNT // 8
+    assert sum("colours were fitted" in warning for warning in converted.warnings) == 1
+    assert any(warning.startswith("id1: ") for warning in converted.warnings)
 
 
 def test_a_run_folder_is_converted_to_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,7 +310,7 @@ def _edit(change: Callable[[dict], object]) -> Callable[[Path], None]:
         ("trip/iteration_80000/trip.pth", lambda path: path.write_bytes(b"nonsense"), "trip.pth: is damaged"),
         ("point_cloud/iteration_80000/point_cloud.ply", _truncate, "ends too early"),
         ("tilted/iteration_80000/tilted.pth", lambda path: torch.save([1], path), "expected weights by their names"),
-        ("tilted/iteration_80000/tilted.pth", lambda path: torch.save({"tau": Path()}, path), "more than weights"),
+        ("tilted/iteration_80000/tilted.pth", lambda path: torch.save({"tau": Path()}, path), r"would call pathlib"),
         ("tilted/iteration_80000/tilted.pth", _edit(lambda s: s.update(tau=s["tau"][1:])), r"'tau' is .*\[29, 4, 4\]"),
         ("tilted/iteration_80000/tilted.pth", _edit(lambda s: s["tau"].fill_(float("nan"))), "'tau' holds values"),
         ("deform/iteration_80000/deform.pth", _edit(lambda s: s.pop("linear.3.bias")), "lacks the tensor 'linear.3"),

@@ -170,8 +170,25 @@ def test_a_file_of_another_program_is_converted(service: Service, tmp_path: Path
             error = ask(connection, "convert", **(params | change))["error"]
             assert not error["bug"] and error["message"]
         assert "'source'" in ask(connection, "convert", target="a.ply")["error"]["message"]
+        target.unlink()
+        beside = ask(connection, "convert", source=str(tmp_path / "a.ply"), axes="blender", scale=0.5)["result"]
+        assert beside["files"] == [str(target)]
     avatar = load_avatar(target).avatar
     torch.testing.assert_close(avatar.splats(torch.zeros(0)).means, splats.means / 2)
+
+
+def test_an_avatar_that_needs_flame_says_where_to_name_it(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty int binding_0\nend_header\n0 0\n"
+    (tmp_path / "point_cloud.ply").write_text(header)
+    with service.connect() as connection:
+        params = {"source": str(tmp_path / "point_cloud.ply")}
+        wrong = {None: "'FLAME Model' in HeadGaS's preferences", str(tmp_path): "holds none of", 7: "flame is 7"}
+        for flame, words in (wrong | {str(tmp_path / "gone.pkl"): "gone.pkl: there is no such file"}).items():
+            error = ask(connection, "convert", **params, flame=flame)["error"]
+            assert not error["bug"] and words in error["message"] + error["hint"]
+    assert not list(tmp_path.glob("*.safetensors"))
 
 
 @pytest.mark.parametrize(
