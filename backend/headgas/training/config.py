@@ -113,11 +113,14 @@ def _gaussian_head(**options: Any) -> TrainingConfig:
     return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES)
 
 
+_MODES = TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.05)
 _MOTION = ("means", "quaternions")
 _RESOLUTIONS = (16, 32, 64, 128)  # GaussianHead, up to its fourth version: 64 to 512
-# Our own model; both papers' models, and what their ablations compare them with
+# Our own model, both papers' models, and what their ablations compare them with
 PRESETS: dict[str, TrainingConfig] = {
-    "modes": TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.05),
+    "modes": _MODES,
+    "modes_no_code": replace(_MODES, rates=MODES_RATES | {"code": Rate(0.0)}),  # only from where a Gaussian is
+    "modes_no_price": replace(_MODES, penalty_weight=0.0),  # moving costs nothing
     "headgas": TrainingConfig(),
     "headgas_concat": _variant(blended="nothing"),  # the expression is concatenated to the MLP's input
     "headgas_motion": _variant(predicted=_MOTION),  # colour and opacity stay, Gaussians move

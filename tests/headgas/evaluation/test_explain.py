@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from headgas.avatars import ExpressionSpace, load_avatar, save_avatar
+from headgas.avatars import ExpressionSpace, ModesConfig, load_avatar, save_avatar
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
 from headgas.evaluation.basis import basis_colors
@@ -182,6 +182,20 @@ def test_the_files_of_an_explanation(tmp_path: Path) -> None:
     page = (out / "explain.html").read_text("utf-8")
     assert "jaw &amp; &lt;chin&gt;" in page and "<chin>" not in page and page.count("<img") == 4
     assert Image.open(out / "basis.png").size == (512, 512)
+
+
+def test_motion_modes_are_explained_by_what_they_move(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    space = ExpressionSpace("custom", ("a", "b"), (0.0, 0.0), (0.0, 0.0), (1.0, 1.0))
+    points = torch.nn.functional.normalize(torch.randn(40, 3), dim=1) * 0.1
+    avatar = ModesConfig(modes=4, code=2, hidden=4, frequencies=2).build(space, points)
+    with torch.no_grad():
+        avatar.get_parameter("mixer.weight")[:, 0].normal_()  # the second parameter moves nothing
+    save_avatar(tmp_path / "avatar.safetensors", avatar, "modes", {}, compact=False)
+    numbers = explain(load_avatar(tmp_path / "avatar.safetensors"), None, tmp_path / "out")
+    movement = {row["name"]: row["movement"] for row in numbers["parameters"]}
+    assert movement["a"] > 1e-4 and movement["b"] < 1e-6
+    assert numbers["basis"]["rows"] == 1
 
 
 def test_a_capture_of_other_parameters_is_refused(tmp_path: Path, capture_folder: Path) -> None:
