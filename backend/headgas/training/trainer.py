@@ -169,7 +169,7 @@ class Trainer:
             total = total + loss / self.config.batch
             scores.append(torch.stack([loss.detach(), psnr(rendering.color.detach(), target)]))
         if (penalty := self.avatar.penalty()) is not None:
-            total = total + self.config.penalty_weight * penalty
+            total = total + self.config.penalty_weight * penalty * len(frames) / self.config.batch
         total.backward()
         assert offsets.grad is not None
         taught = torch.empty(len(frames), 0) if features is None else features.grad
