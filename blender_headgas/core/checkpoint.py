@@ -57,12 +57,11 @@ def read_header(path: Path) -> AvatarHeader:
     """The header of the avatar at `path`."""
     table = _read_table(path)
     header = _headgas_header(path, table.metadata)
-    shape = _entry(path, table, "means", "F32", columns=3)[0]
     return AvatarHeader(
         path=path,
         model=_text(path, header, "model"),
         preset=_text(path, header, "preset"),
-        gaussians=shape[0],
+        gaussians=_gaussians(path, table, header),
         bytes=table.size,
         expression_space=_expression_space(path, header),
     )
@@ -134,6 +133,17 @@ def _headgas_header(path: Path, metadata: dict[str, Any]) -> dict[str, Any]:
             "Update the HeadGaS extension",
         )
     return header
+
+
+def _gaussians(path: Path, table: _Table, header: dict[str, Any]) -> int:
+    """The number of Gaussians; models whose Gaussians sit on a rig hold no means, and training's summary says it."""
+    if "means" in table.tensors:
+        return _entry(path, table, "means", "F32", columns=3)[0][0]
+    training = header.get("training")
+    count = training.get("gaussians") if isinstance(training, dict) else None
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise _broken(path, "training.gaussians", f"is {count!r}, and there are no means to count")
+    return count
 
 
 def _expression_space(path: Path, header: dict[str, Any]) -> ExpressionSpace:

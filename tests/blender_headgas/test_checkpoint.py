@@ -102,6 +102,22 @@ WRONG_TABLES = {
 }
 
 
+def _without_means():
+    return {name: array for name, array in tensors().items() if name != "means"}
+
+
+def test_gaussians_on_a_rig_are_counted_by_the_summary(tmp_path):
+    path = write_avatar(tmp_path / "rigged.safetensors", header() | {"model": "Blendshapes"}, _without_means())
+    assert read_header(path).gaussians == 7
+
+
+@pytest.mark.parametrize("training", [None, [], {}, {"gaussians": "7"}, {"gaussians": -1}, {"gaussians": True}])
+def test_gaussians_that_nothing_counts_are_refused(tmp_path, training):
+    path = write_avatar(tmp_path / "rigged.safetensors", header() | {"training": training}, _without_means())
+    with pytest.raises(HeadGaSError, match="no means to count"):
+        read_header(path)
+
+
 @pytest.mark.parametrize("name", WRONG_TABLES)
 def test_a_wrong_table_of_contents_is_refused(tmp_path, name):
     entries, message = WRONG_TABLES[name]

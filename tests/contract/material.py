@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In the backend's Python: a small capture, two random avatars and how they look: `material.py FOLDER`."""
+"""In the backend's Python: a small capture, two random avatars and how they look, and other programs' avatars:
+`material.py FOLDER`."""
 
 import sys
 from pathlib import Path
@@ -14,7 +15,14 @@ from headgas import cli
 from headgas.avatars import load_avatar, save_avatar
 from headgas.avatars.rendering import PlacedAvatar, render_frame
 from headgas.captures import load_capture
+from tests.headgas.avatars.test_modes import avatar as small_modes
 from tests.headgas.conftest import small_avatar, write_capture
+from tests.headgas.exchange.flame_files import write_flame
+from tests.headgas.exchange.test_bound_avatars import write_gaussian_avatars
+from tests.headgas.exchange.test_flash_avatar import twin_embedding, write_checkpoint, write_mesh
+from tests.headgas.exchange.test_gaussian_blendshapes import write_dump
+from tests.headgas.exchange.test_gaussian_head_folder import some_weights, write_run
+from tests.headgas.exchange.test_lam import write_zip
 
 _APART = 0.15  # metres from the first avatar to the second, to the subject's left
 _SURFACE = {
@@ -48,6 +56,21 @@ def main(folder: Path) -> None:
     command = ["convert", str(folder / "a.safetensors"), str(folder / "a.ply"), "--capture", str(folder / "capture")]
     assert cli.main([*command, "--frame", "0"]) == 0
     np.savez(folder / "reference.npz", **arrays)
+    save_avatar(folder / "modes.safetensors", small_modes(), "modes", {}, _SURFACE)
+    _write_foreign(folder / "foreign")
+
+
+def _write_foreign(folder: Path) -> None:
+    """One avatar of each program that is not ours, and the FLAME that some of them need."""
+    for name in ("flame", "bound"):
+        (folder / name).mkdir(parents=True)
+    uv, stays = write_mesh(folder / "flame")
+    write_flame(folder / "flame")
+    write_checkpoint(folder / "chkpnt1.pth", len(twin_embedding(uv, stays)))
+    write_gaussian_avatars(folder / "bound")
+    write_dump(folder / "dump")
+    write_run(folder / "id1", some_weights())
+    write_zip(folder)
 
 
 if __name__ == "__main__":

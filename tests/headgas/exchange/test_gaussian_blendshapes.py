@@ -160,5 +160,5 @@ def test_an_array_that_is_missing_is_named_whichever_was_chosen(tmp_path: Path) 
 
 def test_an_array_on_its_own_is_no_avatar(tmp_path: Path) -> None:
     write_npy(tmp_path / "pos.npy", np.zeros((3, 3), np.float32))
-    with pytest.raises(HeadGaSError, match="no format that HeadGaS reads"):
+    with pytest.raises(HeadGaSError, match="not a .npy file of the kind"):
         read_avatar(tmp_path / "pos.npy")

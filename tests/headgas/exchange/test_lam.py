@@ -163,7 +163,7 @@ def test_broken_zips_are_named(tmp_path: Path) -> None:
     write_zip(tmp_path)
     columns = splat_columns(COUNT + 1)
     write_ply(tmp_path / "offset.ply", columns)
-    for members, word in ((("skin.glb", "offset.ply"), "6 Gaussians"), (("skin.glb",), "no format")):
+    for members, word in ((("skin.glb", "offset.ply"), "6 Gaussians"), (("skin.glb",), "not a .zip file of the kind")):
         with zipfile.ZipFile(path, "w") as archive:
             targets = {"jawOpen": np.ones((COUNT, 3), np.float32)}
             contents = {"skin.glb": glb(np.zeros((COUNT, 3), np.float32), targets),

@@ -215,7 +215,7 @@ def test_broken_splat_files_are_refused(tmp_path: Path) -> None:
     good = splat_bytes(some_splats(3, 0))
     errors = {
         good[:-1]: "no multiple of the 32",
-        b"": "0 Gaussians",
+        b"": "is empty",
         struct.pack("<f", math.nan) + good[4:]: "Gaussian 0 has the position nan",
         good[:12] + struct.pack("<f", -1.0) + good[16:]: "scale nan",
     }
