@@ -22,7 +22,7 @@ from headgas.avatars.fitted_harmonics import fitted_harmonics
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count, sh_basis
 from headgas.avatars.stretching import unstretched
-from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
+from headgas.avatars.trainable import TrainableAvatar
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.rotations import matrices_of, multiplied
 from headgas.splatting.splats import Splats
@@ -76,29 +76,14 @@ class GaussianHead(TrainableAvatar):
 
     model = "GaussianHead"
     splats_lack = "colours were fitted: a network makes them for each view, and files of splats hold harmonics."
-    center: Tensor  # [3] metres, a buffer
-    extent: Tensor  # [] metres, a buffer
     orientation: Tensor  # [4] unit quaternion: turns the model's axes into head space's; a buffer
 
     def __init__(self, space: ExpressionSpace, points: Tensor, config: GaussianHeadConfig) -> None:
-        """An untrained avatar.
-
-        Args:
-            space: the parameters that drive it.
-            points: [N,3] where the Gaussians start, metres.
-        """
-        super().__init__()
-        self.expression_space = space
+        super().__init__(space, points, config)
         self.settings = config
-        self.antialiased = config.antialiased
         count, device = len(points), points.device
-        center = points.mean(0)
-        self.register_buffer("center", center)
-        self.register_buffer("extent", _REACH * (points - center).norm(dim=1).amax().clamp_min(1e-3))
+        self.register_buffer("extent", _REACH * (points - self.center).norm(dim=1).amax().clamp_min(1e-3))
         self.register_buffer("orientation", torch.tensor([1.0, 0, 0, 0], device=device))
-        self.means = nn.Parameter(points.clone())
-        self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1).to(device))
-        self.log_scales = nn.Parameter(torch.full((count, 3), starting_log_scale(points), device=device))
         self.derivations: nn.Parameter | None = None  # [N,K,4]
         if config.learnt_derivations:
             same = starting_derivations(config.derivations).to(device)
@@ -117,7 +102,6 @@ class GaussianHead(TrainableAvatar):
         self.color_network = _layers(_GEOMETRY + 3, hidden, harmonics)
         self.base_layer = nn.Linear(harmonics, 3)
         self.band_layer = nn.Linear(harmonics, harmonics - 3)
-        self.sh_degree = config.sh_degree  # bands in use; training raises it step by step
         self.moves = True  # False during warm-up
         self._encoding: Tensor | None = None  # PE(x) [N,3+6L]
 

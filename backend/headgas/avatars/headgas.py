@@ -24,7 +24,7 @@ from headgas.avatars.fused import Weights, blend_and_decode_for_training
 from headgas.avatars.inference import Inference, serves
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import coefficient_count
-from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
+from headgas.avatars.trainable import TrainableAvatar
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.splats import Splats
 
@@ -77,8 +77,6 @@ class HeadGaS(TrainableAvatar):
     """
 
     model = "HeadGaS"
-    center: Tensor  # [3] metres, a buffer
-    extent: Tensor  # [] metres, a buffer
 
     def __init__(
         self, space: ExpressionSpace, points: Tensor, config: HeadGaSConfig, basis: Tensor | CompactBasis | None = None
@@ -90,17 +88,9 @@ class HeadGaS(TrainableAvatar):
             points: [N,3] where the Gaussians start, metres.
             basis: [1+B,N,f]; zeros when left out.
         """
-        super().__init__()
-        self.expression_space = space
+        super().__init__(space, points, config)
         self.settings = config
-        self.antialiased = config.antialiased
-        count = points.shape[0]
-        center = points.mean(0)
-        self.register_buffer("center", center)
-        self.register_buffer("extent", (points - center).abs().max().clamp_min(1e-3))
-        self.means = nn.Parameter(points.clone())
-        self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1))
-        self.log_scales = nn.Parameter(torch.full((count, 3), starting_log_scale(points)))
+        count = len(points)
         for name in ("harmonics", "opacity"):
             if name not in config.predicted:
                 self.register_parameter(name, nn.Parameter(torch.zeros(count, config.sizes[name])))
@@ -124,7 +114,6 @@ class HeadGaS(TrainableAvatar):
             with torch.no_grad():
                 for name in _MOTION_GAINS.keys() & set(config.predicted):
                     self.decoder.output_layer.weight[self._columns[name]] = 0
-        self.sh_degree = config.sh_degree  # bands in use; training raises it step by step
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
         self._folded: Tensor | None = None  # its part of the decoder's first layer [N,hidden], for rendering
         self._inference: Inference | None = None

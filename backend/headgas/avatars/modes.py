@@ -21,7 +21,7 @@ from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.packing import packed, unpacked
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import coefficient_count
-from headgas.avatars.trainable import TrainableAvatar, starting_log_scale
+from headgas.avatars.trainable import TrainableAvatar
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.splats import Splats
 
@@ -71,34 +71,17 @@ class Modes(TrainableAvatar):
     """
 
     model = "Modes"
-    center: Tensor  # [3] metres, a buffer
-    extent: Tensor  # [] metres, a buffer
     span: Tensor  # [B], a buffer: what parameters are divided by
     gains: Tensor  # [10,1], a buffer that no file holds; `costs` [10] likewise
     costs: Tensor
 
     def __init__(self, space: ExpressionSpace, points: Tensor, config: ModesConfig) -> None:
-        """An untrained avatar.
-
-        Args:
-            space: the parameters that drive it.
-            points: [N,3] where the Gaussians start, metres.
-        """
-        super().__init__()
-        self.expression_space = space
+        super().__init__(space, points, config)
         self.settings = config
-        self.antialiased = config.antialiased
-        self.sh_degree = config.sh_degree
         count, device = len(points), points.device
-        center = points.mean(0)
-        self.register_buffer("center", center)
-        self.register_buffer("extent", (points - center).abs().max().clamp_min(1e-3))
         low, high, neutral = (torch.tensor(values, device=device) for values in (space.low, space.high, space.neutral))
         span = torch.maximum(high - neutral, neutral - low)
         self.register_buffer("span", torch.where(span > _LEAST_RANGE, span, 1.0))
-        self.means = nn.Parameter(points.clone())
-        self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1).to(device))
-        self.log_scales = nn.Parameter(torch.full((count, 3), starting_log_scale(points), device=device))
         bands = coefficient_count(config.sh_degree) - 1
         for name, columns in (("base", 3), ("bands", 3 * bands), ("opacity", 1), ("code", config.code)):
             self.register_parameter(name, nn.Parameter(torch.zeros(count, columns, device=device)))

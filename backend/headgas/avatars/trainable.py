@@ -24,8 +24,28 @@ class TrainableAvatar(Avatar):
     means: nn.Parameter  # [N,3] metres
     quaternions: nn.Parameter  # [N,4] wxyz
     log_scales: nn.Parameter  # [N,3] of metres
-    extent: Tensor  # [] metres: how far the head reaches from its centre
+    center: Tensor  # [3] metres, a buffer
+    extent: Tensor  # [] metres, a buffer: how far the head reaches from its centre
     sh_degree: int  # bands in use; training raises it step by step
+
+    def __init__(self, space: ExpressionSpace, points: Tensor, config: "ModelConfig") -> None:
+        """An untrained avatar.
+
+        Args:
+            space: the parameters that drive it.
+            points: [N,3] where the Gaussians start, metres.
+        """
+        super().__init__()
+        self.expression_space = space
+        self.antialiased = config.antialiased
+        self.sh_degree = config.sh_degree
+        count, device = len(points), points.device
+        center = points.mean(0)
+        self.register_buffer("center", center)
+        self.register_buffer("extent", (points - center).abs().max().clamp_min(1e-3))
+        self.means = nn.Parameter(points.clone())
+        self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1).to(device))
+        self.log_scales = nn.Parameter(torch.full((count, 3), starting_log_scale(points), device=device))
 
     @abstractmethod
     def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[Tensor | None, list[Gaussians]]:
@@ -82,6 +102,9 @@ class ModelConfig(Protocol):
 
     @property
     def sh_degree(self) -> int: ...
+
+    @property
+    def antialiased(self) -> bool: ...
 
     def build(self, space: ExpressionSpace, points: Tensor) -> TrainableAvatar:
         """An untrained avatar whose Gaussians start at points [N,3], metres."""
