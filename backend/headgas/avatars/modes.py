@@ -24,11 +24,13 @@ from headgas.avatars.spherical_harmonics import coefficient_count
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.splats import Splats
+from headgas.splatting.threads import share
 
 # Of Δμ, Δq and Δlog s: by what a unit of C moves them, Δμ times the head's extent; what it costs to move, by metres
 _GAINS = (0.1, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)
 _COSTS = (1.0, 1.0, 1.0, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01)
 _SIZES = [3, 4, 3]
+_BLOCK = 1024  # Gaussians a thread moves at once
 _PACKED = ("quaternions", "log_scales", "base", "bands", "opacity", "code")  # as bytes in a compact file
 _UNIT = 0.02  # how far from 1 the length of a packed quaternion may be
 _LEAST_RANGE = 1e-3  # what never moved is not divided by its range
@@ -102,20 +104,20 @@ class Modes(TrainableAvatar):
         motions = [self._motion(shares, expression) for expression in expressions]
         self._cost = torch.stack([(motion.abs() @ self.costs).mean() for motion in motions]).mean()
         frames = zip(motions, cameras, strict=True)
-        return None, [self._shown(resting + motion, looks, camera) for motion, camera in frames]
+        return None, [self._shown(_parts(resting + motion), looks, camera) for motion, camera in frames]
 
     def penalty(self) -> Tensor | None:
         return self._cost
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)
-        return self._shown(*self._posed(expression), camera)
+        looks = self._looks() if self.training or torch.is_grad_enabled() else self._at_rest().looks
+        return self._shown(self._posed(expression), looks, camera)
 
     def splats(self, expression: Tensor) -> Splats:
         self.check_expression(expression)
-        posed, looks = self._posed(expression)
-        bands = coefficient_count(self.sh_degree)
-        parts = (*posed.split(_SIZES, dim=1), looks[:, -1], looks[:, : 3 * bands].reshape(-1, bands, 3))
+        bands, looks = coefficient_count(self.sh_degree), self._looks()
+        parts = (*self._posed(expression), looks[:, -1], looks[:, : 3 * bands].reshape(-1, bands, 3))
         return Splats(*(part.detach().clone() for part in parts), antialiased=self.antialiased)
 
     def shares(self) -> Tensor:
@@ -148,21 +150,33 @@ class Modes(TrainableAvatar):
         weights = [self._mixed(expression), self.resting.weight, self.resting.bias, self._moving()]
         return in_blocks(_mix, [shares], weights)
 
-    def _posed(self, expression: Tensor) -> tuple[Tensor, Tensor]:
-        """Means, quaternions of any length and log scales [N,10] of an expression [B]; looks."""
+    def _posed(self, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Means [N,3], quaternions [N,4] of any length and log scales [N,3] of an expression [B]."""
         if self.training or torch.is_grad_enabled():
-            return self._resting() + self._motion(self.shares(), expression), self._looks()
+            return _parts(self._resting() + self._motion(self.shares(), expression))
+        still, mixed = self._at_rest(), self._mixed(expression)
+        means, quaternions, log_scales = (still.resting.new_empty(self.count, size) for size in _SIZES)
+
+        def block(number: int) -> None:
+            rows = slice(number * _BLOCK, (number + 1) * _BLOCK)
+            with torch.inference_mode():
+                units = torch.addmm(still.units[rows], still.shares[rows], mixed.T).relu_()
+                parts = _parts(torch.addmm(still.resting[rows], units, still.last.T))
+                means[rows], quaternions[rows], log_scales[rows] = parts
+
+        share(block, -(-self.count // _BLOCK))
+        return means, quaternions, log_scales
+
+    def _at_rest(self) -> "_Still":
         if self._still is None:
             with torch.inference_mode(False), torch.no_grad():
                 shares, last = self.shares(), self._moving()
                 units = self.resting(shares)
                 self._still = _Still(shares, units, self._resting() - units.relu() @ last.T, last, self._looks())
-        still = self._still
-        rows, weights = [still.shares, still.units, still.resting], [self._mixed(expression), still.last]
-        return in_blocks(_pose, rows, weights), still.looks
+        return self._still
 
-    def _shown(self, posed: Tensor, looks: Tensor, camera: Camera) -> Gaussians:
-        means, quaternions, log_scales = (part.contiguous() for part in posed.split(_SIZES, dim=1))
+    def _shown(self, posed: tuple[Tensor, Tensor, Tensor], looks: Tensor, camera: Camera) -> Gaussians:
+        means, quaternions, log_scales = posed
         bands, column = coefficient_count(self.sh_degree), looks.shape[1] - 1
         opacities, colors = shade(looks, self.means, camera.position, bands, column)
         return Gaussians(means, quaternions, log_scales.exp(), opacities, colors)
@@ -205,6 +219,7 @@ def _mix(shares: Tensor, mixed: Tensor, weight: Tensor, bias: Tensor, last: Tens
     return (torch.addmm(resting, shares, mixed.T).relu() - resting.relu()) @ last.T
 
 
-def _pose(shares: Tensor, units: Tensor, resting: Tensor, mixed: Tensor, last: Tensor) -> Tensor:
-    """`_mix` of what is known already, and what it moves: [n,10]."""
-    return torch.addmm(resting, torch.addmm(units, shares, mixed.T).relu_(), last.T)
+def _parts(posed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Means, quaternions and log scales of [n,10]."""
+    means, quaternions, log_scales = posed.split(_SIZES, dim=1)
+    return means, quaternions, log_scales

@@ -113,7 +113,7 @@ def _gaussian_head(**options: Any) -> TrainingConfig:
     return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES)
 
 
-_MODES = TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.05)
+_MODES = TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.2)
 _MOTION = ("means", "quaternions")
 _RESOLUTIONS = (16, 32, 64, 128)  # GaussianHead, up to its fourth version: 64 to 512
 # Our own model, both papers' models, and what their ablations compare them with
