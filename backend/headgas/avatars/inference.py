@@ -124,13 +124,22 @@ class Inference:
 
     def _recolored(self, camera: Camera) -> Gaussians:
         """The last frame seen from elsewhere."""
-        colors = torch.empty(len(self._sizes), 3)
-        with announced("colours from elsewhere", 1):
-            run(
-                recolor, -(-len(colors) // BLOCK), self._harmonics, self._shapes[0].numpy(), camera.position.numpy(),
-                colors.numpy(),
-            )  # fmt: skip
+        colors = colors_from(self._harmonics, self._shapes[0], camera)
         return Gaussians(*self._shapes, self._frame.opacities, colors)
+
+
+def colors_from(harmonics: np.ndarray, means: Tensor, camera: Camera) -> Tensor:
+    """Colours [N,3] of `laid_out` harmonics of Gaussians at means [N,3], on the CPU."""
+    colors = torch.empty(len(means), 3)
+    with announced("colours from elsewhere", 1):
+        blocks = -(-len(colors) // BLOCK)
+        run(recolor, blocks, harmonics, means.detach().numpy(), camera.position.numpy(), colors.numpy())
+    return colors
+
+
+def laid_out(harmonics: Tensor) -> np.ndarray:
+    """Harmonics [N,3K], three by three, as `colors_from` reads them: [(N + COLOR_ROWS)*48], channel by channel."""
+    return torch.nn.functional.pad(_by_channel(harmonics.detach()), (0, 0, 0, COLOR_ROWS)).contiguous().numpy().ravel()
 
 
 def _tensors(avatar: "HeadGaS") -> tuple[Tensor, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from headgas.avatars.blocks import in_blocks
 from headgas.avatars.decoder import Decoder
 from headgas.avatars.encoding import positional_encoding
 from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.inference import colors_from, laid_out
 from headgas.avatars.packing import packed, unpacked
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import coefficient_count
@@ -59,7 +61,8 @@ class _Still:
     units: Tensor  # u [N,H]
     resting: Tensor  # [N,10]: what rests, less C relu(u)
     last: Tensor  # C [10,H]
-    looks: Tensor  # [N,3(d+1)²+1]
+    harmonics: np.ndarray  # `laid_out`
+    opacities: Tensor  # [N]
 
 
 class Modes(TrainableAvatar):
@@ -111,8 +114,12 @@ class Modes(TrainableAvatar):
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)
-        looks = self._looks() if self.training or torch.is_grad_enabled() else self._at_rest().looks
-        return self._shown(self._posed(expression), looks, camera)
+        posed = self._posed(expression)
+        if self.training or torch.is_grad_enabled() or self.means.is_cuda:
+            return self._shown(posed, self._looks(), camera)
+        still, (means, quaternions, log_scales) = self._at_rest(), posed
+        colors = colors_from(still.harmonics, self.means, camera)
+        return Gaussians(means, quaternions, log_scales.exp(), still.opacities, colors)
 
     def splats(self, expression: Tensor) -> Splats:
         self.check_expression(expression)
@@ -172,7 +179,10 @@ class Modes(TrainableAvatar):
             with torch.inference_mode(False), torch.no_grad():
                 shares, last = self.shares(), self._moving()
                 units = self.resting(shares)
-                self._still = _Still(shares, units, self._resting() - units.relu() @ last.T, last, self._looks())
+                resting, harmonics = self._resting() - units.relu() @ last.T, self._looks()[:, :-1]
+                harmonics = laid_out(harmonics[:, : 3 * coefficient_count(self.sh_degree)].cpu())
+                opacities = self.get_parameter("opacity")[:, 0].sigmoid()
+                self._still = _Still(shares, units, resting, last, harmonics, opacities)
         return self._still
 
     def _shown(self, posed: tuple[Tensor, Tensor, Tensor], looks: Tensor, camera: Camera) -> Gaussians:
