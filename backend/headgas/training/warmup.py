@@ -13,6 +13,7 @@ from headgas.avatars.compact import CompactBasis
 from headgas.avatars.factors import Factors
 from headgas.avatars.finishing import finish
 from headgas.avatars.shading import shade
+from headgas.avatars.skinning import skin, turned_quaternions
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
 from headgas.training.rank_one_adam import RankOneAdam
@@ -88,6 +89,10 @@ def _optimize() -> None:
     RankOneAdam(torch.zeros(1, _COUNT, 2)).step(torch.ones(1, 1), torch.ones(1, _COUNT, 2), 0.1)
 
 
+def _skin() -> None:
+    skin(torch.ones(1, 1), torch.cat([torch.eye(3).flatten(), torch.zeros(3)])[None], torch.zeros(1, 3))
+
+
 _SHADING = Kernels("the shading of Gaussians", 2, _shade)
 _FACTORS = Kernels("the reading of factors", 3, lambda: _read_factors(False))
 RENDERING = (
@@ -97,6 +102,8 @@ RENDERING = (
     Kernels("linear light", 2, _finish),
     _SHADING,
     _FACTORS,
+    Kernels("the skinning of points", 3, _skin),
+    Kernels("the turning of Gaussians", 3, lambda: turned_quaternions(torch.eye(3)[None], torch.ones(1, 4))),
 )
 TRAINING = (
     Kernels("the blending of features", 1, lambda: blend(torch.zeros(1, _COUNT, 2), torch.ones(1))),
