@@ -14,12 +14,12 @@ from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
-from headgas.avatars.rotations import products
 from headgas.avatars.shading import shade
 from headgas.avatars.skinning import turned_quaternions
 from headgas.avatars.spherical_harmonics import coefficient_count, turned_harmonics
 from headgas.avatars.surface_frames import Binding
 from headgas.splatting import Camera, Gaussians
+from headgas.splatting.rotations import products
 from headgas.splatting.splats import Splats
 
 _Frame = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from headgas.avatars.blocks import in_blocks
+from headgas.avatars.encoding import plain_encoding
 
 _OUTPUTS = {"move": 3, "turn": 4, "stretch": 3}
 
@@ -40,13 +41,8 @@ class Deformation(nn.Module):
                 self.layers[number].get_parameter("weight")[:, self._encoding : self._encoding + self._expression] = 0
 
     def encode(self, positions: Tensor) -> Tensor:
-        """PE [N,3+6L] of positions [N,3]: themselves, then sine and cosine of each octave in turn (NeRF, eq. 4,
-        without its factor π)."""
-        parts = [positions]
-        for octave in range(self._octaves):
-            angles = positions * 2.0**octave
-            parts += [angles.sin(), angles.cos()]
-        return torch.cat(parts, 1)
+        """PE [N,3+6L] of positions [N,3]."""
+        return plain_encoding(positions, self._octaves)
 
     def forward(self, encoding: Tensor, expression: Tensor) -> Tensor:
         """Δposition, Δquaternion and Δscale [N,10] of encoded positions [N,3+6L] and an expression [B]."""

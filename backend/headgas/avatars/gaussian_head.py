@@ -24,7 +24,7 @@ from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count, s
 from headgas.avatars.stretching import unstretched
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.splatting import Camera, Gaussians
-from headgas.splatting.rotations import matrices_of, multiplied
+from headgas.splatting.rotations import matrices_of, products
 from headgas.splatting.splats import Splats
 
 _GEOMETRY = 32  # features that the opacity network hands to the colour network
@@ -161,7 +161,7 @@ class GaussianHead(TrainableAvatar):
             return resting, means, quaternions, scales
         move, turn, stretch = self._motion(resting, expression)
         # Turns are added in the model's axes: (q @ into_head) is the product of `orientation` and q.
-        into_head = multiplied(self.orientation, torch.eye(4, device=turn.device))
+        into_head = products(self.orientation, torch.eye(4, device=turn.device))
         quaternions = nn.functional.normalize(quaternions, dim=1) @ into_head.T + turn
         if self.settings.released:
             quaternions, scales = unstretched(quaternions, scales + self.extent * stretch)

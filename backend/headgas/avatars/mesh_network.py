@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.blendshapes import conditions
+from headgas.avatars.encoding import plain_encoding
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
-from headgas.avatars.rotations import products
 from headgas.avatars.shading import shade
 from headgas.splatting import Camera, Gaussians
+from headgas.splatting.rotations import products
 from headgas.splatting.splats import Splats
 
 _OCTAVES = 8
@@ -106,7 +107,7 @@ class MeshNetworkAvatar(Avatar):
         assert isinstance(first, nn.Linear)
         # What is the same for all Gaussians enters once
         shared = first.weight[:, _ENCODED:] @ given + first.bias
-        hidden = torch.relu(encoded(self.places) @ first.weight[:, :_ENCODED].T + shared)
+        hidden = torch.relu(plain_encoding(self.places, _OCTAVES) @ first.weight[:, :_ENCODED].T + shared)
         for layer in self.fcs[1:]:
             hidden = torch.relu(layer(hidden))
         shift, turn, size = torch.tanh(self.output_linear(hidden)).split([3, 4, 3], 1)
@@ -147,9 +148,3 @@ class MeshNetworkAvatar(Avatar):
         avatar = cls(space, rig, constants, config["widths"], config["trailing"])
         avatar.load_state_dict(tensors)
         return avatar.eval()
-
-
-def encoded(places: Tensor) -> Tensor:
-    """PE [N,51]: the place, then its sine and cosine at 1, 2, … 128 times it (NeRF, eq. 4, without π)."""
-    octaves = [function(places * 2.0**octave) for octave in range(_OCTAVES) for function in (torch.sin, torch.cos)]
-    return torch.cat([places, *octaves], 1)

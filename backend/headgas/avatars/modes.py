@@ -115,7 +115,7 @@ class Modes(TrainableAvatar):
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)
         posed = self._posed(expression)
-        if self.training or torch.is_grad_enabled() or self.means.is_cuda:
+        if not self._only_shown:
             return self._shown(posed, self._looks(), camera)
         still, (means, quaternions, log_scales) = self._at_rest(), posed
         colors = colors_from(still.harmonics, self.means, camera)
@@ -159,7 +159,7 @@ class Modes(TrainableAvatar):
 
     def _posed(self, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Means [N,3], quaternions [N,4] of any length and log scales [N,3] of an expression [B]."""
-        if self.training or torch.is_grad_enabled():
+        if not self._only_shown:
             return _parts(self._resting() + self._motion(self.shares(), expression))
         still, mixed = self._at_rest(), self._mixed(expression)
         means, quaternions, log_scales = (still.resting.new_empty(self.count, size) for size in _SIZES)
@@ -174,13 +174,18 @@ class Modes(TrainableAvatar):
         share(block, -(-self.count // _BLOCK))
         return means, quaternions, log_scales
 
+    @property
+    def _only_shown(self) -> bool:
+        """Whether the CPU's short way serves: nothing is trained."""
+        return not (self.training or torch.is_grad_enabled() or self.means.is_cuda)
+
     def _at_rest(self) -> "_Still":
         if self._still is None:
             with torch.inference_mode(False), torch.no_grad():
                 shares, last = self.shares(), self._moving()
                 units = self.resting(shares)
-                resting, harmonics = self._resting() - units.relu() @ last.T, self._looks()[:, :-1]
-                harmonics = laid_out(harmonics[:, : 3 * coefficient_count(self.sh_degree)].cpu())
+                resting = self._resting() - units.relu() @ last.T
+                harmonics = laid_out(self._looks()[:, : 3 * coefficient_count(self.sh_degree)])
                 opacities = self.get_parameter("opacity")[:, 0].sigmoid()
                 self._still = _Still(shares, units, resting, last, harmonics, opacities)
         return self._still

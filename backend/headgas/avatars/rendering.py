@@ -13,7 +13,7 @@ from headgas.avatars.finishing import finish
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.gpu_kernels import kernels_work
-from headgas.splatting.rotations import matrices_of, multiplied, quaternion_of, quaternions_of
+from headgas.splatting.rotations import matrices_of, products, quaternion_of, quaternions_of
 from headgas.splatting.simd import LANES
 
 NOTHING_HIT = 1e10  # metres: Blender's depth where a ray hits nothing
@@ -168,7 +168,7 @@ def _in_world(item: PlacedAvatar, place: _Place, device: torch.device) -> Gaussi
     linear = _to_device(place.linear, device)
     means = gaussians.means @ linear.T + _to_device(place.offset, device)
     if place.scale is not None:
-        quaternions = multiplied(_to_device(quaternion_of(place.rotation), device), gaussians.quaternions)
+        quaternions = products(_to_device(quaternion_of(place.rotation), device), gaussians.quaternions)
         return Gaussians(means, quaternions, gaussians.scales * place.scale, gaussians.opacities, gaussians.colors)
     quaternions, scales = _sheared(gaussians, linear)
     return Gaussians(means, quaternions, scales, gaussians.opacities, gaussians.colors)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from headgas.avatars.blending import blend
-from headgas.avatars.rotations import rotation_matrices
 from headgas.avatars.skinning import skin
+from headgas.splatting.rotations import rotation_matrices
 
 
 class Skeleton(nn.Module):

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headgas.avatars.rotations import REFINEMENTS, nearest_rotations, products
 from headgas.splatting.compiling import announced, compiled
-from headgas.splatting.rotations import quaternions_of
+from headgas.splatting.rotations import REFINEMENTS, nearest_rotations, products, quaternions_of
 from headgas.splatting.simd import fetch_add
 from headgas.splatting.threads import run
 

@@ -14,7 +14,8 @@ MAX_DEGREE = 3
 _TURNED_AT_ONCE = 8192  # Gaussians: what they take beside the result stays small
 
 f32 = np.float32
-_C0 = f32(0.5 / math.sqrt(math.pi))
+C0 = 0.5 / math.sqrt(math.pi)  # the harmonic of degree 0, in every direction
+_C0 = f32(C0)
 _C1 = f32(math.sqrt(3 / (4 * math.pi)))
 _C2 = f32(0.5 * math.sqrt(15 / math.pi))
 _C20 = f32(0.25 * math.sqrt(5 / math.pi))
@@ -44,7 +45,7 @@ def sh_basis(directions: Tensor, degree: int) -> Tensor:
         [N,(degree+1)²].
     """
     x, y, z = directions.unbind(-1)
-    bands = [torch.full_like(x, 0.5 / math.sqrt(math.pi))]
+    bands = [torch.full_like(x, C0)]
     if degree >= 1:
         c = math.sqrt(3 / (4 * math.pi))
         bands += [-c * y, c * z, -c * x]
@@ -100,11 +101,13 @@ def turned_harmonics(coefficients: Tensor, turns: Tensor) -> Tensor:
 
     Args:
         coefficients: [N,K,3].
-        turns: [N,3,3], R of each.
+        turns: [N,3,3], R of each; or [3,3], of all.
     """
     degree = math.isqrt(coefficients.shape[1]) - 1
-    directions = spread_directions(2 * MAX_DEGREE**2 + 6, turns.device).float()
+    directions = spread_directions(2 * MAX_DEGREE**2 + 6, turns.device).to(turns.dtype)
     fitted = torch.linalg.pinv(sh_basis(directions, degree))
+    if turns.ndim == 2:
+        return (fitted @ sh_basis(directions @ turns, degree)).to(coefficients.dtype) @ coefficients
     parts = zip(coefficients.split(_TURNED_AT_ONCE), turns.split(_TURNED_AT_ONCE), strict=True)
     return torch.cat([fitted @ (sh_basis(directions @ turn, degree) @ part) for part, turn in parts])
 

@@ -31,14 +31,10 @@ _WRITERS = {
 
 
 @dataclass(frozen=True)
-class Conversion:
+class Conversion(ReadingOptions):
     """What a conversion can be told. Axes and scale are those of the file that is not ours; of the one that is read,
     where both are not."""
 
-    axes: str | None = None  # one of `axes.AXES`; else those that the format is known for
-    scale: float = 1.0  # metres per unit
-    flame: Path | None = None  # see ReadingOptions
-    shape: Path | None = None  # see ReadingOptions
     compact: bool = True  # our own files: a quarter of the bytes
     expression: Mapping[str, float] = field(default_factory=dict)  # splats: parameters that are not at rest
     capture: Path | None = None  # splats: where expressions come from, a file for each frame
@@ -68,13 +64,12 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
         raise HeadGaSError(f"{target}: the name must end in one of {known}; that says what is written.")
     if _are_one(source, target):
         raise HeadGaSError(f"{target}: would be written over what is read.", "Choose another name.")
-    options = ReadingOptions(wanted.axes, wanted.scale, wanted.flame, wanted.shape)
-    options.check()
+    wanted.check()
     if suffix == SUFFIX and (wanted.expression or wanted.capture):
         raise HeadGaSError(f"{target}: holds every expression.", "Leave out --expression and --capture.")
     source = whole(source)
     ours = is_own(source)
-    imported = read_avatar(source, ReadingOptions() if ours and suffix != SUFFIX else options)
+    imported = read_avatar(source, ReadingOptions() if ours and suffix != SUFFIX else wanted)
     if suffix == SUFFIX:
         _save(target, imported, source, ours, wanted.compact)
         return Converted((target,), imported.format, tuple(imported.warnings))

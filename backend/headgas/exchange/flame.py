@@ -20,7 +20,7 @@ from torch import Tensor
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
 from headgas.errors import HeadGaSError
-from headgas.exchange.imported import ReadingOptions
+from headgas.exchange.imported import ReadingOptions, fits, written
 from headgas.exchange.pickles import Held, read_array, read_npz, read_pickle, read_torch
 
 AXES = "opengl"  # Y up, Z out of the face
@@ -235,11 +235,9 @@ def _dense(path: Path, name: str, value: Any) -> np.ndarray:
 
 def _checked(path: Path, name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
     """float32 [shape], finite; None is any length."""
-    fits = array.ndim == len(shape) and all(w in (None, n) for n, w in zip(array.shape, shape, strict=True))
-    if not fits or array.dtype.kind not in "fiu":
-        wanted = "×".join("n" if w is None else str(w) for w in shape)
-        found = "×".join(map(str, array.shape))
-        raise HeadGaSError(f"{path}: {name} is {array.dtype} {found}; expected numbers {wanted}.")
+    if not fits(array.shape, shape) or array.dtype.kind not in "fiu":
+        found = f"{array.dtype} {written(array.shape)}"
+        raise HeadGaSError(f"{path}: {name} is {found}; expected numbers {written(shape)}.")
     if name != "kintree_table" and not np.isfinite(array).all():
         raise HeadGaSError(f"{path}: {name} holds values that are not finite numbers.")
     return np.ascontiguousarray(array, np.float32)

@@ -62,8 +62,6 @@ def read_flash_avatar(path: Path, options: ReadingOptions) -> Imported:
     for name, shape in wanted.items():
         if arrays[name].shape != shape:
             raise HeadGaSError(f"{path}: its {name} are {list(arrays[name].shape)}; expected {list(shape)}.")
-    if bands not in (1, 4, 9, 16):
-        raise HeadGaSError(f"{path}: has {bands} harmonics; expected 1, 4, 9 or 16.")
     splats = assembled(
         path,
         arrays["places"],

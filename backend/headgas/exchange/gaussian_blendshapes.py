@@ -8,7 +8,7 @@ Source: Ma et al., "3D Gaussian Blendshapes for Head Avatar Animation", SIGGRAPH
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from headgas.avatars.rig import Rig, Skeleton
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES, into_head_space
 from headgas.exchange.flame import EYELIDS, JOINTS, find_flame, flame_space, missing_flame, read_shape
-from headgas.exchange.imported import Imported, ReadingOptions, assembled
+from headgas.exchange.imported import Imported, ReadingOptions, assembled, fits, written
 from headgas.exchange.pickles import read_array
 from headgas.splatting.splats import Splats
 
@@ -96,12 +96,12 @@ def read_gaussian_blendshapes(path: Path, options: ReadingOptions) -> Imported:
     return Imported(BlendshapeAvatar(space, rig, {}, config, basis).eval(), "3D Gaussian Blendshapes", warnings)
 
 
+@dataclass(frozen=True)
 class _Skin:
     """What the joints do to the face."""
 
-    def __init__(self, weights: Tensor, pose_shapes: Tensor) -> None:
-        self.weights = weights  # [N,5]
-        self.pose_shapes = pose_shapes  # [36,N,3] metres, head space
+    weights: Tensor  # [N,5]
+    pose_shapes: Tensor  # [36,N,3] metres, head space
 
 
 def _read_face(folder: Path, options: ReadingOptions) -> tuple[Splats, CompactBasis, Tensor, _Skin]:
@@ -142,8 +142,6 @@ def _read_rest(folder: Path, bands: int | None, options: ReadingOptions) -> Spla
     means = _array(folder, "pos", (None, 3))
     count = len(means)
     harmonics = _array(folder, "shs", (count, bands, 3))
-    if harmonics.shape[1] not in (1, 4, 9, 16):
-        raise HeadGaSError(f"{folder / 'shs.npy'}: has {harmonics.shape[1]} harmonics; expected 1, 4, 9 or 16.")
     quaternions, scales = _array(folder, "rot", (count, 4)), _array(folder, "scale", (count, 3))
     logits = _array(folder, "opacity", (count, 1))[:, 0]
     splats = assembled(folder, means, quaternions, scales, logits, harmonics)
@@ -160,10 +158,9 @@ def _array(folder: Path, name: str, shape: tuple[int | None, ...]) -> np.ndarray
     """An array of the folder, of that shape; None is any length."""
     path = folder / f"{name}.npy"
     array = read_array(path)
-    fits = len(array.shape) == len(shape) and all(w in (None, n) for n, w in zip(array.shape, shape, strict=True))
-    if not fits or array.dtype.kind != "f":
-        wanted = "×".join("n" if w is None else str(w) for w in shape)
-        raise HeadGaSError(f"{path}: holds {array.dtype} {'×'.join(map(str, array.shape))}; expected floats {wanted}.")
+    if not fits(array.shape, shape) or array.dtype.kind != "f":
+        found = f"{array.dtype} {written(array.shape)}"
+        raise HeadGaSError(f"{path}: holds {found}; expected floats {written(shape)}.")
     return array
 
 

@@ -26,10 +26,10 @@ from torch import Tensor
 from headgas.avatars import ExpressionSpace, GaussianHead, GaussianHeadConfig
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES
-from headgas.exchange.imported import Imported, ReadingOptions
+from headgas.exchange.imported import Imported, ReadingOptions, fits
 from headgas.exchange.pickles import read_torch
 from headgas.exchange.ply import read_table
-from headgas.splatting.rotations import multiplied, quaternion_of
+from headgas.splatting.rotations import products, quaternion_of
 
 _FILES = {
     "point_cloud": "point_cloud.ply",
@@ -137,10 +137,7 @@ class _Weights:
         value = self._state.get(name)
         if not isinstance(value, Tensor):
             raise HeadGaSError(f"{self.path}: lacks the tensor '{name}'.")
-        fits = len(value.shape) == len(shape) and all(
-            size > 0 and wanted in (None, size) for size, wanted in zip(value.shape, shape, strict=True)
-        )
-        if not fits or not value.is_floating_point():
+        if not fits(value.shape, shape) or not value.numel() or not value.is_floating_point():
             wanted = ", ".join("…" if size is None else str(size) for size in shape)
             raise HeadGaSError(
                 f"{self.path}: '{name}' is {value.dtype} of the shape {list(value.shape)}; expected floats [{wanted}]."
@@ -215,7 +212,7 @@ def _placed(geometry: dict[str, Tensor], options: ReadingOptions) -> dict[str, T
     orientation = quaternion_of(rotation).float()
     return {
         "means": geometry["means"] @ rotation.float().T * options.scale,
-        "quaternions": multiplied(orientation, geometry["quaternions"]),
+        "quaternions": products(orientation, geometry["quaternions"]),
         "log_scales": geometry["log_scales"] + math.log(options.scale),
         "center": torch.zeros(3),
         "extent": torch.tensor(float(options.scale)),

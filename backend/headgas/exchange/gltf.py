@@ -16,14 +16,13 @@ import numpy as np
 
 import headgas
 from headgas.avatars.rendering import srgb_to_linear
-from headgas.avatars.spherical_harmonics import coefficient_count
+from headgas.avatars.spherical_harmonics import C0, coefficient_count
 from headgas.files import write
 from headgas.splatting.splats import Splats
 
 AXES = "opengl"  # +Y up, +Z forward: a head looks along +Z, as glTF has it
 _EXTENSION = "KHR_gaussian_splatting"
 _FLOAT, _UNSIGNED_SHORT, _VERTICES = 5126, 5123, 34962  # constants of glTF
-_C0 = 0.28209479177387814
 
 
 def write_gltf(path: Path, splats: Splats) -> list[str]:
@@ -78,7 +77,7 @@ def _attributes(splats: Splats) -> dict[str, np.ndarray]:
     opacities = splats.logits.sigmoid()[:, None]
     rotations = splats.quaternions / splats.quaternions.norm(dim=1, keepdim=True)
     # What shows where the extension is not known: points, whose colours glTF wants linear
-    base = (splats.harmonics[:, 0] * _C0 + 0.5).clamp(0, 1)
+    base = (splats.harmonics[:, 0] * C0 + 0.5).clamp(0, 1)
     shown = np.concatenate([srgb_to_linear(base).numpy(), opacities.numpy()], 1)
     columns = {
         "POSITION": splats.means.numpy(),

@@ -81,6 +81,8 @@ def assembled(
     """
     if not len(means):
         raise HeadGaSError(f"{path}: holds no Gaussians.")
+    if harmonics.shape[1] not in (1, 4, 9, 16):
+        raise HeadGaSError(f"{path}: has {harmonics.shape[1]} harmonics; expected 1, 4, 9 or 16.")
     lowest, highest = _LOG_SCALES
     with np.errstate(over="ignore"):
         limits = {
@@ -109,6 +111,16 @@ def usable_degree(degree: int, form: str) -> tuple[int, list[str]]:
         return degree, []
     lost = coefficient_count(degree) - coefficient_count(MAX_DEGREE)
     return MAX_DEGREE, [f"{form}: the harmonics of degree {degree} are left out ({lost} per colour): 3 is the largest."]
+
+
+def fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Whether a shape is the wanted one; None stands for any number."""
+    return len(shape) == len(wanted) and all(w in (None, n) for n, w in zip(shape, wanted, strict=True))
+
+
+def written(shape: Sequence[int | None]) -> str:
+    """A shape in the user's words: n×3."""
+    return "×".join("n" if size is None else str(size) for size in shape)
 
 
 def check_count(path: Path, count: int) -> None:

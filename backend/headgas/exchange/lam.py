@@ -19,6 +19,7 @@ import torch
 from headgas.avatars.blendshapes import BlendshapeAvatar, BlendshapesConfig
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
+from headgas.avatars.spherical_harmonics import C0
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES, into_head_space
 from headgas.exchange.gltf_reading import Glb, SkinnedMesh
@@ -29,7 +30,6 @@ _MESH, _SPLATS = "skin.glb", "offset.ply"
 _LARGEST = 1 << 30  # bytes of a member: a head has a few million
 _HEAD = "head"  # the joint that the face follows
 _HEAD_TURN = 0.5  # radians: sliders' ends
-_C0 = 0.28209479177387814  # the harmonic of degree 0
 
 
 def is_lam(path: Path, start: bytes) -> bool:
@@ -64,7 +64,7 @@ def read_lam(path: Path, options: ReadingOptions) -> Imported:
                 table.matrix([f"rot_{axis}" for axis in range(4)]),
                 table.matrix([f"scale_{axis}" for axis in range(3)]),
                 table.matrix(["opacity"])[:, 0],
-                ((colors - 0.5) / _C0)[:, None],
+                ((colors - 0.5) / C0)[:, None],
             )
         except HeadGaSError as error:
             raise HeadGaSError(error.message.replace(str(extracted), f"{path}: {_SPLATS}"), error.hint) from None

@@ -32,7 +32,7 @@ def read_own(path: Path, options: ReadingOptions) -> Imported:
     Raises:
         HeadGaSError: the file is damaged, foreign or newer, or options are given that it needs none of.
     """
-    if options != ReadingOptions():
+    if (options.axes, options.scale) != (None, 1.0):
         raise HeadGaSError(f"{path}: is in head space and metres already; it takes neither axes nor a scale.")
     checkpoint = load_avatar(path)
     header = checkpoint.header

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from headgas.avatars.spherical_harmonics import C0
 from headgas.errors import HeadGaSError
 from headgas.exchange.imported import Imported, ReadingOptions, assembled, check_count, static
 
 AXES = "opencv"  # as the PLY files that these are made of
-_C0 = 0.28209479177387814  # the harmonic of degree 0
 _RECORD = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("color", "u1", 4), ("rotation", "u1", 4)])
 
 
@@ -29,6 +29,6 @@ def read_splat(path: Path, options: ReadingOptions) -> Imported:
     with np.errstate(divide="ignore", invalid="ignore"):
         log_scales, logits = np.log(records["scale"]), np.log(color[:, 3]) - np.log1p(-color[:, 3])
     quaternions = records["rotation"] / 255.0 * 2 - 1  # wxyz
-    harmonics = ((color[:, :3] - 0.5) / _C0)[:, None]
+    harmonics = ((color[:, :3] - 0.5) / C0)[:, None]
     splats = assembled(path, records["mean"], quaternions, log_scales, logits, harmonics)
     return static(splats, ".splat", AXES, options)

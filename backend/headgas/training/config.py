@@ -24,11 +24,9 @@ class Rate:
         return self.start * self.final**progress
 
 
-# Unpublished: ours. By a parameter's name, or by the module it belongs to.
-HEADGAS_RATES = {
-    "means": Rate(1e-3),  # metres
-    "quaternions": Rate(1e-2),
-    "log_scales": Rate(2e-2),
+# By a parameter's name, or by the module it belongs to. Unpublished: ours.
+_GEOMETRY_RATES = {"means": Rate(1e-3), "quaternions": Rate(1e-2), "log_scales": Rate(2e-2)}  # means: metres
+HEADGAS_RATES = _GEOMETRY_RATES | {
     "basis": Rate(5e-2, decay=0.2),  # f_0 does not decay: what few frames show must not be learnt by heart
     "harmonics": Rate(5e-2),
     "opacity": Rate(5e-2),
@@ -37,10 +35,7 @@ HEADGAS_RATES = {
 
 # As HeadGaS's where they are the same; the rest found likewise (docs/methods.md). The published code, for 80,000 steps:
 # means 8e-4, scales 5e-3, rotations 1e-3, derivations 1e-3, planes 1e-3, deformation 8e-4, decoders 1e-4 to 1e-3.
-GAUSSIAN_HEAD_RATES = {
-    "means": Rate(1e-3),  # metres
-    "quaternions": Rate(1e-2),
-    "log_scales": Rate(2e-2),
+GAUSSIAN_HEAD_RATES = _GEOMETRY_RATES | {
     "derivations": Rate(1e-2),
     "factors": Rate(3e-2),
     "deformation": Rate(3e-3),
@@ -50,10 +45,8 @@ GAUSSIAN_HEAD_RATES = {
     "band_layer": Rate(3e-4),
 }
 
-MODES_RATES = {
-    "means": Rate(5e-4),  # metres
-    "quaternions": Rate(1e-2),
-    "log_scales": Rate(2e-2),
+MODES_RATES = _GEOMETRY_RATES | {
+    "means": Rate(5e-4),
     "base": Rate(1e-2),
     "bands": Rate(1e-3),
     "opacity": Rate(5e-2),

@@ -16,10 +16,10 @@ from headgas.avatars import ExpressionSpace, load_avatar, read_header, save_avat
 from headgas.avatars.blendshapes import BlendshapeAvatar, BlendshapesConfig, Projection
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.rig import Rig, Skeleton
-from headgas.avatars.rotations import rotation_matrices
 from headgas.avatars.splats import SplatAvatar
 from headgas.avatars.surface_frames import Binding, uv_tangents
 from headgas.errors import HeadGaSError
+from headgas.splatting.rotations import rotation_matrices
 from tests.headgas.avatars.test_headgas import camera
 
 NAMES = ("smile", "blink", "neck_x", "neck_y", "neck_z", "jaw_x", "jaw_y", "jaw_z")

@@ -4,8 +4,8 @@
 
 import torch
 
-from headgas.avatars.rotations import rotation_matrices
 from headgas.avatars.skinning import skin, skin_plainly, turned_plainly, turned_quaternions
+from headgas.splatting.rotations import rotation_matrices
 
 COUNT = 1500  # more than two blocks
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from headgas.avatars import SplatAvatar
-from headgas.avatars.spherical_harmonics import sh_to_color
-from headgas.exchange.axes import AXES, _turned, into_head_space, out_of_head_space
+from headgas.avatars.spherical_harmonics import sh_to_color, turned_harmonics
+from headgas.exchange.axes import AXES, into_head_space, out_of_head_space
 from headgas.splatting import Camera
 from headgas.splatting.rotations import matrices_of
 from tests.headgas.avatars.test_headgas import camera
@@ -36,7 +36,7 @@ def test_colours_turn_with_the_splats(degree: int) -> None:
     rotation = matrices_of(torch.nn.functional.normalize(torch.tensor([[0.3, -0.5, 0.7, 0.2]]).double(), dim=1))[0]
     directions = torch.nn.functional.normalize(torch.randn(20, 3, generator=torch.Generator().manual_seed(3)), dim=1)
     before = sh_to_color(harmonics, directions)
-    after = sh_to_color(_turned(harmonics, rotation), directions @ rotation.T.float())
+    after = sh_to_color(turned_harmonics(harmonics, rotation), directions @ rotation.T.float())
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
 
 

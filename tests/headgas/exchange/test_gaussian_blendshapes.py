@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from headgas.avatars.rotations import products
 from headgas.avatars.spherical_harmonics import sh_to_color
 from headgas.errors import HeadGaSError
 from headgas.exchange import ReadingOptions, beside, read_avatar
+from headgas.splatting.rotations import products
 from tests.headgas.avatars.test_headgas import camera
 from tests.headgas.exchange.flame_files import flame_fields, write_flame
 from tests.headgas.exchange.test_flame import Y_UP, posed
