@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mappings: how values of one set of channels become values of another; files that users can share.
+
+The file is a JSON object, described in docs/formats.md:
+
+    {"format": "headgas-mapping", "version": 1, "names_in": [I names], "names_out": [O names],
+     "matrix": [O rows of I numbers], "bias": [O], "low": [O], "high": [O], "source": text, "licence": text}
+
+out = clip(matrix · in + bias, low, high)
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import HeadGaSError
+
+FORMAT, VERSION = "headgas-mapping", 1
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A linear map between two sets of named values."""
+
+    names_in: tuple[str, ...]  # [I], unique
+    names_out: tuple[str, ...]  # [O], unique
+    matrix: np.ndarray  # [O,I] float32
+    bias: np.ndarray  # [O] float32
+    low: np.ndarray  # [O] float32, -inf where there is no limit
+    high: np.ndarray  # [O] float32, inf where there is no limit
+    source: str = ""  # where it comes from
+    licence: str = ""
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Values [...,I] in the order of `names_in` become [...,O]."""
+        return np.clip(values @ self.matrix.T + self.bias, self.low, self.high)
+
+    def to_json(self) -> dict[str, Any]:
+        """The file's object; a limit that is none becomes null."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "names_in": list(self.names_in),
+            "names_out": list(self.names_out),
+            "matrix": self.matrix.tolist(),
+            "bias": self.bias.tolist(),
+            "low": [value if math.isfinite(value) else None for value in self.low.tolist()],
+            "high": [value if math.isfinite(value) else None for value in self.high.tolist()],
+            "source": self.source,
+            "licence": self.licence,
+        }
+
+
+def identity(names: tuple[str, ...]) -> Mapping:
+    """What changes nothing."""
+    count = len(names)
+    unlimited = np.full(count, np.inf, np.float32)
+    return Mapping(names, names, np.eye(count, dtype=np.float32), np.zeros(count, np.float32), -unlimited, unlimited)
+
+
+def parse_mapping(text: str, where: str) -> Mapping:
+    """The mapping in a file's text; `where` names the file in an error."""
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise _wrong(where, f"is not JSON ({error})") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise _wrong(where, f"has no field 'format' that says '{FORMAT}'")
+    if data.get("version") != VERSION:
+        raise HeadGaSError(
+            f"{where} is a mapping of version {data.get('version')}; this is for version {VERSION}", "Update the add-on"
+        )
+    inputs, outputs = _names(where, data, "names_in"), _names(where, data, "names_out")
+    rows = data.get("matrix")
+    if not isinstance(rows, list) or len(rows) != len(outputs):
+        raise _wrong(where, f"needs {len(outputs)} rows in 'matrix', one per name in 'names_out'")
+    matrix = [_numbers(where, f"matrix[{i}]", row, len(inputs)) for i, row in enumerate(rows)]
+    bias = _numbers(where, "bias", data.get("bias", [0.0] * len(outputs)), len(outputs))
+    low = _numbers(where, "low", data.get("low", [None] * len(outputs)), len(outputs), -math.inf)
+    high = _numbers(where, "high", data.get("high", [None] * len(outputs)), len(outputs), math.inf)
+    for name, least, most in zip(outputs, low, high, strict=True):
+        if least > most:
+            raise _wrong(where, f"has 'low' above 'high' for {name}")
+    arrays = (np.array(part, np.float32) for part in (bias, low, high))
+    shaped = np.array(matrix, np.float32).reshape(len(outputs), len(inputs))
+    source, licence = (str(data.get(field, "")) for field in ("source", "licence"))
+    return Mapping(inputs, outputs, shaped, *arrays, source, licence)
+
+
+def load_mapping(path: Path) -> Mapping:
+    """The mapping in the file at `path`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise _wrong(str(path), "is not UTF-8 text") from None
+    except OSError as error:
+        raise HeadGaSError(f"{path} cannot be read: {error.strerror or error}", "Choose the file again") from None
+    return parse_mapping(text, str(path))
+
+
+def save_mapping(path: Path, mapping: Mapping) -> None:
+    """Writes the file at `path`, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(json.dumps(mapping.to_json(), indent=1) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise HeadGaSError(f"{path} cannot be written: {error.strerror or error}", "Choose another folder") from None
+
+
+def _wrong(where: str, what: str) -> HeadGaSError:
+    return HeadGaSError(f"{where} {what}", "A mapping is a JSON file; its fields are in docs/formats.md")
+
+
+def _names(where: str, data: Dictionary[str, Any], field: str) -> tuple[str, ...]:
+    names = data.get(field)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise _wrong(where, f"needs a list of names in '{field}'")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise _wrong(where, f"has {', '.join(twice)} more than once in '{field}'")
+    return tuple(names)
+
+
+def _numbers(where: str, field: str, values: Any, count: int, missing: float | None = None) -> list[float]:
+    """`count` finite numbers; null stands for `missing` where that is given."""
+    fits = isinstance(values, list) and len(values) == count
+    if not fits or not all(_is_number(v) or (v is None and missing is not None) for v in values):
+        raise _wrong(where, f"needs {count} finite numbers in '{field}'")
+    return [missing if v is None and missing is not None else float(v) for v in values]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
