@@ -6,12 +6,16 @@ import bpy
 
 from .expression import HEADGAS_OT_reset_expression
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
+from .live import HEADGAS_OT_record_live, HEADGAS_OT_start_live, HEADGAS_OT_stop_live
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
 
 classes = (
     HEADGAS_OT_import_avatar,
     HEADGAS_FH_avatar,
     HEADGAS_OT_reset_expression,
+    HEADGAS_OT_start_live,
+    HEADGAS_OT_stop_live,
+    HEADGAS_OT_record_live,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
 )

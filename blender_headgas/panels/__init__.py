@@ -3,6 +3,7 @@
 """What the user sees."""
 
 from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar, HEADGAS_UL_channels
+from .motion import HEADGAS_PT_live
 from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
 
@@ -11,5 +12,6 @@ classes = (
     HEADGAS_UL_channels,
     HEADGAS_PT_avatar_object,
     HEADGAS_PT_avatar_sidebar,
+    HEADGAS_PT_live,
     HEADGAS_PT_render,
 )

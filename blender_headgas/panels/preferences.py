@@ -6,6 +6,7 @@ import bpy
 
 from .. import client
 from ..operators.service import describe
+from ..rig.live import HeadGaSLiveSettings
 
 
 class HeadGaSPreferences(bpy.types.AddonPreferences):
@@ -45,6 +46,8 @@ class HeadGaSPreferences(bpy.types.AddonPreferences):
         "empty to use HEADGAS_FLAME",
         subtype='FILE_PATH',
     )
+
+    live: bpy.props.PointerProperty(type=HeadGaSLiveSettings)
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The avatar in Blender's terms: control mesh, shape keys and head bone, and what they say at one moment."""
 
-from . import links
+from . import links, live
 from .builder import build_avatar
 from .evaluated import expression_of, posed_avatars
+from .live import HeadGaSLiveSettings
 from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
 
-classes = (HeadGaSAvatarSettings,)
+classes = (HeadGaSAvatarSettings, HeadGaSLiveSettings)
 
 __all__ = [
     "avatar_of",
@@ -25,9 +26,11 @@ def register() -> None:
     """Gives every object its avatar settings."""
     register_settings()
     links.register()
+    live.register()
 
 
 def unregister() -> None:
     """Takes them away."""
+    live.unregister()
     links.unregister()
     unregister_settings()

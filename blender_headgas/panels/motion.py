@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Motion from elsewhere, in the 3D view's sidebar: a live phone."""
+
+import bpy
+
+from ..rig import avatar_of, live
+from .avatar import HEADGAS_PT_avatar_sidebar
+
+_LAMPS = {'GREEN': 'COLORSET_03_VEC', 'YELLOW': 'COLORSET_09_VEC', 'RED': 'COLORSET_01_VEC'}  # coloured squares
+
+
+class _MotionPanel(bpy.types.Panel):
+    """What the parts have in common"""
+
+    bl_space_type = 'VIEW_3D'
+    bl_region_type = 'UI'
+    bl_category = "HeadGaS"
+    bl_parent_id = HEADGAS_PT_avatar_sidebar.bl_idname
+    bl_options = {'DEFAULT_CLOSED'}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return avatar_of(context.object) is not None
+
+
+class HEADGAS_PT_live(_MotionPanel):
+    """A phone with the app Live Link Face drives the selected avatars"""
+
+    bl_idname = "HEADGAS_PT_live"
+    bl_label = "Live"
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        session, settings = live.session(), live.live_settings()
+        column = layout.column()
+        column.enabled = session is None
+        column.prop(settings, "address")
+        column.prop(settings, "port")
+        column.prop(settings, "sender")
+        if settings.address.startswith("127."):
+            column.label(text="A phone needs this machine's address, or 0.0.0.0", icon='INFO')
+        column = layout.column(heading="Head")
+        column.prop(settings, "use_head", text="Turn")
+        part = column.column()
+        part.active = settings.use_head
+        part.prop(settings, "use_zero")
+        part.prop(settings, "sideways")
+        if session is None:
+            layout.operator("headgas.start_live", icon='PLAY')
+            return
+        row = layout.row(align=True)
+        row.operator("headgas.stop_live", icon='PAUSE')
+        text = "Stop and Write Keys" if session.recording else "Record to Action"
+        row.operator("headgas.record_live", text=text, icon='REC', depress=session.recording)
+        _draw_reception(layout.column(align=True), session)
+
+
+def _draw_reception(column: bpy.types.UILayout, session: live.LiveSession) -> None:
+    """The lamp, and what it knows."""
+    reception, lamp = session.reception, session.lamp()
+    if session.failure:
+        text = session.failure
+    elif lamp == 'GREEN':
+        text = f"{reception.sender}: {session.rate()} packets/s" + ("" if reception.sees_face else ", no face")
+    elif lamp == 'RED':
+        text = reception.problem.splitlines()[0]
+    else:
+        text = f"Waiting on port {session.port}"
+    column.label(text=text, icon=_LAMPS[lamp])
+    counts = {"lost": reception.lost, "late": reception.late, "not understood": reception.malformed}
+    if any(counts.values()):
+        column.label(text=", ".join(f"{count} {what}" for what, count in counts.items() if count), icon='BLANK1')
+    others = [name for name in reception.senders if name != reception.sender]
+    if others:
+        column.label(text=f"Also sending: {', '.join(others)}", icon='BLANK1')
+    if not any(session.avatars()):
+        column.label(text="The avatar is gone", icon='ERROR')

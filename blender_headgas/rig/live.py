@@ -1,0 +1,270 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A phone drives avatars in the viewport: the session that listens, shows and records. Nothing listens by itself."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import bpy
+import numpy as np
+from mathutils import Quaternion
+
+from ..client.launch import preferences
+from ..core.errors import HeadGaSError
+from ..core.live_link import CHANNELS, PORT, Moment, Receiver, Reception, head_rotation, relative_rotation
+from ..core.takes import Take
+from .performance import (
+    as_bone_turn,
+    channels,
+    check_animatable,
+    head_bone,
+    key_channels,
+    key_rotation,
+    new_action,
+    set_rotation,
+)
+
+_INTERVAL = 1 / 60  # seconds between two looks at the socket
+_REDRAW = 0.25  # seconds between two redraws of the lamp
+_INDEX = {name.lower(): index for index, name in enumerate(CHANNELS)}
+
+
+class HeadGaSLiveSettings(bpy.types.PropertyGroup):
+    """Where to listen. In the preferences, not in the .blend file: a file from elsewhere must not open a port."""
+
+    address: bpy.props.StringProperty(
+        name="Address",
+        description="The address of this machine to listen on. 127.0.0.1 hears programs on this machine only; "
+        "a phone needs the machine's address in your network, or 0.0.0.0 for all",
+        default="127.0.0.1",
+    )
+    port: bpy.props.IntProperty(
+        name="Port", description="The port that is set in the app", default=PORT, min=1024, max=65535
+    )
+    sender: bpy.props.StringProperty(
+        name="Sender",
+        description="The name set in the app, where several phones send; empty for the first that is heard",
+    )
+    use_head: bpy.props.BoolProperty(name="Head", description="Turn the head bone as well", default=True)
+    use_zero: bpy.props.BoolProperty(
+        name="First Pose Is Zero",
+        description="Count the head's turns from the first pose that is received",
+        default=True,
+    )
+    sideways: bpy.props.BoolProperty(
+        name="Phone on Its Side", description="The phone lies in landscape, which turns the signs of yaw and pitch"
+    )
+
+
+class LiveSession:
+    """From start to stop."""
+
+    def __init__(self, avatars: Sequence[bpy.types.Object]) -> None:
+        if not avatars:
+            raise HeadGaSError("No avatar is selected", "Select the avatars that the phone is to drive")
+        for avatar in avatars:
+            check_animatable(avatar)
+            if not _driven(avatar):
+                raise HeadGaSError(
+                    f"No channel of '{avatar.name}' has a name of ARKit's", "Give the avatar a mapping from ARKit"
+                )
+        # by identifiers that survive undo; Python's references do not
+        self._avatars = {avatar.session_uid: avatar.name for avatar in avatars}
+        settings = live_settings()
+        self._receiver = Receiver(settings.address, settings.port)
+        self.reception = Reception(settings.sender)
+        self.failure = ""  # why the socket is of no use any more
+        self._zero: np.ndarray | None = None
+        self._redrawn = 0.0
+        self._recorded: list[Moment] | None = None
+        self._start_frame = 0
+
+    @property
+    def recording(self) -> bool:
+        """Whether what arrives is kept."""
+        return self._recorded is not None
+
+    @property
+    def port(self) -> int:
+        """The port in use."""
+        return self._receiver.port
+
+    def lamp(self) -> str:
+        """GREEN, YELLOW or RED."""
+        return 'RED' if self.failure else self.reception.lamp(time.monotonic())
+
+    def rate(self) -> int:
+        """Packets of the last second."""
+        return self.reception.rate(time.monotonic())
+
+    def tick(self) -> None:
+        """Shows the newest face that has arrived, and keeps all of them while it records."""
+        if self.failure:
+            return
+        newest = None
+        now = time.monotonic()
+        try:
+            waiting = self._receiver.waiting()
+        except OSError as error:
+            self.failure = f"The connection failed: {error.strerror or error}"
+            return
+        for data in waiting:
+            moment = self.reception.take(data, now)
+            newest = moment or newest
+            if moment is not None and self._recorded is not None:
+                self._recorded.append(moment)
+        if newest is not None and not bpy.app.is_job_running('RENDER'):  # a render reads these data in its own thread
+            self._show(newest)
+        if now - self._redrawn > _REDRAW:
+            self._redrawn = now
+            _redraw_sidebars()
+
+    def record(self, frame: int) -> None:
+        """Keeps what arrives from now on; `frame` is where it will begin."""
+        self._recorded, self._start_frame = [], frame
+
+    def finish(self, scene: bpy.types.Scene) -> int:
+        """Writes what was recorded as keys into new Actions, at whole frames; how many frames."""
+        recorded, self._recorded = self._recorded or [], None
+        take = self._take(recorded)
+        if take is None:
+            return 0
+        rate = scene.render.fps / scene.render.fps_base
+        frames = np.arange(int(take.times[-1] * rate + 1e-6) + 1, dtype=np.float64)
+        for avatar in self.avatars():
+            _write(avatar, take, frames, rate, self._start_frame)
+        return len(frames)
+
+    def close(self) -> None:
+        """Gives the port back."""
+        self._receiver.close()
+
+    def avatars(self) -> Iterator[bpy.types.Object]:
+        """The avatars that are still there."""
+        for identifier, name in list(self._avatars.items()):
+            avatar = bpy.data.objects.get(name)
+            if avatar is None or avatar.session_uid != identifier:
+                avatar = next((obj for obj in bpy.data.objects if obj.session_uid == identifier), None)
+            if avatar is not None and avatar.type == 'MESH' and avatar.data.shape_keys is not None:
+                self._avatars[identifier] = avatar.name
+                yield avatar
+
+    def _show(self, moment: Moment) -> None:
+        turn = Quaternion(self._turn(moment)) if live_settings().use_head else None
+        for avatar in self.avatars():
+            for index, key in _driven(avatar):
+                key.value = moment.values[index]
+            bone = head_bone(avatar)
+            if turn is not None and bone is not None:
+                set_rotation(bone, as_bone_turn(bone, turn))
+
+    def _turn(self, moment: Moment) -> np.ndarray:
+        rotation = head_rotation(moment.values, live_settings().sideways)
+        if not live_settings().use_zero:
+            return rotation
+        if self._zero is None:
+            self._zero = rotation
+        return relative_rotation(rotation, self._zero)
+
+    def _take(self, recorded: list[Moment]) -> Take | None:
+        if not recorded:
+            return None
+        times = np.array([moment.seconds for moment in recorded])
+        values = np.stack([moment.values for moment in recorded])[:, : len(CHANNELS)]
+        turns = np.stack([self._turn(moment) for moment in recorded]) if live_settings().use_head else None
+        return Take(CHANNELS, times - times[0], values, None if turns is None else turns.astype(np.float32))
+
+
+_session: LiveSession | None = None
+
+
+def live_settings() -> HeadGaSLiveSettings:
+    """The user's settings, from the preferences: always asked for anew, for Blender may have moved them."""
+    settings = preferences()
+    if settings is None:
+        raise HeadGaSError("The extension HeadGaS is not enabled", "Enable it in the preferences")
+    return settings.live
+
+
+def session() -> LiveSession | None:
+    """The session that runs, if one does."""
+    return _session
+
+
+def start(avatars: Sequence[bpy.types.Object]) -> LiveSession:
+    """Begins to listen; a session that runs ends first."""
+    global _session  # noqa: PLW0603 - the one registry of the process
+    stop()
+    _session = LiveSession(avatars)
+    bpy.app.timers.register(_tick)
+    return _session
+
+
+def stop(*_: object) -> None:
+    """Ends the session, if one runs; what was recorded and not finished is gone."""
+    global _session  # noqa: PLW0603
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    if _session is not None:
+        gone, _session = _session, None
+        gone.close()
+
+
+@bpy.app.handlers.persistent
+def _stop_before_load(*_: object) -> None:
+    stop()
+
+
+def register() -> None:
+    """Watches for files that are opened."""
+    bpy.app.handlers.load_pre.append(_stop_before_load)
+
+
+def unregister() -> None:
+    """Ends the session and the watch."""
+    stop()
+    bpy.app.handlers.load_pre.remove(_stop_before_load)
+
+
+def _tick() -> float | None:
+    if _session is None:
+        return None
+    _session.tick()
+    return _INTERVAL
+
+
+def _driven(avatar: bpy.types.Object) -> list[tuple[int, bpy.types.ShapeKey]]:
+    """The channels that have a name of ARKit's, with their places in a packet."""
+    named = ((_INDEX.get(name.lower()), key) for name, key in channels(avatar).items())
+    return [(index, key) for index, key in named if index is not None]
+
+
+def _write(avatar: bpy.types.Object, take: Take, frames: np.ndarray, rate: float, start_frame: int) -> None:
+    """Keys a take at `frames` [F], counted from `start_frame`."""
+    times = frames / rate
+    name = f"{avatar.name} live"
+    action = new_action(avatar.data.shape_keys, name)
+    columns = {key.name: np.interp(times, take.times, take.values[:, index]) for index, key in _driven(avatar)}
+    key_channels(avatar, frames + start_frame, columns)
+    bone = head_bone(avatar)
+    if take.rotations is not None and bone is not None:
+        turns = _interpolated(take.rotations, take.times, times)
+        new_action(bone.id_data, f"{name} head", action)
+        key_rotation(bone, frames + start_frame, [as_bone_turn(bone, Quaternion(turn)) for turn in turns])
+
+
+def _interpolated(turns: np.ndarray, taken: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Quaternions [F,4] at `times`, between those [T,4] that were taken: neighbours are close, so that lines do."""
+    signs = np.cumprod(np.concatenate([[1.0], np.where((turns[1:] * turns[:-1]).sum(1) < 0, -1.0, 1.0)]))
+    continuous = turns * signs[:, None]
+    result = np.stack([np.interp(times, taken, column) for column in continuous.T], 1)
+    return result / np.linalg.norm(result, axis=1, keepdims=True)
+
+
+def _redraw_sidebars() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == 'VIEW_3D':
+                for region in area.regions:
+                    if region.type == 'UI':
+                        region.tag_redraw()
