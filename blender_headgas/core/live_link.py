@@ -90,15 +90,16 @@ def parse_packet(data: bytes) -> Packet:
 def head_rotation(values: np.ndarray, sideways: bool = False) -> np.ndarray:
     """The head's turn in head space, a quaternion wxyz [4] float64, of a packet's values [61].
 
-    Positive yaw turns to the subject's right, positive pitch looks down, positive roll tilts to the subject's left:
-    Unreal's FRotator of ARKit's pose after its change of axes (AppleARKitConversion.h), roll applied first, yaw last.
-    Recordings agree: there the eyes' angles are -0.6 rad of "looks to the subject's left" and of "looks up".
+    Positive yaw turns to the subject's left, positive pitch looks up, positive roll tilts to the subject's left; roll
+    is the outermost turn. Documented nowhere; measured on two recordings of people who kept looking at the phone
+    (think-biq/LLV, examples/dao.gesichter; sentien-io/SentienLiveLinkFace, recording): only with these signs do head
+    and eyes together look at one place. The eyes' own angles have the opposite signs.
     `sideways`: the phone lay on its side, which turns the signs of yaw and pitch.
     """
     yaw, pitch, roll = values[_HEAD].astype(np.float64)
     if sideways:
         yaw, pitch = -yaw, -pitch
-    return _product(_product(_about(2, -yaw), _about(0, pitch)), _about(1, roll))
+    return _product(_about(1, roll), _product(_about(2, yaw), _about(0, -pitch)))
 
 
 def relative_rotation(rotation: np.ndarray, zero: np.ndarray) -> np.ndarray:

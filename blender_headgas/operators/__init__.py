@@ -4,10 +4,12 @@
 
 import bpy
 
+from .bake import HEADGAS_OT_bake, HEADGAS_OT_unbake
 from .expression import HEADGAS_OT_reset_expression
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
 from .live import HEADGAS_OT_record_live, HEADGAS_OT_start_live, HEADGAS_OT_stop_live
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
+from .transfer import HEADGAS_OT_transfer_performance, HEADGAS_OT_unlink_performance
 
 classes = (
     HEADGAS_OT_import_avatar,
@@ -16,6 +18,10 @@ classes = (
     HEADGAS_OT_start_live,
     HEADGAS_OT_stop_live,
     HEADGAS_OT_record_live,
+    HEADGAS_OT_bake,
+    HEADGAS_OT_unbake,
+    HEADGAS_OT_transfer_performance,
+    HEADGAS_OT_unlink_performance,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
 )

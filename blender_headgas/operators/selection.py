@@ -1,10 +1,44 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which avatars an operator means."""
+"""Which avatars and which frames an operator means."""
+
+from typing import Any
 
 import bpy
+import numpy as np
 
+from ..core.errors import HeadGaSError
 from ..rig import avatar_of
+
+
+class FrameRange:
+    """The properties of operators that evaluate frames."""
+
+    start: bpy.props.IntProperty(name="Start", description="The first frame", options={'SKIP_SAVE'})
+    end: bpy.props.IntProperty(name="End", description="The last frame", default=250, options={'SKIP_SAVE'})
+    step: bpy.props.FloatProperty(
+        name="Step",
+        description="Frames from key to key; parts of a frame are fine",
+        default=1.0,
+        min=0.05,
+        soft_max=10.0,
+    )
+
+
+def fill_range(operator: Any, scene: bpy.types.Scene) -> None:
+    """Gives the scene's range to a FrameRange that nobody gave one."""
+    for name, value in (("start", scene.frame_start), ("end", scene.frame_end)):
+        if not operator.properties.is_property_set(name):
+            setattr(operator, name, value)
+
+
+def frames_of(operator: Any) -> np.ndarray:
+    """The frames [T] of a FrameRange, rising."""
+    if operator.end < operator.start:
+        raise HeadGaSError(
+            f"The range ends at {operator.end}, before it begins at {operator.start}", "Swap start and end"
+        )
+    return np.arange(operator.start, operator.end + 1e-6, operator.step)
 
 
 def selected_avatars(context: bpy.types.Context) -> list[bpy.types.Object]:

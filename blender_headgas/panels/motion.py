@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Motion from elsewhere, in the 3D view's sidebar: a live phone."""
+"""Motion in the 3D view's sidebar: a live phone, baking, and other avatars that do the same."""
 
 import bpy
 
@@ -55,6 +55,21 @@ class HEADGAS_PT_live(_MotionPanel):
         text = "Stop and Write Keys" if session.recording else "Record to Action"
         row.operator("headgas.record_live", text=text, icon='REC', depress=session.recording)
         _draw_reception(layout.column(align=True), session)
+
+
+class HEADGAS_PT_motion(_MotionPanel):
+    """Keys from what drives the selected avatars, and performances of several avatars"""
+
+    bl_idname = "HEADGAS_PT_motion"
+    bl_label = "Bake and Transfer"
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        column = self.layout.column(align=True)
+        column.operator("headgas.bake", icon='KEYFRAME')
+        column.operator("headgas.unbake", icon='DRIVER')
+        column = self.layout.column(align=True)
+        column.operator("headgas.transfer_performance", icon='COPYDOWN')
+        column.operator("headgas.unlink_performance", icon='UNLINKED')
 
 
 def _draw_reception(column: bpy.types.UILayout, session: live.LiveSession) -> None:

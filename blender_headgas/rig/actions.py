@@ -3,6 +3,7 @@
 """F-curves of actions: without slots (4.2, 4.3), with slots (4.4 and newer), without `Action.fcurves` (5.0)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import bpy
 import numpy as np
@@ -13,14 +14,19 @@ def fcurves(datablock: bpy.types.ID) -> Iterator[bpy.types.FCurve]:
     data = datablock.animation_data
     if data is None or data.action is None:
         return
-    if not hasattr(data.action, "layers"):
-        yield from data.action.fcurves
+    yield from curves_of(data.action, getattr(data, "action_slot", None))
+
+
+def curves_of(action: bpy.types.Action, slot: Any) -> Iterator[bpy.types.FCurve]:
+    """The curves of one slot of an action; of all of it where actions have no slots."""
+    if not hasattr(action, "layers"):
+        yield from action.fcurves
         return
-    if data.action_slot is None:
+    if slot is None:
         return
-    for layer in data.action.layers:
+    for layer in action.layers:
         for strip in layer.strips:
-            bag = strip.channelbag(data.action_slot)
+            bag = strip.channelbag(slot)
             if bag is not None:
                 yield from bag.fcurves
 

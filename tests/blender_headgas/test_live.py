@@ -81,8 +81,8 @@ def test_what_is_no_packet_is_named(data, message):
 @pytest.mark.parametrize(
     ("angle", "looks", "crown"),
     [
-        (YAW, (-np.sin(0.3), -np.cos(0.3), 0), (0, 0, 1)),  # to the subject's right: -X
-        (PITCH, (0, -np.cos(0.3), -np.sin(0.3)), (0, -np.sin(0.3), np.cos(0.3))),  # down
+        (YAW, (np.sin(0.3), -np.cos(0.3), 0), (0, 0, 1)),  # to the subject's left: +X
+        (PITCH, (0, -np.cos(0.3), np.sin(0.3)), (0, np.sin(0.3), np.cos(0.3))),  # up
         (ROLL, (0, -1, 0), (np.sin(0.3), 0, np.cos(0.3))),  # the crown to the subject's left: +X
     ],
 )
@@ -96,10 +96,10 @@ def test_head_angles_turn_as_a_head_does(angle, looks, crown):
     assert np.allclose(sideways, turn if angle == ROLL else turn.inverted())
 
 
-def test_turns_are_applied_roll_first_and_yaw_last():
+def test_pitch_is_the_innermost_turn_and_roll_the_outermost():
     values = np.zeros(61, np.float32)
     values[YAW], values[PITCH], values[ROLL] = 0.4, 0.3, 0.2
-    expected = Quaternion((0, 0, 1), -0.4) @ Quaternion((1, 0, 0), 0.3) @ Quaternion((0, 1, 0), 0.2)
+    expected = Quaternion((0, 1, 0), 0.2) @ Quaternion((0, 0, 1), 0.4) @ Quaternion((1, 0, 0), -0.3)
     assert np.allclose(head_rotation(values), expected, atol=1e-6)
 
 
@@ -194,7 +194,7 @@ def test_channels_and_head_follow_the_newest_packet(phone, tmp_path):
     assert _value(avatar, "jawOpen") == pytest.approx(0.4) and _value(avatar, "MouthSmileLeft") == pytest.approx(0.6)
     assert _value(avatar, "myOwn") == own
     turn = as_head_turn(head_bone(avatar), head_bone(avatar).rotation_quaternion)
-    assert np.allclose(turn, Quaternion((0, 0, 1), -0.3), atol=1e-6)
+    assert np.allclose(turn, Quaternion((0, 0, 1), 0.3), atol=1e-6)
     reception = live.session().reception
     assert (live.session().lamp(), reception.malformed, reception.late, reception.sender) == ('GREEN', 1, 1, "phone")
     phone[1](packet(frame=3, face=False))
@@ -210,7 +210,7 @@ def test_the_head_counts_from_its_first_pose_and_may_stay_still(phone, tmp_path)
     phone[1](packet(frame=1, _52=0.5))
     assert np.allclose(bone.rotation_euler, 0, atol=1e-6)
     phone[1](packet(frame=2, _52=0.8))
-    assert np.allclose(as_head_turn(bone, bone.rotation_euler.to_quaternion()), Quaternion((0, 0, 1), -0.3), atol=1e-6)
+    assert np.allclose(as_head_turn(bone, bone.rotation_euler.to_quaternion()), Quaternion((0, 0, 1), 0.3), atol=1e-6)
     phone[0].use_head = False
     phone[1](packet(frame=3, _52=0.0, _17=0.7))
     assert bone.rotation_euler.y != 0 and _value(avatar, "jawOpen") == pytest.approx(0.7)
@@ -293,7 +293,7 @@ def test_recording_becomes_keys_at_the_scene_s_rate(phone, scene, tmp_path):
     for frame, yaw in ((101, 0.0), (104, 0.6)):
         scene.frame_set(frame)
         assert np.allclose(
-            as_head_turn(bone, bone.rotation_quaternion), Quaternion((0, 0, 1), -yaw), atol=1e-5
+            as_head_turn(bone, bone.rotation_quaternion), Quaternion((0, 0, 1), yaw), atol=1e-5
         )
 
 
