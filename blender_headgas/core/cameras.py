@@ -51,6 +51,24 @@ def intrinsics(projection: np.ndarray, width: int, height: int) -> np.ndarray:
     )
 
 
+def blender_camera_matrix(viewmat: np.ndarray) -> np.ndarray:
+    """The matrix [4,4] of Blender's camera that has this OpenCV `viewmat` [4,4]: opencv_viewmat's inverse."""
+    return np.linalg.inv(np.asarray(viewmat, np.float64)) @ _OPENGL_TO_OPENCV
+
+
+def blender_lens(
+    K: np.ndarray, width: int, height: int, sensor: float = 36.0, pixel_height: float = 1.0
+) -> tuple[float, float, float]:
+    """Focal length (millimetres), shift x and shift y of Blender's camera that has `K` [3,3] in pixels.
+
+    For a sensor `sensor` millimetres wide and the sensor fit Horizontal: shifts are then shares of the frame's width,
+    so the camera stays the same in a frame of another height. `pixel_height` is pixel aspect y / x. The inverse of
+    Blender's BKE_camera_params_compute_viewplane; its vertical focal length is K[0, 0] / pixel_height.
+    """
+    shift_y = (K[1, 2] - height / 2) * pixel_height / width
+    return float(K[0, 0] * sensor / width), float(0.5 - K[0, 2] / width), float(shift_y)
+
+
 def cropped(K: np.ndarray, frame_height: int, region: PixelRegion) -> np.ndarray:
     """K [3,3] of a camera that sees only `region` of its frame."""
     shifted = K.copy()

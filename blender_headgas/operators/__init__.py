@@ -8,6 +8,8 @@ from .bake import HEADGAS_OT_bake, HEADGAS_OT_unbake
 from .expression import HEADGAS_OT_reset_expression
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
 from .live import HEADGAS_OT_record_live, HEADGAS_OT_start_live, HEADGAS_OT_stop_live
+from .photograph_drawing import stop_drawing, update_drawing
+from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
 from .transfer import HEADGAS_OT_transfer_performance, HEADGAS_OT_unlink_performance
 
@@ -22,16 +24,28 @@ classes = (
     HEADGAS_OT_unbake,
     HEADGAS_OT_transfer_performance,
     HEADGAS_OT_unlink_performance,
+    HEADGAS_OT_compare_with_capture,
+    HEADGAS_OT_clear_comparison,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
 )
 
 
 def register() -> None:
-    """Adds the menu entries."""
+    """Adds the menu entries, and draws photographs in files that have some."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
+    for handlers in _changes_of_files():
+        handlers.append(update_drawing)
 
 
 def unregister() -> None:
-    """Removes them."""
+    """Takes both away."""
+    for handlers in _changes_of_files():
+        handlers.remove(update_drawing)
+    stop_drawing()
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
+
+
+def _changes_of_files() -> tuple[list, ...]:
+    """What is called when photographs may have come or gone."""
+    return bpy.app.handlers.load_post, bpy.app.handlers.undo_post, bpy.app.handlers.redo_post

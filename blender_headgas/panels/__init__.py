@@ -3,7 +3,7 @@
 """What the user sees."""
 
 from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar, HEADGAS_UL_channels
-from .motion import HEADGAS_PT_live, HEADGAS_PT_motion
+from .motion import HEADGAS_PT_live, HEADGAS_PT_motion, HEADGAS_PT_photographs
 from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
 
@@ -14,5 +14,6 @@ classes = (
     HEADGAS_PT_avatar_sidebar,
     HEADGAS_PT_live,
     HEADGAS_PT_motion,
+    HEADGAS_PT_photographs,
     HEADGAS_PT_render,
 )

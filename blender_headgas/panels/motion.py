@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Motion in the 3D view's sidebar: a live phone, baking, and other avatars that do the same."""
+"""Motion in the 3D view's sidebar: a live phone, baking, other avatars that do the same, photographs."""
 
 import bpy
 
 from ..rig import avatar_of, live
+from ..rig.photographs import is_missing
 from .avatar import HEADGAS_PT_avatar_sidebar
 
 _LAMPS = {'GREEN': 'COLORSET_03_VEC', 'YELLOW': 'COLORSET_09_VEC', 'RED': 'COLORSET_01_VEC'}  # coloured squares
@@ -70,6 +71,27 @@ class HEADGAS_PT_motion(_MotionPanel):
         column = self.layout.column(align=True)
         column.operator("headgas.transfer_performance", icon='COPYDOWN')
         column.operator("headgas.unlink_performance", icon='UNLINKED')
+
+
+class HEADGAS_PT_photographs(_MotionPanel):
+    """The photographs of a capture in the camera's view"""
+
+    bl_idname = "HEADGAS_PT_photographs"
+    bl_label = "Photographs"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator("headgas.compare_with_capture", icon='IMAGE_REFERENCE')
+        camera = context.scene.camera
+        comparison = camera.data.headgas_comparison if camera and camera.type == 'CAMERA' else None
+        if comparison and comparison.photographs:
+            layout.prop(comparison, "folder", text="")
+            layout.row().prop(comparison, "mode", expand=True)
+            if comparison.mode == 'WIPE':
+                layout.prop(comparison, "position")
+            if is_missing(camera.data):
+                layout.label(text="This frame's photograph is missing", icon='ERROR')
+        layout.operator("headgas.clear_comparison", icon='X')
 
 
 def _draw_reception(column: bpy.types.UILayout, session: live.LiveSession) -> None:

@@ -6,9 +6,10 @@ from . import links, live
 from .builder import build_avatar
 from .evaluated import expression_of, posed_avatars
 from .live import HeadGaSLiveSettings
+from .photographs import HeadGaSComparison, register_comparisons, unregister_comparisons
 from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
 
-classes = (HeadGaSAvatarSettings, HeadGaSLiveSettings)
+classes = (HeadGaSAvatarSettings, HeadGaSLiveSettings, HeadGaSComparison)
 
 __all__ = [
     "avatar_of",
@@ -27,10 +28,12 @@ def register() -> None:
     register_settings()
     links.register()
     live.register()
+    register_comparisons()
 
 
 def unregister() -> None:
     """Takes them away."""
+    unregister_comparisons()
     live.unregister()
     links.unregister()
     unregister_settings()

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Comparing an avatar with the photographs of its capture."""
+
+from pathlib import Path
+
+import bpy
+
+from ..core.errors import HeadGaSError
+from ..core.messages import reportable
+from ..core.photographs import read_photographs
+from ..rig import avatar_of
+from ..rig.photographs import add_comparison, comparison_cameras, remove_comparison
+from .photograph_drawing import update_drawing
+from .selection import has_avatar
+
+_SHOWN = 3  # names in one message
+
+
+class HEADGAS_OT_compare_with_capture(bpy.types.Operator):
+    """Look at the active avatar through the cameras of a capture, with the photograph of each frame"""
+
+    bl_idname = "headgas.compare_with_capture"
+    bl_label = "Compare With Capture…"
+    bl_options = {'REGISTER', 'UNDO'}
+
+    filepath: bpy.props.StringProperty(subtype='FILE_PATH', options={'HIDDEN', 'SKIP_SAVE'})
+    filter_glob: bpy.props.StringProperty(default="*.json", options={'HIDDEN'})
+    start: bpy.props.IntProperty(
+        name="First Frame", description="The scene's frame of the first photograph", default=1, options={'SKIP_SAVE'}
+    )
+    use_size: bpy.props.BoolProperty(
+        name="Render at Their Size",
+        description="Set the scene's resolution to the size of the photographs",
+        default=False,
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return has_avatar(cls, context)
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        self.start = context.scene.frame_start
+        context.window_manager.fileselect_add(self)
+        return {'RUNNING_MODAL'}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        avatar = avatar_of(context.object)
+        if avatar is None:
+            self.report({'ERROR'}, "The active object is no avatar")
+            return {'CANCELLED'}
+        try:
+            capture = read_photographs(Path(bpy.path.abspath(self.filepath)))
+            add_comparison(context, avatar, capture, self.start, self.use_size)
+        except HeadGaSError as error:
+            self.report({'ERROR'}, reportable(error))
+            return {'CANCELLED'}
+        update_drawing()
+        _look_through(context)
+        missing = capture.missing()
+        if missing:
+            named = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" * (len(missing) > _SHOWN))
+            self.report({'WARNING'}, f"Missing in {capture.folder}: {named}")
+        self.report({'INFO'}, f"{len(capture.frames)} photographs from frame {self.start} on")
+        return {'FINISHED'}
+
+
+class HEADGAS_OT_clear_comparison(bpy.types.Operator):
+    """Remove the photographs and their camera from the scene"""
+
+    bl_idname = "headgas.clear_comparison"
+    bl_label = "Clear Comparison"
+    bl_options = {'REGISTER', 'UNDO'}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        if not any(comparison_cameras()):
+            cls.poll_message_set("There are no photographs")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        remove_comparison(context.scene)
+        update_drawing()
+        return {'FINISHED'}
+
+
+def _look_through(context: bpy.types.Context) -> None:
+    """Turns the viewport that the operator was called from into the camera's view."""
+    for area in context.screen.areas if context.screen else ():
+        if area.type == 'VIEW_3D':
+            area.spaces.active.region_3d.view_perspective = 'CAMERA'
+            return
