@@ -7,7 +7,7 @@ import bpy
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..rig import live
-from .selection import has_avatar, selected_avatars
+from .selection import has_avatar, selected_avatars, warn_of_drivers
 
 
 class HEADGAS_OT_start_live(bpy.types.Operator):
@@ -21,11 +21,14 @@ class HEADGAS_OT_start_live(bpy.types.Operator):
         return has_avatar(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        avatars = selected_avatars(context)
         try:
-            session = live.start(selected_avatars(context))
+            session = live.start(avatars)
         except HeadGaSError as error:
             self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
+        for avatar in avatars:
+            warn_of_drivers(self, avatar)
         self.report({'INFO'}, f"Listening on port {session.port}")
         return {'FINISHED'}
 

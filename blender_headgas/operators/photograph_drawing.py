@@ -55,7 +55,7 @@ def _draw() -> None:
     if view.view_perspective != 'CAMERA' or camera is None or camera.type != 'CAMERA':
         return
     comparison = camera.data.headgas_comparison
-    if not comparison.photographs or comparison.mode == 'UNDER' or is_missing(camera.data):
+    if not comparison.photographs or comparison.mode == 'UNDER' or is_missing(camera.data, context.scene):
         return
     frame = camera_frame(context.scene, camera, context.region, view)
     width, height = comparison.image.size

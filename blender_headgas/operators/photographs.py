@@ -9,10 +9,9 @@ import bpy
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..core.photographs import read_photographs
-from ..rig import avatar_of
 from ..rig.photographs import add_comparison, comparison_cameras, remove_comparison
 from .photograph_drawing import update_drawing
-from .selection import has_avatar
+from .selection import has_avatar, selected_avatars
 
 _SHOWN = 3  # names in one message
 
@@ -45,13 +44,9 @@ class HEADGAS_OT_compare_with_capture(bpy.types.Operator):
         return {'RUNNING_MODAL'}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        avatar = avatar_of(context.object)
-        if avatar is None:
-            self.report({'ERROR'}, "The active object is no avatar")
-            return {'CANCELLED'}
         try:
             capture = read_photographs(Path(bpy.path.abspath(self.filepath)))
-            add_comparison(context, avatar, capture, self.start, self.use_size)
+            add_comparison(context.scene, selected_avatars(context)[0], capture, self.start, self.use_size)
         except HeadGaSError as error:
             self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}

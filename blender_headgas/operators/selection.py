@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.errors import HeadGaSError
 from ..rig import avatar_of
+from ..rig.performance import driven_channels
 
 
 class FrameRange:
@@ -53,3 +54,11 @@ def has_avatar(operator: type[bpy.types.Operator], context: bpy.types.Context) -
         return True
     operator.poll_message_set("Select an avatar first: its control mesh or its armature")
     return False
+
+
+def warn_of_drivers(operator: bpy.types.Operator, avatar: bpy.types.Object) -> None:
+    """Says which channels will not do what the operator asks of them."""
+    driven = driven_channels(avatar)
+    if driven:
+        text = f"{len(driven)} channels of '{avatar.name}' have drivers, which win: bake them first"
+        operator.report({'WARNING'}, text)

@@ -9,7 +9,7 @@ from ..core.messages import reportable
 from ..core.transfer import Transfer, across_people, same_person
 from ..rig import transferring
 from ..rig.sampling import sample
-from .selection import FrameRange, fill_range, frames_of, selected_avatars
+from .selection import FrameRange, fill_range, frames_of, selected_avatars, warn_of_drivers
 
 
 class HEADGAS_OT_transfer_performance(FrameRange, bpy.types.Operator):
@@ -96,6 +96,7 @@ class HEADGAS_OT_transfer_performance(FrameRange, bpy.types.Operator):
         (samples,) = sample(context, [source], frames)
         for target, transfer in zip(targets, transfers, strict=True):
             transferring.transfer_keys(source, target, samples, transfer, frames, self.bones)
+            warn_of_drivers(self, target)
         context.scene.frame_set(context.scene.frame_current, subframe=context.scene.frame_subframe)
         self.report({'INFO'}, f"{len(targets)} avatar{'s' * (len(targets) > 1)} perform {len(frames)} frames")
 

@@ -89,7 +89,7 @@ class HEADGAS_PT_photographs(_MotionPanel):
             layout.row().prop(comparison, "mode", expand=True)
             if comparison.mode == 'WIPE':
                 layout.prop(comparison, "position")
-            if is_missing(camera.data):
+            if is_missing(camera.data, context.scene):
                 layout.label(text="This frame's photograph is missing", icon='ERROR')
         layout.operator("headgas.clear_comparison", icon='X')
 

@@ -25,7 +25,7 @@ from .performance import (
 )
 
 _INTERVAL = 1 / 60  # seconds between two looks at the socket
-_REDRAW = 0.25  # seconds between two redraws of the lamp
+_REDRAW = 0.25  # seconds between two redraws while nothing arrives: the lamp changes
 _INDEX = {name.lower(): index for index, name in enumerate(CHANNELS)}
 
 
@@ -113,11 +113,12 @@ class LiveSession:
             newest = moment or newest
             if moment is not None and self._recorded is not None:
                 self._recorded.append(moment)
-        if newest is not None and not bpy.app.is_job_running('RENDER'):  # a render reads these data in its own thread
+        shows = newest is not None and not bpy.app.is_job_running('RENDER')  # which reads these data in its own thread
+        if newest is not None and shows:
             self._show(newest)
-        if now - self._redrawn > _REDRAW:
+        if shows or now - self._redrawn > _REDRAW:
             self._redrawn = now
-            _redraw_sidebars()
+            _redraw()
 
     def record(self, frame: int) -> None:
         """Keeps what arrives from now on; `frame` is where it will begin."""
@@ -152,8 +153,7 @@ class LiveSession:
     def _show(self, moment: Moment) -> None:
         turn = Quaternion(self._turn(moment)) if live_settings().use_head else None
         for avatar in self.avatars():
-            for index, key in _driven(avatar):
-                key.value = moment.values[index]
+            _set_channels(avatar, moment.values)
             bone = head_bone(avatar)
             if turn is not None and bone is not None:
                 set_rotation(bone, as_bone_turn(bone, turn))
@@ -233,10 +233,21 @@ def _tick() -> float | None:
     return _INTERVAL
 
 
-def _driven(avatar: bpy.types.Object) -> list[tuple[int, bpy.types.ShapeKey]]:
+def _driven(avatar: bpy.types.Object) -> dict[str, int]:
     """The channels that have a name of ARKit's, with their places in a packet."""
-    named = ((_INDEX.get(name.lower()), key) for name, key in channels(avatar).items())
-    return [(index, key) for index, key in named if index is not None]
+    return {name: _INDEX[name.lower()] for name in channels(avatar) if name.lower() in _INDEX}
+
+
+def _set_channels(avatar: bpy.types.Object, values: np.ndarray) -> None:
+    """Sets the channels to a packet's values [61], all at once: one by one Blender looks at all objects each time."""
+    keys = avatar.data.shape_keys
+    blocks = keys.key_blocks
+    now = np.empty(len(blocks), np.float32)
+    blocks.foreach_get("value", now)
+    for name, place in _driven(avatar).items():
+        now[blocks.find(name)] = values[place]
+    blocks.foreach_set("value", now)
+    keys.update_tag()
 
 
 def _write(avatar: bpy.types.Object, take: Take, frames: np.ndarray, rate: float, start_frame: int) -> None:
@@ -244,7 +255,7 @@ def _write(avatar: bpy.types.Object, take: Take, frames: np.ndarray, rate: float
     times = frames / rate
     name = f"{avatar.name} live"
     action = new_action(avatar.data.shape_keys, name)
-    columns = {key.name: np.interp(times, take.times, take.values[:, index]) for index, key in _driven(avatar)}
+    columns = {name: np.interp(times, take.times, take.values[:, place]) for name, place in _driven(avatar).items()}
     key_channels(avatar, frames + start_frame, columns)
     bone = head_bone(avatar)
     if take.rotations is not None and bone is not None:
@@ -261,10 +272,9 @@ def _interpolated(turns: np.ndarray, taken: np.ndarray, times: np.ndarray) -> np
     return result / np.linalg.norm(result, axis=1, keepdims=True)
 
 
-def _redraw_sidebars() -> None:
+def _redraw() -> None:
+    """The viewports, with the lamp and the sliders in their sidebars."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == 'VIEW_3D':
-                for region in area.regions:
-                    if region.type == 'UI':
-                        region.tag_redraw()
+                area.tag_redraw()

@@ -33,6 +33,13 @@ def check_animatable(avatar: bpy.types.Object) -> None:
         )
 
 
+def driven_channels(avatar: bpy.types.Object) -> list[str]:
+    """The channels that have drivers at work: they listen neither to keys nor to anything else."""
+    data = avatar.data.shape_keys.animation_data
+    paths = {curve.data_path for curve in data.drivers if not curve.mute} if data is not None else set()
+    return [name for name, key in channels(avatar).items() if f"{key.path_from_id()}.value" in paths]
+
+
 def pose_bones(avatar: bpy.types.Object) -> Iterator[bpy.types.PoseBone]:
     """The bones of an avatar that a performance may move."""
     rig = avatar.parent

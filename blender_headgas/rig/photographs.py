@@ -20,9 +20,9 @@ from .performance import new_action, straighten
 _CONSTANT = 0  # how Blender counts interpolations
 
 
-def _redraw(_settings: object, _context: object) -> None:
+def _redraw(_settings: object, context: bpy.types.Context) -> None:
     for camera in comparison_cameras():
-        _show_behind(camera)
+        _show_behind(camera, context.scene)
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == 'VIEW_3D':
@@ -65,7 +65,7 @@ def comparison_cameras() -> Iterator[bpy.types.Camera]:
 
 
 def add_comparison(
-    context: bpy.types.Context, avatar: bpy.types.Object, capture: Photographs, start: int, use_size: bool
+    scene: bpy.types.Scene, avatar: bpy.types.Object, capture: Photographs, start: int, use_size: bool
 ) -> bpy.types.Object:
     """A camera for all frames of a capture, the first at the scene's frame `start`; one camera per avatar.
 
@@ -73,8 +73,7 @@ def add_comparison(
     """
     if all(not (capture.folder / frame.image).is_file() for frame in capture.frames):
         raise HeadGaSError(f"None of the capture's images is in {capture.folder}", "Choose the capture where they are")
-    remove_comparison(context.scene, avatar)
-    scene = context.scene
+    remove_comparison(scene, avatar)
     if use_size:
         _take_size(scene.render, capture)
     name = f"{avatar.name} photographs"
@@ -146,7 +145,7 @@ def follow(scene: bpy.types.Scene, *_: object) -> None:
             elif _source(image) != path:
                 image.filepath = str(path)
                 image.reload()
-        _show_behind(camera)
+        _show_behind(camera, scene)
 
 
 def register_comparisons() -> None:
@@ -161,9 +160,9 @@ def unregister_comparisons() -> None:
     del bpy.types.Camera.headgas_comparison
 
 
-def is_missing(camera: bpy.types.Camera) -> bool:
-    """Whether the photograph of this frame is not what the camera shows."""
-    image, scene = camera.headgas_comparison.image, bpy.context.scene
+def is_missing(camera: bpy.types.Camera, scene: bpy.types.Scene) -> bool:
+    """Whether the photograph of the scene's frame is not what the camera shows."""
+    image = camera.headgas_comparison.image
     return image is None or _source(image) != photograph_path(camera, scene.frame_current_final)
 
 
@@ -177,8 +176,8 @@ def _listed(photographs: str) -> tuple[np.ndarray, list[str]]:
     return np.array(listed["frames"]), listed["images"]
 
 
-def _show_behind(camera: bpy.types.Camera) -> None:
-    camera.show_background_images = camera.headgas_comparison.mode == 'UNDER' and not is_missing(camera)
+def _show_behind(camera: bpy.types.Camera, scene: bpy.types.Scene) -> None:
+    camera.show_background_images = camera.headgas_comparison.mode == 'UNDER' and not is_missing(camera, scene)
 
 
 def _frames(scene: bpy.types.Scene, capture: Photographs, start: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import math
 import struct
 import zlib
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -263,6 +264,20 @@ def test_where_photographs_are_drawn():
     assert beside.place == Rectangle(300, 0, 200, 300) and beside.right == 1
     wipe = shown('WIPE', tall, 0.25)
     assert wipe.place == Rectangle(100, 0, 50, 300) and wipe.right == 0.25
+
+
+def test_the_camera_s_frame_is_found_in_a_viewport(scene, avatar, tmp_path):
+    """A viewport of 400 × 300 pixels that shows twice as much as the camera does, in either direction."""
+    bpy.ops.headgas.compare_with_capture(filepath=str(write_capture(tmp_path / "capture")), use_size=True)
+    avatar.parent.location, avatar.parent.scale = (1.0, 2.0, 3.0), (2.0, 2.0, 2.0)
+    bpy.context.view_layer.update()
+    camera = scene.camera
+    projection = camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), x=WIDTH, y=HEIGHT)
+    half = Matrix.Diagonal((0.5, 0.5, 1.0, 1.0))
+    view = SimpleNamespace(perspective_matrix=half @ projection @ camera.matrix_world.normalized().inverted())
+    region = SimpleNamespace(width=400, height=300)
+    frame = photograph_drawing.camera_frame(scene, camera, region, view)
+    assert (frame.left, frame.bottom, frame.width, frame.height) == pytest.approx((100, 75, 200, 150), abs=1e-3)
 
 
 @pytest.mark.skipif(bpy.app.version < (5, 2, 0), reason="without a window Blender draws from 5.2 on only")

@@ -115,6 +115,15 @@ def test_the_same_person_copies_values(scene, cast):
     assert sorted(counts) == [1, 1, 1, 5]
 
 
+def test_drivers_that_would_hide_the_keys_are_mentioned(scene, cast, capfd):
+    driver = cast[1].data.shape_keys.driver_add('key_blocks["jawOpen"].value')
+    bpy.ops.headgas.transfer_performance()
+    assert "1 channels of 'ben control' have drivers, which win" in capfd.readouterr().out
+    driver.mute = True
+    bpy.ops.headgas.transfer_performance()
+    assert "drivers" not in capfd.readouterr().out
+
+
 def test_a_live_link_goes_on_without_scripts_and_can_be_removed(scene, cast):
     anna, ben, _ = cast
     own = ben.data.shape_keys.driver_add('key_blocks["browInnerUp"].value')
