@@ -49,8 +49,8 @@ def camera_frame(
     return None if None in corners else frame_rectangle(np.array(corners))
 
 
-def _draw() -> None:
-    context = bpy.context
+def draw_over(context: Any) -> None:
+    """Draws the photograph over the viewport of a context, if it looks through a camera that has one."""
     camera, view = context.space_data.camera or context.scene.camera, context.region_data
     if view.view_perspective != 'CAMERA' or camera is None or camera.type != 'CAMERA':
         return
@@ -65,6 +65,10 @@ def _draw() -> None:
     piece = shown(comparison.mode, place, comparison.position)
     if piece is not None:
         _draw_piece(piece, comparison.image)
+
+
+def _draw() -> None:
+    draw_over(bpy.context)
 
 
 def _draw_piece(piece: Piece, image: bpy.types.Image) -> None:

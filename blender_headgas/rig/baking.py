@@ -3,7 +3,7 @@
 """Drivers and constraints become keys, and come back: they are muted, not removed, and each datablock remembers how."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import bpy
@@ -24,7 +24,8 @@ from .performance import (
 )
 from .sampling import Samples
 
-# Custom properties of the datablock, saved with it, undone with it: JSON, and the Action that it had
+# Custom properties, saved and undone with what holds them: JSON, and the Action before. The datablock holds them, and
+# for it the baked Action too: library overrides forget properties that the library has not.
 _MEMORY, _ACTION = "headgas_before_bake", "headgas_action_before_bake"
 _BLENDING = ("action_blend_type", "action_influence", "action_extrapolation")
 _TRANSFORMS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
@@ -32,7 +33,7 @@ _TRANSFORMS = ("location", "rotation_quaternion", "rotation_euler", "rotation_ax
 
 def is_baked(avatar: bpy.types.Object) -> bool:
     """Whether there is something to go back to."""
-    return any(_MEMORY in datablock for datablock in _datablocks(avatar))
+    return any(_holder(datablock) for datablock in _datablocks(avatar))
 
 
 def check_bakeable(avatar: bpy.types.Object) -> None:
@@ -61,15 +62,19 @@ def bake(avatar: bpy.types.Object, samples: Samples, frames: np.ndarray, only_ch
 def restore(avatar: bpy.types.Object) -> None:
     """Gives drivers, constraints and the Action before back; the baked one goes."""
     for datablock in _datablocks(avatar):
-        if _MEMORY not in datablock:
+        holder = _holder(datablock)
+        if holder is None:
             continue
-        memory = json.loads(datablock[_MEMORY])
+        memory = json.loads(holder[_name(_MEMORY, datablock)])
         data = datablock.animation_data_create()
-        baked, data.action = data.action, datablock.get(_ACTION)
-        if memory["slot"] and data.action is not None:
-            data.action_slot = data.action.slots.get(memory["slot"])
-        for name in (_MEMORY, _ACTION):
-            datablock.pop(name, None)
+        baked, data.action = data.action, holder.get(_name(_ACTION, datablock))
+        if data.action is not None:
+            data.action.use_fake_user = memory["fake_user"]
+            if memory["slot"]:
+                data.action_slot = data.action.slots.get(memory["slot"])
+        for place in filter(None, (datablock, baked)):
+            for name in (_MEMORY, _ACTION):
+                place.pop(_name(name, datablock), None)
         for name in _BLENDING:
             setattr(data, name, memory[name])
         for path, value in memory["values"].items():
@@ -93,9 +98,7 @@ def _bake_bones(
     held, found = _held(rig), list(pose_bones(avatar))
     paths = {f"{bone.path_from_id()}.{name}" for bone in found for name in _TRANSFORMS}
     constraints = [(bone, constraint) for bone in found for constraint in bone.constraints if not constraint.mute]
-    _take_over(rig, f"{avatar.name} baked bones", paths, action)
-    named = [[bone.name, constraint.name] for bone, constraint in constraints]
-    rig[_MEMORY] = json.dumps(json.loads(rig[_MEMORY]) | {"constraints": named})
+    _take_over(rig, f"{avatar.name} baked bones", paths, action, [(b.name, c.name) for b, c in constraints])
     for bone in found:
         is_constrained = any(other == bone for other, _ in constraints)
         for path, values in (
@@ -121,25 +124,45 @@ def _kept(values: np.ndarray, is_held: bool, only_changed: bool) -> int:
 
 
 def _take_over(
-    datablock: bpy.types.ID, name: str, paths: set[str], shared: bpy.types.Action | None = None
+    datablock: bpy.types.ID,
+    name: str,
+    paths: set[str],
+    shared: bpy.types.Action | None = None,
+    constraints: Sequence[tuple[str, str]] = (),
 ) -> bpy.types.Action:
     """A new Action in the place of whatever animates the properties `paths`, which is remembered."""
     data = datablock.animation_data_create()
     slot = getattr(data, "action_slot", None)
     drivers = [curve for curve in data.drivers if curve.data_path in paths and not curve.mute]
     memory: dict[str, Any] = {name: getattr(data, name) for name in _BLENDING}
-    memory |= {"slot": slot.identifier if slot is not None else "", "constraints": []}
+    memory |= {"slot": slot.identifier if slot is not None else "", "constraints": constraints}
     memory |= {"drivers": [[curve.data_path, curve.array_index] for curve in drivers]}
     memory |= {"values": {path: _get(datablock, path) for path in paths}}  # nothing else brings back what has no keys
-    datablock[_MEMORY] = json.dumps(memory)
-    if data.action is not None:
-        datablock[_ACTION] = data.action
+    before = data.action
+    if before is not None:
+        memory["fake_user"] = before.use_fake_user
     for curve in drivers:
         curve.mute = True
     action = new_action(datablock, name, shared)
+    for place in (datablock, action):
+        place[_name(_MEMORY, datablock)] = json.dumps(memory)
+        if before is not None:
+            place[_name(_ACTION, datablock)] = before
     data.action_blend_type, data.action_influence = 'REPLACE', 1.0
     data.action_extrapolation = 'HOLD'
     return action
+
+
+def _name(kind: str, datablock: bpy.types.ID) -> str:
+    """Slots of one Action belong to datablocks of several types: each has a memory of its own."""
+    return f"{kind}_{datablock.id_type.lower()}"
+
+
+def _holder(datablock: bpy.types.ID) -> bpy.types.ID | None:
+    """What remembers how a datablock was before it was baked; None where it was not."""
+    data = datablock.animation_data
+    places = (datablock, data.action if data is not None else None)
+    return next((place for place in places if place is not None and _name(_MEMORY, datablock) in place), None)
 
 
 def _get(datablock: bpy.types.ID, path: str) -> float | list[float]:

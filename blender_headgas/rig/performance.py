@@ -31,6 +31,12 @@ def check_animatable(avatar: bpy.types.Object) -> None:
             f"The avatar '{avatar.name}' is linked from {keys.library.filepath}",
             "Make a library override of it, or animate it in its own file",
         )
+    for datablock in (keys, avatar.parent):
+        data = datablock.animation_data if datablock is not None else None
+        if data is not None and data.use_tweak_mode:
+            raise HeadGaSError(
+                f"A strip of '{avatar.name}' is being edited in the NLA editor", "Leave its tweak mode (Tab) first"
+            )
 
 
 def driven_channels(avatar: bpy.types.Object) -> list[str]:

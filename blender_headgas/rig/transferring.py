@@ -61,8 +61,14 @@ def transfer_keys(
     What stands still gets one key: it belongs to the performance as well.
     """
     name = f"{target.name} as {source.name}"
-    action = new_action(target.data.shape_keys, name)
-    values = transfer(np.stack([samples.channels[channel] for channel in transfer.names], 1))
+    action, space = new_action(target.data.shape_keys, name), channel_space(source)
+    neutral = dict(zip(space.names, space.neutral.tolist(), strict=True))
+    muted = {name for name, key in channels(source).items() if key.mute}  # they rest, whatever their sliders say
+    performed = [
+        np.full(len(frames), neutral[channel]) if channel in muted else samples.channels[channel]
+        for channel in transfer.names
+    ]
+    values = transfer(np.stack(performed, 1))
     for channel, column in zip(transfer.names, values.T, strict=True):
         kept = len(frames) if moves(column) else 1
         key_channels(target, frames[:kept], {channel: column[:kept]})

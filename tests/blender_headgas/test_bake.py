@@ -70,7 +70,7 @@ def test_keys_say_what_drivers_and_constraints_said_and_these_come_back(scene, a
     assert not any(curve.mute for curve in keys.animation_data.drivers)
     assert not avatar.parent.pose.bones["head"].constraints[0].mute
     assert not [name for name in bpy.data.actions.keys() if "baked" in name]
-    assert "headgas_before_bake" not in keys
+    assert not list(keys.keys()) and not [name for name in avatar.parent.keys() if "bake" in name]
 
 
 def test_back_is_the_same_motion_again(scene, avatar):
@@ -132,6 +132,54 @@ def test_a_bake_survives_saving(scene, avatar, tmp_path):
     assert bpy.ops.headgas.unbake() == {'FINISHED'}
     assert np.allclose(_states(scene, avatar, (3, 9)), before, atol=1e-6)
     assert "baked" not in avatar.data.shape_keys.animation_data.action.name
+
+
+def test_linked_avatars_and_strips_in_tweak_mode_are_refused(scene, avatar, tmp_path):
+    data = avatar.data.shape_keys.animation_data
+    strip = data.nla_tracks.new().strips.new("smile", 3, data.action)
+    data.action = None
+    strip.select = data.nla_tracks[0].select = True
+    data.nla_tracks.active = data.nla_tracks[0]
+    data.use_tweak_mode = True
+    with pytest.raises(RuntimeError, match="is being edited in the NLA editor"):
+        bpy.ops.headgas.bake()
+    data.use_tweak_mode = False
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.objects = ["a", "a control"]
+    for linked in wanted.objects:
+        bpy.context.scene.collection.objects.link(linked)
+    bpy.context.view_layer.objects.active = bpy.data.objects["a control"]
+    for operator in (bpy.ops.headgas.bake, bpy.ops.headgas.start_live):
+        with pytest.raises(RuntimeError, match="is linked from"):
+            operator()
+
+
+def test_an_overridden_avatar_is_baked(scene, avatar, tmp_path):
+    before = _states(scene, avatar, (1, 6, 11))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    scene = bpy.context.scene
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.objects = ["a control"]
+    scene.collection.objects.link(wanted.objects[0])
+    override = wanted.objects[0].override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
+    if override.data.override_library is None:
+        override.data.override_create(remap_local_usages=True)
+    for obj in bpy.context.selected_objects:
+        obj.select_set(False)
+    bpy.context.view_layer.objects.active = override
+    assert bpy.ops.headgas.bake(start=1, end=11) == {'FINISHED'}
+    assert np.allclose(_states(scene, override, (1, 6, 11)), before, atol=1e-5)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    override = next(o for o in bpy.data.objects if o.name == "a control" and o.override_library)
+    assert np.allclose(_states(bpy.context.scene, override, (1, 6, 11)), before, atol=1e-5)
+    assert bpy.ops.headgas.unbake() == {'FINISHED'}
+    data = override.data.shape_keys.animation_data
+    assert not any(curve.mute for curve in data.drivers) and "baked" not in data.action.name
+    assert np.allclose(_states(bpy.context.scene, override, (1, 6, 11)), before, atol=1e-6)
 
 
 def test_a_bake_can_be_undone(scene, avatar):

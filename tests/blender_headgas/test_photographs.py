@@ -266,41 +266,50 @@ def test_where_photographs_are_drawn():
     assert wipe.place == Rectangle(100, 0, 50, 300) and wipe.right == 0.25
 
 
-def test_the_camera_s_frame_is_found_in_a_viewport(scene, avatar, tmp_path):
-    """A viewport of 400 × 300 pixels that shows twice as much as the camera does, in either direction."""
+def _viewport(scene, avatar, tmp_path):
+    """A viewport of 400 × 300 pixels that shows twice as much as a capture's camera does, in either direction."""
     bpy.ops.headgas.compare_with_capture(filepath=str(write_capture(tmp_path / "capture")), use_size=True)
     avatar.parent.location, avatar.parent.scale = (1.0, 2.0, 3.0), (2.0, 2.0, 2.0)
-    bpy.context.view_layer.update()
+    scene.frame_set(3)
     camera = scene.camera
     projection = camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), x=WIDTH, y=HEIGHT)
     half = Matrix.Diagonal((0.5, 0.5, 1.0, 1.0))
-    view = SimpleNamespace(perspective_matrix=half @ projection @ camera.matrix_world.normalized().inverted())
+    matrix = half @ projection @ camera.matrix_world.normalized().inverted()
+    view = SimpleNamespace(perspective_matrix=matrix, view_perspective='CAMERA')
     region = SimpleNamespace(width=400, height=300)
-    frame = photograph_drawing.camera_frame(scene, camera, region, view)
+    return SimpleNamespace(scene=scene, space_data=SimpleNamespace(camera=camera), region=region, region_data=view)
+
+
+def test_the_camera_s_frame_is_found_in_a_viewport(scene, avatar, tmp_path):
+    context = _viewport(scene, avatar, tmp_path)
+    frame = photograph_drawing.camera_frame(scene, scene.camera, context.region, context.region_data)
     assert (frame.left, frame.bottom, frame.width, frame.height) == pytest.approx((100, 75, 200, 150), abs=1e-3)
 
 
 @pytest.mark.skipif(bpy.app.version < (5, 2, 0), reason="without a window Blender draws from 5.2 on only")
-def test_a_wipe_is_drawn_where_it_belongs(scene, tmp_path):
+@pytest.mark.parametrize(("mode", "columns"), [('WIPE', (100, 150)), ('BESIDE', (300, 400)), ('UNDER', (0, 0))])
+def test_photographs_are_drawn_where_they_belong(scene, avatar, tmp_path, mode, columns):
     import gpu
 
     gpu.init()
-    _png(tmp_path / "red.png", 255)
-    image = bpy.data.images.load(str(tmp_path / "red.png"))
-    target = gpu.types.GPUOffScreen(64, 32, format='RGBA32F')
+    context = _viewport(scene, avatar, tmp_path)
+    comparison = scene.camera.data.headgas_comparison
+    comparison.mode, comparison.position = mode, 0.25
+    target = gpu.types.GPUOffScreen(400, 300, format='RGBA32F')
     with target.bind():
         framebuffer = gpu.state.active_framebuffer_get()
         framebuffer.clear(color=(0.0, 0.0, 0.0, 0.0))
         with gpu.matrix.push_pop(), gpu.matrix.push_pop_projection():
             gpu.matrix.load_matrix(Matrix.Identity(4))
-            pixels_to_clip = Matrix.Translation((-1, -1, 0)) @ Matrix.Diagonal((2 / 64, 2 / 32, 1, 1))
-            gpu.matrix.load_projection_matrix(pixels_to_clip)
-            photograph_drawing._draw_piece(shown('WIPE', Rectangle(8, 4, 40, 20), 0.5), image)
-        drawn = np.array(framebuffer.read_color(0, 0, 64, 32, 4, 0, 'FLOAT').to_list())
+            gpu.matrix.load_projection_matrix(
+                Matrix.Translation((-1, -1, 0)) @ Matrix.Diagonal((2 / 400, 2 / 300, 1, 1))
+            )
+            photograph_drawing.draw_over(context)
+        drawn = np.array(framebuffer.read_color(0, 0, 400, 300, 4, 0, 'FLOAT').to_list())
     target.free()
-    expected = np.zeros((32, 64), bool)
-    expected[4:24, 8:28] = True
-    assert np.array_equal(drawn[..., 0] > 0.99, expected) and not drawn[..., 1:3].any()
+    expected = np.zeros((300, 400), bool)
+    expected[:, slice(*columns)] = True  # 200 wide and, with two by three pixels, as high as the viewport
+    assert np.array_equal(drawn[..., 0] > 0.05, expected) and not drawn[..., 1:3].any()
 
 
 def test_the_matrix_is_the_way_back():

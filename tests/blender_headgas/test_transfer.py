@@ -106,6 +106,12 @@ def test_others_perform_in_their_own_ranges(scene, cast, result):
     assert np.allclose(_expressions(scene, cleo), theirs, atol=1e-5)  # her ranges are Anna's
 
 
+def test_a_muted_channel_rests(scene, cast):
+    cast[0].data.shape_keys.key_blocks["jawOpen"].mute = True
+    bpy.ops.headgas.transfer_performance()
+    assert np.allclose(_expressions(scene, cast[1])[:, 0], 0.0, atol=1e-6)  # Ben's neutral
+
+
 def test_the_same_person_copies_values(scene, cast):
     anna, ben, _ = cast
     bpy.ops.headgas.transfer_performance(method='SAME')
