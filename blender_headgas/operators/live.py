@@ -46,8 +46,8 @@ class HEADGAS_OT_stop_live(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         session = live.session()
-        if session is not None and session.recording:
-            _write(self, session, context.scene)
+        if session is not None and session.recording and not _write(self, session, context.scene):
+            return {'CANCELLED'}
         live.stop()
         return {'FINISHED'}
 
@@ -67,19 +67,24 @@ class HEADGAS_OT_record_live(bpy.types.Operator):
         session = live.session()
         if session is None:
             return {'CANCELLED'}
-        if session.recording:
-            _write(self, session, context.scene)
-        else:
+        if not session.recording:
             session.record(context.scene.frame_current)
-        return {'FINISHED'}
+            return {'FINISHED'}
+        return {'FINISHED'} if _write(self, session, context.scene) else {'CANCELLED'}
 
 
-def _write(operator: bpy.types.Operator, session: live.LiveSession, scene: bpy.types.Scene) -> None:
-    frames = session.finish(scene)
+def _write(operator: bpy.types.Operator, session: live.LiveSession, scene: bpy.types.Scene) -> bool:
+    """Writes what was recorded; whether it could, else it goes on recording."""
+    try:
+        frames = session.finish(scene)
+    except HeadGaSError as error:
+        operator.report({'ERROR'}, reportable(error))
+        return False
     if frames:
         operator.report({'INFO'}, f"Recorded {frames} frames")
     else:
         operator.report({'WARNING'}, "Nothing was recorded: no face arrived")
+    return True
 
 
 def _running(operator: type[bpy.types.Operator]) -> bool:

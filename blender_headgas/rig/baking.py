@@ -60,35 +60,54 @@ def bake(avatar: bpy.types.Object, samples: Samples, frames: np.ndarray, only_ch
 
 
 def restore(avatar: bpy.types.Object) -> None:
-    """Gives drivers, constraints and the Action before back; the baked one goes."""
+    """Gives drivers, constraints and the Action before back; the baked one goes.
+
+    An Action that somebody else put in its place since is kept, by a fake user.
+    """
     for datablock in _datablocks(avatar):
         holder = _holder(datablock)
         if holder is None:
             continue
         memory = json.loads(holder[_name(_MEMORY, datablock)])
         data = datablock.animation_data_create()
-        baked, data.action = data.action, holder.get(_name(_ACTION, datablock))
+        replaced, data.action = data.action, holder.get(_name(_ACTION, datablock))
         if data.action is not None:
             data.action.use_fake_user = memory["fake_user"]
             if memory["slot"]:
                 data.action_slot = data.action.slots.get(memory["slot"])
-        for place in filter(None, (datablock, baked)):
-            for name in (_MEMORY, _ACTION):
-                place.pop(_name(name, datablock), None)
-        for name in _BLENDING:
-            setattr(data, name, memory[name])
-        for path, value in memory["values"].items():
-            _set(datablock, path, value)
-        for path, index in memory["drivers"]:
-            curve = data.drivers.find(path, index=index)
-            if curve is not None:
-                curve.mute = False
-        for bone, constraint in memory["constraints"]:
-            found = datablock.pose.bones[bone].constraints.get(constraint) if bone in datablock.pose.bones else None
-            if found is not None:
-                found.mute = False
-        if baked is not None and baked != data.action and not baked.users:
-            bpy.data.actions.remove(baked)
+        for setting in _BLENDING:
+            setattr(data, setting, memory[setting])
+        _let_go(datablock, memory)
+        datablock.pop(_name(_MEMORY, datablock), None)
+        datablock.pop(_name(_ACTION, datablock), None)
+        _discard(replaced, datablock)
+
+
+def _let_go(datablock: bpy.types.ID, memory: dict[str, Any]) -> None:
+    """Unmutes drivers and constraints, and gives properties without keys their values back."""
+    for path, value in memory["values"].items():
+        _set(datablock, path, value)
+    for path, index in memory["drivers"]:
+        curve = datablock.animation_data.drivers.find(path, index=index)
+        if curve is not None:
+            curve.mute = False
+    for name, constraint in memory["constraints"]:
+        bone = datablock.pose.bones.get(name)
+        if bone is not None and constraint in bone.constraints:
+            bone.constraints[constraint].mute = False
+
+
+def _discard(action: bpy.types.Action | None, datablock: bpy.types.ID) -> None:
+    """Removes the Action that a bake made for a datablock, once no other datablock has it."""
+    if action is None or action == datablock.animation_data.action:
+        return
+    if _name(_MEMORY, datablock) not in action:
+        action.use_fake_user = True
+        return
+    action.pop(_name(_MEMORY, datablock), None)
+    action.pop(_name(_ACTION, datablock), None)
+    if not action.users:
+        bpy.data.actions.remove(action)
 
 
 def _bake_bones(
@@ -134,7 +153,7 @@ def _take_over(
     data = datablock.animation_data_create()
     slot = getattr(data, "action_slot", None)
     drivers = [curve for curve in data.drivers if curve.data_path in paths and not curve.mute]
-    memory: dict[str, Any] = {name: getattr(data, name) for name in _BLENDING}
+    memory: dict[str, Any] = {setting: getattr(data, setting) for setting in _BLENDING}
     memory |= {"slot": slot.identifier if slot is not None else "", "constraints": constraints}
     memory |= {"drivers": [[curve.data_path, curve.array_index] for curve in drivers]}
     memory |= {"values": {path: _get(datablock, path) for path in paths}}  # nothing else brings back what has no keys

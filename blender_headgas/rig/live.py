@@ -126,6 +126,8 @@ class LiveSession:
 
     def finish(self, scene: bpy.types.Scene) -> int:
         """Writes what was recorded as keys into new Actions, at whole frames; how many frames."""
+        for avatar in self.avatars():
+            check_animatable(avatar)
         recorded, self._recorded = self._recorded or [], None
         take = self._take(recorded)
         if take is None:

@@ -123,6 +123,14 @@ def test_every_rotation_mode_is_baked(scene, avatar, mode):
     assert np.allclose(_states(scene, avatar, (1, 6, 11)), before, atol=1e-5)
 
 
+def test_an_action_that_came_after_the_bake_is_not_lost(scene, avatar):
+    keys = avatar.data.shape_keys
+    bpy.ops.headgas.bake()
+    later = keys.animation_data.action = bpy.data.actions.new("later")
+    bpy.ops.headgas.unbake()
+    assert keys.animation_data.action != later and later.use_fake_user and not bpy.ops.headgas.unbake.poll()
+
+
 def test_a_bake_survives_saving(scene, avatar, tmp_path):
     before = _states(scene, avatar, (3, 9))
     bpy.ops.headgas.bake()

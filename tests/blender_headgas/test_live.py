@@ -297,6 +297,25 @@ def test_recording_becomes_keys_at_the_scene_s_rate(phone, scene, tmp_path):
         )
 
 
+def test_a_recording_that_cannot_be_written_goes_on(phone, scene, tmp_path):
+    keys = _avatar(tmp_path / "a.safetensors").data.shape_keys
+    keys.key_blocks["jawOpen"].keyframe_insert("value", frame=1)
+    data = keys.animation_data
+    track = data.nla_tracks.new()
+    track.strips.new("jaw", 1, data.action).select = True
+    data.action, data.nla_tracks.active = None, track
+    bpy.ops.headgas.start_live()
+    bpy.ops.headgas.record_live()
+    phone[1](packet(frame=1, _17=0.5))
+    data.use_tweak_mode = True
+    for operator in (bpy.ops.headgas.record_live, bpy.ops.headgas.stop_live):
+        with pytest.raises(RuntimeError, match="Leave its tweak mode"):
+            operator()
+    assert live.session().recording
+    data.use_tweak_mode = False
+    assert bpy.ops.headgas.stop_live() == {'FINISHED'} and data.action.name == "a control live"
+
+
 def test_stopping_writes_what_is_being_recorded_and_says_when_there_is_nothing(phone, scene, tmp_path, capfd):
     avatar = _avatar(tmp_path / "a.safetensors")
     bpy.ops.headgas.start_live()
