@@ -15,4 +15,9 @@ class Take:
     times: np.ndarray  # [T] float64, seconds from the first moment on, rising
     values: np.ndarray  # [T,C] float32, in the unit of each channel
     rotations: np.ndarray | None = None  # [T,4] float32, unit quaternions wxyz: turns of the head, in head space
-    positions: np.ndarray | None = None  # [T,3] float32, metres: moves of the head, in head space
+    positions: np.ndarray | None = None  # [T,3] float32, metres: moves of the head from its first place, in head space
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first moment to the last."""
+        return float(self.times[-1])

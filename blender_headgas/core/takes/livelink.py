@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables of takes: Live Link Face's CSV, our own with any channels, and the CSV of Audio2Face-3D's client.
+
+Columns are known by their names, never by their place: apps order and spell them differently. Live Link Face writes
+`Timecode,BlendShapeCount`, 52 shapes and nine angles in radians (three of the head, three of each eye). The eyes'
+angles are left out: the shapes eyeLook… say the same (their correlation is above 0.99 in recordings).
+
+The signs of the head's angles are documented nowhere. They were measured on a recording of an iPhone that its owner
+looked at while turning the head (think-biq/LLV, examples/dao.gesichter, 180 frames): gaze, which is the head's turn
+times the eyes', stays on the phone (it spreads by 0.06 rad; by 0.13 where the head's turn is left out) only if yaw
+turns to the subject's left, pitch up, roll tilts to the subject's left, and roll is the outermost turn, pitch the
+innermost. The best other signs spread by 0.08 rad. Held in landscape the app turns yaw and pitch round.
+
+`animation_frames.csv` of NVIDIA's Audio2Face-3D-Samples has `timeCode` in seconds and columns `blendShapes.JawOpen`.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..rotations import about, multiplied
+from .checks import ReadingOptions, wrong
+from .take import Take
+from .timecodes import parse_times
+from .words import canonical
+
+TIME, COUNT = "Timecode", "BlendShapeCount"
+HEAD = ("HeadYaw", "HeadPitch", "HeadRoll")
+EYES = tuple(f"{side}Eye{angle}" for side in ("Left", "Right") for angle in ("Yaw", "Pitch", "Roll"))
+_PREFIX = "blendshapes."
+
+
+def is_table(text: str) -> bool:
+    """Whether a text's first line names a column of times and at least one more."""
+    columns = [column.strip().lower() for column in text.partition("\n")[0].split(",")]
+    return TIME.lower() in columns and len(columns) > 1
+
+
+def read_table(path: Path, text: str, options: ReadingOptions) -> Take:
+    """The take in a table.
+
+    Raises:
+        HeadGaSError: something in it is damaged; the message names line and column.
+    """
+    lines = csv.reader(io.StringIO(text, newline=""))
+    header = [column.strip() for column in next(lines)]
+    kinds = [column.lower() for column in header]
+    time, count = kinds.index(TIME.lower()), kinds.index(COUNT.lower()) if COUNT.lower() in kinds else None
+    # a column without a name holds the numbers of the rows, as pandas writes them
+    columns = [place for place, kind in enumerate(kinds) if kind and place not in (time, count)]
+    names = _names(path, [header[place] for place in columns])
+    rows, numbers = _rows(path, lines, header, columns, count)
+    times = parse_times(path, [row[time] for row in rows], numbers, time + 1)
+    values = _values(path, rows, columns, header, numbers)
+    times = _rising(path, times, numbers)
+    angles = [names.index(angle) for angle in HEAD if angle in names]
+    channels = [place for place, name in enumerate(names) if name not in HEAD and name not in EYES]
+    if not channels:
+        raise wrong(path, "line 1: names no channel")
+    rotations = None
+    if len(angles) == len(HEAD):
+        rotations = head_turns(*values[:, angles].T, landscape=options.landscape)
+    return Take(tuple(names[place] for place in channels), times, values[:, channels].astype(np.float32), rotations)
+
+
+def head_turns(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray, landscape: bool = False) -> np.ndarray:
+    """Live Link Face's angles of the head, each [T] in radians, become turns [T,4] float32 in head space."""
+    if landscape:
+        yaw, pitch = -yaw, -pitch
+    return multiplied(about(1, roll), multiplied(about(2, yaw), about(0, -pitch))).astype(np.float32)
+
+
+def _names(path: Path, columns: Sequence[str]) -> list[str]:
+    """Channels' names: ARKit's in ARKit's own spelling, the angles in Live Link Face's, all others as they are."""
+    angles = {angle.lower(): angle for angle in (*HEAD, *EYES)}
+    names: list[str] = []
+    for column in columns:
+        bare = column[len(_PREFIX) :] if column.lower().startswith(_PREFIX) else column
+        name = angles.get(bare.lower()) or canonical(bare)
+        if name in names:
+            raise wrong(path, f"line 1: the column '{column}' is there twice", "Delete one of the two columns")
+        names.append(name)
+    return names
+
+
+def _rows(
+    path: Path, lines: Any, header: list[str], columns: list[int], count: int | None
+) -> tuple[list[list[str]], list[int]]:
+    """The rows that hold a face, and the numbers of their lines; the header is line 1."""
+    rows, numbers, held = [], [], len(columns)
+    while True:
+        try:
+            row = next(lines, None)
+        except csv.Error as error:
+            raise wrong(path, f"line {lines.line_num}: {error}") from None
+        if row is None:
+            break
+        if not any(row):
+            continue
+        if count is not None and count < len(row) and row[count].strip() == "0":  # Live Link Face saw no face
+            continue
+        if len(row) != len(header):
+            raise wrong(path, f"line {lines.line_num}: has {len(row)} columns; line 1 names {len(header)}")
+        if count is not None and row[count].strip() != str(held):
+            where = f"line {lines.line_num}, column {count + 1} ({header[count]})"
+            raise wrong(path, f"{where}: says {row[count]!r:.40}; there are {held}", f"Delete the column {COUNT}")
+        rows.append(row)
+        numbers.append(lines.line_num)
+    if not rows:
+        raise wrong(path, "has no line with values below line 1")
+    return rows, numbers
+
+
+def _values(
+    path: Path, rows: list[list[str]], columns: list[int], header: list[str], numbers: list[int]
+) -> np.ndarray:
+    """Numbers [T,len(columns)] float64."""
+    try:
+        values = np.array([[float(row[place]) for place in columns] for row in rows])
+    except ValueError:
+        values = None
+    if values is not None and np.isfinite(values).all():
+        return values
+    for number, row in zip(numbers, rows, strict=True):
+        for place in columns:
+            try:
+                finite = math.isfinite(float(row[place]))
+            except ValueError:
+                finite = False
+            if not finite:
+                where = f"line {number}, column {place + 1} ({header[place]})"
+                raise wrong(path, f"{where}: '{row[place]:.40}' is no finite number")
+    raise AssertionError("numpy and Python read numbers differently")
+
+
+def _rising(path: Path, times: np.ndarray, numbers: list[int]) -> np.ndarray:
+    """Seconds [T] from the first row on."""
+    late = np.flatnonzero(np.diff(times) <= 0)
+    if len(late):
+        raise wrong(path, f"line {numbers[int(late[0]) + 1]}: its time is not later than that of the line before")
+    return times - times[0]
