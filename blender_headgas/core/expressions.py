@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import HeadGaSError
+from .messages import listed
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ExpressionSpace:
         missing = [name for name in self.names if name not in values]
         if missing:
             raise HeadGaSError(
-                f"The control mesh has no shape key {_listed(missing)}: renamed or deleted",
+                f"The control mesh has no shape key {listed(missing)}: renamed or deleted",
                 "Give the shape keys their names back, or import the avatar again",
             )
         vector = np.array([values[name] for name in self.names], np.float32)
@@ -41,8 +42,3 @@ def slider_range(low: float, high: float, neutral: float, headroom: float = 0.25
     low, high = min(low, neutral), max(high, neutral)
     margin = headroom * (high - low) or 1.0
     return low - margin, high + margin
-
-
-def _listed(names: list[str], most: int = 3) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -4,13 +4,18 @@
 
 import bpy
 
+from .export_take import HEADGAS_OT_export_take, draw_export_take_menu
 from .expression import HEADGAS_OT_reset_expression
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
+from .import_take import HEADGAS_FH_take, HEADGAS_OT_import_take, draw_import_take_menu
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
 
 classes = (
     HEADGAS_OT_import_avatar,
     HEADGAS_FH_avatar,
+    HEADGAS_OT_import_take,
+    HEADGAS_FH_take,
+    HEADGAS_OT_export_take,
     HEADGAS_OT_reset_expression,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
@@ -20,8 +25,12 @@ classes = (
 def register() -> None:
     """Adds the menu entries."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
+    bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
+    bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
 
 
 def unregister() -> None:
     """Removes them."""
+    bpy.types.TOPBAR_MT_file_export.remove(draw_export_take_menu)
+    bpy.types.TOPBAR_MT_file_import.remove(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)

@@ -5,11 +5,13 @@
 from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar, HEADGAS_UL_channels
 from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
+from .takes import HEADGAS_PT_takes
 
 classes = (
     HeadGaSPreferences,
     HEADGAS_UL_channels,
     HEADGAS_PT_avatar_object,
     HEADGAS_PT_avatar_sidebar,
+    HEADGAS_PT_takes,
     HEADGAS_PT_render,
 )

@@ -2,10 +2,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F-curves of actions: without slots (4.2, 4.3), with slots (4.4 and newer), without `Action.fcurves` (5.0)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import bpy
 import numpy as np
+
+# All that a key is, as foreach_get() reads it: name, numbers of each key, their type
+_KEY = (
+    ("co", 2, np.float32),
+    ("handle_left", 2, np.float32),
+    ("handle_right", 2, np.float32),
+    ("handle_left_type", 1, np.int32),
+    ("handle_right_type", 1, np.int32),
+    ("interpolation", 1, np.int32),
+    ("easing", 1, np.int32),
+    ("type", 1, np.int32),
+    ("back", 1, np.float32),
+    ("amplitude", 1, np.float32),
+    ("period", 1, np.float32),
+)
+_LINEAR = 1  # Keyframe.interpolation's number for 'LINEAR'
 
 
 def fcurves(datablock: bpy.types.ID) -> Iterator[bpy.types.FCurve]:
@@ -45,14 +61,43 @@ def ensured(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCu
     return strip.channelbag(data.action_slot, ensure=True).fcurves.new(path, index=index)
 
 
+def give_new_action(name: str, datablocks: Sequence[bpy.types.ID]) -> None:
+    """Makes a new action the one that animates `datablocks`: one for all of them where actions have slots.
+
+    The actions that did so before stay in the file.
+    """
+    action = None
+    for datablock in datablocks:
+        data = datablock.animation_data_create()
+        if data.action is not None:
+            data.action.use_fake_user = True
+        if action is None or not hasattr(action, "slots"):
+            action = bpy.data.actions.new(name)
+        data.action = action
+        if hasattr(action, "slots"):
+            data.action_slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
+
+
 def replace_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray) -> None:
-    """Keys `values` [T] at `frames` [T], rising; what the curve had from the first to the last of them goes."""
-    old = np.empty(2 * len(curve.keyframe_points), np.float32)
-    curve.keyframe_points.foreach_get("co", old)
-    outside = old.reshape(-1, 2)
-    outside = outside[(outside[:, 0] < frames[0]) | (outside[:, 0] > frames[-1])]
-    keys = np.concatenate([outside, np.stack([frames, values], 1).astype(np.float32)])
-    curve.keyframe_points.clear()
-    curve.keyframe_points.add(len(keys))
-    curve.keyframe_points.foreach_set("co", keys.ravel())
+    """Keys `values` [T] at `frames` [T], rising, with straight lines between them.
+
+    What the curve had from the first to the last of them goes; keys outside stay as they are, handles and all.
+    """
+    points = curve.keyframe_points
+    count = len(points)
+    kept = {name: np.empty((count, width), kind) for name, width, kind in _KEY}
+    for name, array in kept.items():
+        points.foreach_get(name, array.ravel())
+    places = kept["co"][:, 0]
+    outside = (places < frames[0]) | (places > frames[-1])
+    points.clear()
+    points.add(int(outside.sum()) + len(frames))
+    new = {"co": np.stack([frames, values], 1), "interpolation": np.full((len(frames), 1), _LINEAR)}
+    for name, width, kind in _KEY:
+        array = np.empty((len(points), width), kind)
+        points.foreach_get(name, array.ravel())
+        array[: int(outside.sum())] = kept[name][outside]
+        array[int(outside.sum()) :] = new.get(name, array[int(outside.sum()) :])
+        points.foreach_set(name, array.ravel())
     curve.update()  # sorts, and makes handles
+    curve.id_data.update_tag()  # else the action's evaluated copy stays as it was

@@ -117,9 +117,7 @@ def _rows(
     return rows, numbers
 
 
-def _values(
-    path: Path, rows: list[list[str]], columns: list[int], header: list[str], numbers: list[int]
-) -> np.ndarray:
+def _values(path: Path, rows: list[list[str]], columns: list[int], header: list[str], numbers: list[int]) -> np.ndarray:
     """Numbers [T,len(columns)] float64."""
     try:
         values = np.array([[float(row[place]) for place in columns] for row in rows])

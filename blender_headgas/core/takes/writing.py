@@ -81,5 +81,3 @@ def head_angles(rotations: np.ndarray) -> np.ndarray:
     pitch = np.arctan2(matrices[:, 1, 2], matrices[:, 1, 1])
     roll = np.arctan2(-matrices[:, 2, 0], matrices[:, 0, 0])
     return np.stack([yaw, pitch, roll], 1)
-
-
