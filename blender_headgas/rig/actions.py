@@ -84,20 +84,21 @@ def replace_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray
     What the curve had from the first to the last of them goes; keys outside stay as they are, handles and all.
     """
     points = curve.keyframe_points
-    count = len(points)
-    kept = {name: np.empty((count, width), kind) for name, width, kind in _KEY}
+    kept = {name: np.empty((len(points), width), kind) for name, width, kind in _KEY}
     for name, array in kept.items():
         points.foreach_get(name, array.ravel())
     places = kept["co"][:, 0]
     outside = (places < frames[0]) | (places > frames[-1])
-    points.clear()
-    points.add(int(outside.sum()) + len(frames))
+    count = int(outside.sum())
     new = {"co": np.stack([frames, values], 1), "interpolation": np.full((len(frames), 1), _LINEAR)}
+    points.clear()
+    points.add(count + len(frames))
     for name, width, kind in _KEY:
-        array = np.empty((len(points), width), kind)
-        points.foreach_get(name, array.ravel())
-        array[: int(outside.sum())] = kept[name][outside]
-        array[int(outside.sum()) :] = new.get(name, array[int(outside.sum()) :])
-        points.foreach_set(name, array.ravel())
+        if count or name in new:  # else Blender's own defaults stay
+            array = np.empty((len(points), width), kind)
+            points.foreach_get(name, array.ravel())
+            array[:count] = kept[name][outside]
+            array[count:] = new.get(name, array[count:])
+            points.foreach_set(name, array.ravel())
     curve.update()  # sorts, and makes handles
     curve.id_data.update_tag()  # else the action's evaluated copy stays as it was

@@ -11,6 +11,7 @@ from blender_headgas.core import arkit
 from blender_headgas.core.errors import HeadGaSError
 from blender_headgas.core.rotations import from_vectors, to_matrices
 from blender_headgas.core.takes import Take, read_take, write_table
+from blender_headgas.core.takes.livelink import careful_columns, quick_columns
 from blender_headgas.core.takes.timecodes import timecode
 from blender_headgas.core.takes.writing import SHAPES, head_angles
 
@@ -110,6 +111,18 @@ def test_the_table_of_audio2face_3d(tmp_path):
     take = read_take(_file(tmp_path, text))
     assert take.names == ("eyeBlinkLeft", "jawOpen") and take.times == pytest.approx([0, 0.0333])
     assert np.allclose(take.values, [[0.1, 0.2], [0.3, 0.4]])
+
+
+def test_the_quick_reader_finds_what_the_careful_one_finds():
+    rows = [f"{i / 7:.6f},{-i},00:00:{i:02}:07.{i:03},3,{i}e-3" for i in range(40)]
+    text = _rows("a,b,Timecode,Count,c", *rows)
+    quick = quick_columns(text, 5, 2, [0, 1, 4], 3)
+    careful = careful_columns(Path("a.csv"), text, ["a", "b", "Timecode", "Count", "c"], 2, [0, 1, 4], 3)
+    assert quick is not None and quick[0] == careful[0] and list(quick[2]) == careful[2] == list(range(2, 42))
+    assert np.array_equal(quick[1], careful[1])
+    for old, new in (("39e-3", "nan"), (",3,39e", ",0,39e"), ("-5,", '"-5",'), ("-5,", "-5")):
+        odd = text.replace(old, new)
+        assert quick_columns(odd, 5, 2, [0, 1, 4], 3) is None
 
 
 GOOD = "00:00:00:00.0,2,0.1,0.2"
