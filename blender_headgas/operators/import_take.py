@@ -13,7 +13,7 @@ from ..core.takes import Take, read_take
 from ..core.takes.edit import at_rate, cut, gained, mirrored, moving, renamed, smoothed, zeroed
 from ..core.takes.reading import SUFFIXES
 from ..rig import avatar_of
-from ..rig.takes import channels_of, driven, frames_per_second, head_bone, key_take
+from ..rig.takes import beyond_sliders, channels_of, driven, frames_per_second, head_bone, key_take
 
 
 class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
@@ -49,7 +49,7 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
         default=0.0,
         min=0.0,
         soft_max=0.2,
-        max=5.0,
+        max=1.0,
         precision=3,
         step=1,
     )
@@ -127,6 +127,9 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
         ruled = driven(avatar, take.names)
         if ruled:
             self.report({'WARNING'}, f"Drivers set {listed(ruled)} of {avatar.name}, whatever their keys say")
+        held = beyond_sliders(avatar, take)
+        if held:
+            self.report({'WARNING'}, f"The take goes beyond the slider of {listed(held)} of {avatar.name}")
         if self.head and take.rotations is not None and head_bone(avatar) is None:
             self.report({'WARNING'}, f"{avatar.name} has no bone 'head' for the take's head motion")
 
@@ -162,7 +165,7 @@ def _fitted(take: Take, path: Path, avatar: bpy.types.Object) -> tuple[Take, lis
     if not fitted.names:
         raise HeadGaSError(
             f"No channel of {path.name} is one of {avatar.name}: the take has {listed(take.names)}, "
-            f"the avatar {listed(channels)}",
+            f"the avatar {listed(channels) or 'has none'}",
             "Choose a take of the avatar's own kind of channels, or give the avatar a mapping to those of the take",
         )
     return fitted, moving(take, unknown)

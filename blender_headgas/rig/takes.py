@@ -15,6 +15,7 @@ from .evaluated import header_of
 from .settings import avatar_path
 
 HEAD = "head"  # the bone
+_NEAR = 1e-3  # by so much a value may miss a slider's end
 
 
 def channels_of(avatar: bpy.types.Object) -> list[str]:
@@ -36,6 +37,17 @@ def driven(avatar: bpy.types.Object, channels: Sequence[str]) -> list[str]:
     data = avatar.data.shape_keys.animation_data
     paths = {driver.data_path for driver in data.drivers if not driver.mute} if data else set()
     return [channel for channel in channels if _path(channel) in paths]
+
+
+def beyond_sliders(avatar: bpy.types.Object, take: Take) -> list[str]:
+    """Those of a take's channels whose values the avatar's sliders end before: Blender holds them there."""
+    sliders = [avatar.data.shape_keys.key_blocks[name] for name in take.names]
+    smallest, largest = (take.values.min(0) + _NEAR).tolist(), (take.values.max(0) - _NEAR).tolist()
+    return [
+        key.name
+        for key, low, high in zip(sliders, smallest, largest, strict=True)
+        if low < key.slider_min or high > key.slider_max
+    ]
 
 
 def frames_per_second(scene: bpy.types.Scene) -> float:

@@ -108,6 +108,12 @@ def test_every_frame_of_a_scene(rate, count):
     assert len(found.times) == count and found.values[:, 0] == pytest.approx(found.times, abs=1e-6)
 
 
+def test_a_take_that_outlasts_blender_is_refused():
+    take = Take(("a",), np.array([0, 1e9]), np.zeros((2, 1), np.float32))
+    with pytest.raises(HeadGaSError, match="1,000,000,000 s, which is 24,000,000,001 frames"):
+        at_rate(take, 24)
+
+
 def test_a_single_moment():
     take = Take(
         ("a",), np.zeros(1), np.ones((1, 1), np.float32), np.float32([[1, 0, 0, 0]]), np.ones((1, 3), np.float32)

@@ -202,7 +202,10 @@ def test_what_does_not_fit_is_said(scene, tmp_path, capfd):
     _import(_take(tmp_path / "t.json", 24, jawOpen=ones, tongueOut=zeros, cheekPuff=ones, mouthSmileLeft=ones))
     output = capfd.readouterr().out
     assert "no channel 'cheekPuff' of the take" in output and "tongueOut" not in output
-    assert "Drivers set 'mouthSmileLeft'" in output
+    assert "Drivers set 'mouthSmileLeft'" in output and "beyond" not in output
+    _import(_take(tmp_path / "wide.json", 24, jawOpen=ones * 2, mouthSmileRight=-ones))
+    assert "beyond the slider of 'jawOpen', 'mouthSmileRight' of a control" in capfd.readouterr().out
+    assert _expressions(avatar, [2])[0, 0] == pytest.approx(1.25)  # as Blender holds it
     with pytest.raises(RuntimeError, match="the take has 'cheekPuff', the avatar 'jawOpen', 'mouthSmileLeft'"):
         _import(_take(tmp_path / "none.json", 24, cheekPuff=ones))
     with pytest.raises(RuntimeError, match="line 1"):

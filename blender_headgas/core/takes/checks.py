@@ -14,6 +14,8 @@ from .words import canonical
 
 _HINT = "The manual's part 'Takes' lists the formats; record or export the take again"
 
+_LARGEST = 1e30  # a number beyond it is none that was recorded, and float32 soon ends
+
 
 @dataclass(frozen=True)
 class ReadingOptions:
@@ -50,7 +52,7 @@ def table(path: Path, rows: Any, count: int, field: str, numbers: Sequence[int] 
     """
     try:
         values = np.array(rows, np.float64)
-        if values.ndim == 2 and values.shape[1] == count and np.isfinite(values).all():
+        if values.ndim == 2 and values.shape[1] == count and usable(values).all():
             return values
     except (ValueError, TypeError, OverflowError):
         pass  # what is wrong is looked for below
@@ -63,7 +65,7 @@ def table(path: Path, rows: Any, count: int, field: str, numbers: Sequence[int] 
         for place, value in enumerate(row):
             if not is_number(value):
                 raise wrong(path, f"frame {number}, '{field}[{place}]': {value!r:.40} is no finite number")
-    raise wrong(path, f"'{field}' has a number that is too large")
+    raise wrong(path, f"'{field}' is no table of numbers")
 
 
 def number(path: Path, value: Any, where: str) -> float:
@@ -75,7 +77,12 @@ def number(path: Path, value: Any, where: str) -> float:
 
 def is_number(value: Any) -> bool:
     """Whether it is a finite number and no truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def usable(values: np.ndarray) -> np.ndarray:
+    """Which of `values` [...] are finite numbers: [...] bool."""
+    return np.abs(values) < _LARGEST
 
 
 def rising(path: Path, times: np.ndarray, numbers: Sequence[int] | None = None) -> np.ndarray:

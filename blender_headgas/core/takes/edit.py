@@ -17,6 +17,7 @@ from .words import canonical
 # Components of FLAME's rotation vectors that change their sign in a mirror; the X axis points through both ears.
 _TURNED = re.compile(r"(neck|jaw|left_eye|right_eye|head)_[yz]")
 _WINDOW = 3.0  # sigmas, beyond which a Gaussian's weight is below 1 %
+_LAST_FRAME = 1_048_574  # Blender's MAXFRAME
 _SHORTEST = 1e-6  # seconds: rounding, no time
 
 
@@ -40,8 +41,17 @@ def resampled(take: Take, times: np.ndarray) -> Take:
 
 
 def at_rate(take: Take, frames_per_second: float) -> Take:
-    """The take at every frame of a scene, from its first moment on; what is left after the last frame is dropped."""
+    """The take at every frame of a scene, from its first moment on; what is left after the last frame is dropped.
+
+    Raises:
+        HeadGaSError: it has more frames than Blender.
+    """
     count = int(np.floor(take.duration * frames_per_second + 1e-3)) + 1
+    if count > _LAST_FRAME:
+        raise HeadGaSError(
+            f"The take lasts {take.duration:,.0f} s, which is {count:,} frames: more than Blender has",
+            "Choose a range of it; or its times are wrong",
+        )
     return resampled(take, np.arange(count) / frames_per_second)
 
 

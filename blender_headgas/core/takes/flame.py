@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..rotations import from_vectors
-from .checks import ReadingOptions, rising, wrong
+from .checks import ReadingOptions, rising, usable, wrong
 from .head_axes import moves_to_head_space, turns_to_head_space
 from .take import Take
 
@@ -89,7 +89,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             raise wrong(path, f"'{field}' is {found}; expected numbers [frames,{width or '…'}]")
         if len(array) != frames:
             raise wrong(path, f"'{field}' has {len(array)} frames; 'expr' has {frames}")
-        bad = np.argwhere(~np.isfinite(array))
+        bad = np.argwhere(~usable(array))
         if len(bad):
             raise wrong(path, f"frame {bad[0][0]}, '{field}[{bad[0][1]}]' is no finite number")
     return {field: array.astype(np.float64) for field, array in arrays.items()}

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ..rotations import about, multiplied
-from .checks import ReadingOptions, wrong
+from .checks import ReadingOptions, is_number, usable, wrong
 from .take import Take
 from .timecodes import parse_times
 from .words import canonical
@@ -103,7 +103,7 @@ def quick_columns(
         values = np.loadtxt(rows, delimiter=",", usecols=[*counts, *columns], comments=None, ndmin=2)
     except ValueError:
         return None
-    if len(values) != len(rows) or not np.isfinite(values).all() or (values[:, : len(counts)] != len(columns)).any():
+    if len(values) != len(rows) or not usable(values).all() or (values[:, : len(counts)] != len(columns)).any():
         return None
     codes = [row.split(",", time + 1)[time] for row in rows]
     return codes, values[:, len(counts) :], range(2, len(rows) + 2)
@@ -155,7 +155,7 @@ def _number(path: Path, text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not is_number(value):
         raise wrong(path, f"{where}: '{text:.40}' is no finite number")
     return value
 
