@@ -10,7 +10,8 @@ The signs of the head's angles are documented nowhere. They were measured on a r
 looked at while turning the head (think-biq/LLV, examples/dao.gesichter, 180 frames): gaze, which is the head's turn
 times the eyes', stays on the phone (it spreads by 0.06 rad; by 0.13 where the head's turn is left out) only if yaw
 turns to the subject's left, pitch up, roll tilts to the subject's left, and roll is the outermost turn, pitch the
-innermost. The best other signs spread by 0.08 rad. Held in landscape the app turns yaw and pitch round.
+innermost. The best other signs spread by 0.08 rad; another unit than radians by 0.10 rad at least. Held in landscape
+the app turns yaw and pitch round (nmfisher/blender_livelinkface).
 
 `animation_frames.csv` of NVIDIA's Audio2Face-3D-Samples has `timeCode` in seconds and columns `blendShapes.JawOpen`.
 """
