@@ -6,11 +6,12 @@ Columns are known by their names, never by their place: apps order and spell the
 `Timecode,BlendShapeCount`, 52 shapes and nine angles in radians (three of the head, three of each eye). The eyes'
 angles are left out: the shapes eyeLook… say the same (their correlation is above 0.99 in recordings).
 
-The signs of the head's angles are documented nowhere. They were measured on a recording of an iPhone that its owner
-looked at while turning the head (think-biq/LLV, examples/dao.gesichter, 180 frames): gaze, which is the head's turn
-times the eyes', stays on the phone (it spreads by 0.06 rad; by 0.13 where the head's turn is left out) only if yaw
-turns to the subject's left, pitch up, roll tilts to the subject's left, and roll is the outermost turn, pitch the
-innermost. The best other signs spread by 0.08 rad; another unit than radians by 0.10 rad at least. Held in landscape
+The signs of the head's angles are documented nowhere; other importers contradict each other. They were inferred from
+one recording of an iPhone (think-biq/LLV, examples/dao.gesichter, 180 frames), on the assumption that its owner kept
+looking at one place: then gaze, the head's turn times the eyes', must stay where it is. It does best (its spread is
+0.06 rad; 0.13 without the head's turn) with yaw to the subject's left, pitch up and roll to the subject's left; the
+best other signs give 0.08 rad, angles in another unit 0.10 or more. The order of the turns, roll outermost and pitch
+innermost, is the best one too, but others are near (0.07 rad). How the phone was held is not known; held in landscape
 the app turns yaw and pitch round (nmfisher/blender_livelinkface).
 
 `animation_frames.csv` of NVIDIA's Audio2Face-3D-Samples has `timeCode` in seconds and columns `blendShapes.JawOpen`.
