@@ -28,6 +28,7 @@ Rows = Callable[[Bench], Iterator[Row]]
 EVERYWHERE: dict[str, Rows] = {
     "rasterizer": rendering.rasterizer_rows,
     "frames": rendering.frame_rows,
+    "models": rendering.model_rows,
     "decoder": rendering.decoder_rows,
     "similarity": training.similarity_rows,
     "optimizer": training.optimizer_rows,
