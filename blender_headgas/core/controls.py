@@ -10,8 +10,9 @@ import numpy as np
 from . import arkit
 from .bones import BoneInputs, bone_inputs
 from .errors import HeadGaSError
-from .expressions import ExpressionSpace, listed
+from .expressions import ExpressionSpace
 from .mapping import Mapping
+from .messages import listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,7 @@ def _shared(space: ExpressionSpace, mapping: Mapping) -> tuple[np.ndarray, np.nd
     outputs = [i for i, name in enumerate(mapping.names_out) if name in number]
     if not outputs:
         raise HeadGaSError(
-            f"The mapping is for {listed(list(mapping.names_out))}; the avatar has none of these parameters",
+            f"The mapping is for {listed(mapping.names_out)}; the avatar has none of these parameters",
             "Choose a mapping that was made for this avatar, or none",
         )
     return np.array(outputs, np.int64), np.array([number[mapping.names_out[i]] for i in outputs], np.int64)

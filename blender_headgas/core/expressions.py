@@ -34,9 +34,3 @@ def beyond_seen(space: ExpressionSpace, expression: np.ndarray) -> list[str]:
     tolerance = 1e-3 * (high - low) + 1e-6
     beyond = (expression < low - tolerance) | (expression > high + tolerance)
     return [space.names[number] for number in np.flatnonzero(beyond)]
-
-
-def listed(names: list[str], most: int = 3) -> str:
-    """Some names for a message."""
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

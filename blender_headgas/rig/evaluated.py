@@ -13,9 +13,10 @@ from ..client.backend import PosedAvatar
 from ..core.checkpoint import AvatarHeader, read_header
 from ..core.controls import Channels, Controls, channels_of, connect, unused_outputs
 from ..core.errors import HeadGaSError
-from ..core.expressions import ExpressionSpace, listed
+from ..core.expressions import ExpressionSpace
 from ..core.expressions import beyond_seen as parameters_beyond_seen
 from ..core.mapping import Mapping, parse_mapping
+from ..core.messages import listed
 from .bones import bone_pose
 from .settings import avatar_path
 

@@ -25,7 +25,7 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
     mapping: bpy.props.PointerProperty(
         type=bpy.types.Text,
         name="Mapping",
-        description="A text that says how the channels become the avatar's parameters; empty where they are the same",
+        description="How the channels become the avatar's parameters; empty where they are its parameters",
         override={'LIBRARY_OVERRIDABLE'},
     )
 
