@@ -16,8 +16,8 @@ def bone_pose(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarr
     armature = obj.parent
     if armature is None or armature.type != 'ARMATURE':
         return None
-    bones = armature.evaluated_get(depsgraph).pose.bones
-    found = [bones.get(name) for name in BONES]
+    pose = armature.evaluated_get(depsgraph).pose
+    found = [pose.bones.get(name) for name in BONES] if pose else []  # an armature that is nowhere may have none
     if not any(found):
         return None
     return np.array([_turn_and_move(bone) if bone else (0.0,) * 6 for bone in found], np.float32)

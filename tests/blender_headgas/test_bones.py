@@ -232,6 +232,8 @@ def test_bones_that_are_gone_add_nothing(scene, tmp_path):
         mesh.parent.data.edit_bones.remove(mesh.parent.data.edit_bones[name])
     bpy.ops.object.mode_set(mode='OBJECT')
     assert _moved(mesh) == {}
+    mesh.parent = bpy.data.objects.new("nowhere", bpy.data.armatures.new("nowhere"))
+    assert _moved(mesh) == {}
     mesh.parent = None
     assert _moved(mesh) == {}
 

@@ -3,6 +3,7 @@
 """One place says the expression: of keys as they are, through mappings, in linked files; and what is wrong is said."""
 
 import json
+import time
 import timeit
 
 import bpy
@@ -212,12 +213,13 @@ def test_twenty_avatars_keep_their_expressions_apart(scene, tmp_path):
 
 
 def test_an_expression_takes_a_fraction_of_a_millisecond(scene, tmp_path):
-    """0.07 ms where the machine is free; the limit is for one that is not."""
+    """Of this thread's own time, so that other work on the machine does not count."""
     names = [*arkit.NAMES, *(f"more_{i}" for i in range(48))]
     mesh = build_avatar(bpy.context, write_avatar(tmp_path / "large.safetensors", header_of(names)))
+    mesh.parent.pose.bones["jaw"].rotation_euler.x = 0.1
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    seconds = min(timeit.repeat(lambda: expression_of(mesh, depsgraph), number=20, repeat=20)) / 20
-    assert seconds < 0.0005
+    times = timeit.repeat(lambda: expression_of(mesh, depsgraph), timer=time.thread_time, number=20, repeat=20)
+    assert min(times) / 20 < 0.0002
 
 
 def test_undo_brings_the_expression_back(mapped):
