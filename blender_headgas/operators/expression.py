@@ -6,8 +6,7 @@ import bpy
 
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
-from ..rig import avatar_of, avatar_path
-from ..rig.evaluated import header_of
+from ..rig import avatar_channels, avatar_of
 
 
 class HEADGAS_OT_reset_expression(bpy.types.Operator):
@@ -38,8 +37,8 @@ class HEADGAS_OT_reset_expression(bpy.types.Operator):
 
 
 def _reset(avatar: bpy.types.Object) -> None:
-    space = header_of(avatar_path(avatar)).expression_space
+    channels = avatar_channels(avatar)
     keys = avatar.data.shape_keys.key_blocks
-    for name, neutral in zip(space.names, space.neutral, strict=True):
+    for name, neutral in zip(channels.names, channels.neutral, strict=True):
         if name in keys:
             keys[name].value = neutral

@@ -7,7 +7,7 @@ import textwrap
 import bpy
 
 from ..core.errors import HeadGaSError
-from ..rig import avatar_of, avatar_path
+from ..rig import avatar_of, avatar_path, problems
 from ..rig.evaluated import header_of
 
 
@@ -85,10 +85,8 @@ def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters:
     space = header.expression_space
     layout.label(text=f"{header.model}, {header.gaussians:,} Gaussians")
     layout.label(text=f"{len(space.names)} channels ({space.kind})")
-    keys = avatar.data.shape_keys
-    missing = [name for name in space.names if not keys or name not in keys.key_blocks]
-    if missing:
-        _draw_error(layout, f"Renamed or deleted: {', '.join(missing)}", characters)
+    for problem in problems(avatar):
+        _draw_error(layout, problem, characters)
 
 
 def _draw_error(layout: bpy.types.UILayout, text: str, characters: int) -> None:
