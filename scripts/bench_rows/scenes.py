@@ -46,11 +46,13 @@ def head(count: int, size: int, seed: int = 0) -> tuple[HeadGaS, Camera]:
     return avatar.eval(), camera
 
 
-def moving_head(count: int, size: int, seed: int = 0) -> tuple[Modes, Camera]:
+def moving_head(
+    count: int, size: int, seed: int = 0, space: ExpressionSpace | None = None
+) -> tuple[Modes, Camera]:
     """An avatar with the same Gaussians, whose places, turns and sizes follow the expression."""
     scene, camera = egg(count, size, size, seed=seed)
     torch.manual_seed(seed)
-    avatar = Modes(expression_space(), scene.means, ModesConfig())
+    avatar = Modes(space or expression_space(), scene.means, ModesConfig())
     with torch.no_grad():
         avatar.quaternions.copy_(scene.quaternions)
         avatar.log_scales.copy_(scene.scales.log())
