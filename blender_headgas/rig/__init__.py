@@ -5,9 +5,10 @@
 from . import links
 from .builder import build_avatar
 from .evaluated import expression_of, posed_avatars
+from .face import HeadGaSFaceFilter, HeadGaSSolo, register_face, unregister_face
 from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
 
-classes = (HeadGaSAvatarSettings,)
+classes = (HeadGaSAvatarSettings, HeadGaSFaceFilter, HeadGaSSolo)
 
 __all__ = [
     "avatar_of",
@@ -24,10 +25,12 @@ __all__ = [
 def register() -> None:
     """Gives every object its avatar settings."""
     register_settings()
+    register_face()
     links.register()
 
 
 def unregister() -> None:
     """Takes them away."""
     links.unregister()
+    unregister_face()
     unregister_settings()
