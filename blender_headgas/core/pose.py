@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A pose of a face as text: what Copy Pose puts into the clipboard, and Paste Pose takes from anywhere.
 
+A JSON object:
+
     {"format": "headgas-pose", "version": 1, "values": {channel: number, ...}}
 """
 

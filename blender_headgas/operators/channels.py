@@ -40,9 +40,12 @@ class ScopedOperator(ChannelsOperator):
             ('REGION', "Region", "The channels of one part of the face"),
             ('ONE', "One", "A single channel"),
         ],
+        options={'SKIP_SAVE'},  # a remembered scope would surprise at the next click
     )
-    region: bpy.props.EnumProperty(name="Region", description="Part of the face", items=REGION_ITEMS)
-    channel: bpy.props.StringProperty(name="Channel", description="Name of the channel")
+    region: bpy.props.EnumProperty(
+        name="Region", description="Part of the face", items=REGION_ITEMS, options={'SKIP_SAVE'}
+    )
+    channel: bpy.props.StringProperty(name="Channel", description="Name of the channel", options={'SKIP_SAVE'})
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout: bpy.types.UILayout = self.layout  # type: ignore[attr-defined]

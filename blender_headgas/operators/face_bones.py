@@ -101,9 +101,7 @@ class HEADGAS_OT_make_channels_editable(bpy.types.Operator):
         return {'FINISHED'}
 
 
-def _has_face_bones(
-    operator: type[bpy.types.Operator], context: bpy.types.Context, change_bones: bool = False
-) -> bool:
+def _has_face_bones(operator: type[bpy.types.Operator], context: bpy.types.Context, change_bones: bool = False) -> bool:
     avatar = avatar_of(context.object)
     reason = why_not_editable(avatar)
     if not reason and not has_face_bones(avatar):

@@ -24,7 +24,7 @@ class HEADGAS_OT_key_expression(ScopedOperator, bpy.types.Operator):
         name="Only Changed",
         description="Key a channel only if its value is not what its curve says at this frame, "
         "or, where it has no curve, not neutral",
-        default=False,
+        options={'SKIP_SAVE'},
     )
 
     @classmethod

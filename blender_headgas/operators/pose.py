@@ -42,7 +42,9 @@ class HEADGAS_OT_paste_pose(ScopedOperator, bpy.types.Operator):
     bl_options = {'REGISTER', 'UNDO'}
 
     use_mirror: bpy.props.BoolProperty(
-        name="Mirrored", description="Paste what the left channels show to the right ones and the other way round"
+        name="Mirrored",
+        description="Paste what the left channels show to the right ones and the other way round",
+        options={'SKIP_SAVE'},
     )
     text: bpy.props.StringProperty(
         name="Text",

@@ -47,7 +47,7 @@ class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
 
 def _characters(region: bpy.types.Region) -> int:
     """About how many of them fit beside an icon in one line of a panel."""
-    interface = bpy.context.preferences.system.ui_scale
+    interface = bpy.context.preferences.system.ui_scale or 1.0  # 0 without a window
     return max(20, int(region.width / interface / 6.5) - 10)
 
 

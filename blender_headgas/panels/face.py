@@ -16,6 +16,7 @@ from ..rig.face import REGION_ITEMS, region_identifier, regions_of, shown, soloe
 from ..rig.face_bones import has_face_bones
 
 _ROWS = 12
+_SLACK = 1e-4  # beyond the seen range, for rounding
 _ORDER = {identifier: place for place, (identifier, _, _) in enumerate(REGION_ITEMS)}
 
 
@@ -34,7 +35,7 @@ class HEADGAS_UL_face(bpy.types.UIList):
         row.active = not key.mute
         row.prop(channel.holder, channel.attribute, text=name, slider=True)
         low, high = self.seen.get(name, (key.value, key.value))
-        if not low <= key.value <= high:
+        if not low - _SLACK <= key.value <= high + _SLACK:
             row.operator("headgas.limit_channel", text="", icon='ERROR', emboss=False).channel = name
         row.prop(key, "mute", text="", icon='HIDE_ON' if key.mute else 'HIDE_OFF', emboss=False)
         icon = 'SOLO_ON' if name in self.alone else 'SOLO_OFF'
@@ -97,7 +98,7 @@ def _draw_filter(layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, name
     regions = regions_of(names)
     if len(regions) < 2:
         return
-    grid = column.grid_flow(row_major=True, columns=4, even_columns=True, align=True)
+    grid = column.grid_flow(row_major=True, columns=0, even_columns=True, align=True)
     for region in ('ALL', *regions):
         grid.prop_enum(face, "region", region)
 
@@ -105,9 +106,7 @@ def _draw_filter(layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, name
 def _draw_list(layout: bpy.types.UILayout, avatar: bpy.types.Object, keys: bpy.types.Key) -> None:
     HEADGAS_UL_face.seen, HEADGAS_UL_face.alone = seen_ranges(avatar), soloed(keys)
     row = layout.row()
-    row.template_list(
-        HEADGAS_UL_face.bl_idname, "", keys, "key_blocks", avatar, "active_shape_key_index", rows=_ROWS
-    )
+    row.template_list(HEADGAS_UL_face.bl_idname, "", keys, "key_blocks", avatar, "active_shape_key_index", rows=_ROWS)
     column = row.column(align=True)
     active = avatar.active_shape_key
     one = column.operator("headgas.reset_expression", text="", icon='LOOP_BACK')

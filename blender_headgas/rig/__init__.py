@@ -5,10 +5,10 @@
 from . import links
 from .builder import build_avatar
 from .evaluated import expression_of, posed_avatars
-from .face import HeadGaSFaceFilter, HeadGaSSolo, register_face, unregister_face
+from .face import HeadGaSFaceFilter, register_face, unregister_face
 from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
 
-classes = (HeadGaSAvatarSettings, HeadGaSFaceFilter, HeadGaSSolo)
+classes = (HeadGaSAvatarSettings, HeadGaSFaceFilter)
 
 __all__ = [
     "avatar_of",

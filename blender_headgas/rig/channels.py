@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import bpy
-import numpy as np
 
 from ..core.errors import HeadGaSError
 from .actions import fcurves
@@ -99,8 +98,7 @@ def seen_ranges(avatar: bpy.types.Object) -> dict[str, tuple[float, float]]:
         space = header_of(avatar_path(avatar)).expression_space
     except HeadGaSError:
         return {}
-    slack = 1e-4 * np.maximum(space.high - space.low, 1.0)  # a slider at the end of the range is inside
-    pairs = zip((space.low - slack).tolist(), (space.high + slack).tolist(), strict=True)
+    pairs = zip(space.low.tolist(), space.high.tolist(), strict=True)
     return dict(zip(space.names, pairs, strict=True))
 
 

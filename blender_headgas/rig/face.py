@@ -29,18 +29,14 @@ class HeadGaSFaceFilter(bpy.types.PropertyGroup):
     )
 
 
-class HeadGaSSolo(bpy.types.PropertyGroup):
-    """Which channels play alone, and what was muted before they did. Belongs to the shape keys: saved, undone."""
-
-    names: bpy.props.StringProperty(options={'HIDDEN'}, override={'LIBRARY_OVERRIDABLE'})  # JSON, a list
-    muted: bpy.props.StringProperty(options={'HIDDEN'}, override={'LIBRARY_OVERRIDABLE'})  # JSON, a list
-
-
 def register_face() -> None:
     """Adds `WindowManager.headgas_face` and `Key.headgas_solo`."""
     bpy.types.WindowManager.headgas_face = bpy.props.PointerProperty(type=HeadGaSFaceFilter)
-    bpy.types.Key.headgas_solo = bpy.props.PointerProperty(
-        type=HeadGaSSolo, override={'LIBRARY_OVERRIDABLE'}
+    bpy.types.Key.headgas_solo = bpy.props.StringProperty(  # a group could not be overridden where the library has none
+        name="Solo",
+        description="Which channels play alone, and which were muted before: two lists of names as JSON, or nothing",
+        options={'HIDDEN'},
+        override={'LIBRARY_OVERRIDABLE'},
     )
 
 
@@ -74,29 +70,28 @@ def shown(face: HeadGaSFaceFilter, names: list[str]) -> list[bool]:
 
 def soloed(keys: bpy.types.Key) -> frozenset[str]:
     """The channels that play alone; empty when all do."""
-    return _names(keys.headgas_solo.names)
+    return _solo(keys.headgas_solo)[0]
 
 
 def solo(keys: bpy.types.Key, names: frozenset[str]) -> None:
     """Lets only these channels play; none of them: what was muted before is muted again, the rest plays."""
-    state, channels = keys.headgas_solo, list(keys.key_blocks)[1:]
-    if not soloed(keys) and names:
-        state.muted = json.dumps([key.name for key in channels if key.mute])
-    before = _names(state.muted)
+    channels = list(keys.key_blocks)[1:]
+    now, before = _solo(keys.headgas_solo)
+    if not now:
+        before = frozenset(key.name for key in channels if key.mute)
     for key in channels:
         key.mute = key.name not in names if names else key.name in before
-    state.names = json.dumps(sorted(names)) if names else ""
-    if not names:
-        state.muted = ""
+    keys.headgas_solo = json.dumps([sorted(names), sorted(before)]) if names else ""
 
 
 def unmute_all(keys: bpy.types.Key) -> None:
     """Lets every channel play."""
-    keys.headgas_solo.names = keys.headgas_solo.muted = ""
+    keys.headgas_solo = ""
     for key in keys.key_blocks:
         key.mute = False
 
 
 @lru_cache(maxsize=64)
-def _names(text: str) -> frozenset[str]:
-    return frozenset(json.loads(text)) if text else frozenset()
+def _solo(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    names, muted = json.loads(text) if text else ((), ())
+    return frozenset(names), frozenset(muted)
