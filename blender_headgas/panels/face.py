@@ -11,7 +11,7 @@ from typing import ClassVar
 import bpy
 
 from ..rig import avatar_of
-from ..rig.channels import channel_of, seen_ranges, why_not_editable
+from ..rig.channels import channel_of, keys_of, seen_ranges, why_not_editable
 from ..rig.face import REGION_ITEMS, region_identifier, regions_of, shown, soloed
 from ..rig.face_bones import has_face_bones
 
@@ -75,7 +75,7 @@ class HEADGAS_PT_face(bpy.types.Panel):
 
 def _draw_face(layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, avatar: bpy.types.Object) -> None:
     """The channels, or what is in their way."""
-    keys, reason = avatar.data.shape_keys, why_not_editable(avatar)
+    keys, reason = keys_of(avatar), why_not_editable(avatar)
     if reason:
         layout.label(text=reason, icon='ERROR')
     if keys is None:

@@ -65,8 +65,13 @@ def channel_of(key: bpy.types.ShapeKey) -> Channel:
 
 def channels_of(avatar: bpy.types.Object) -> list[Channel]:
     """All of an avatar's channels; the first shape key is the mesh at rest."""
-    keys = avatar.data.shape_keys
+    keys = keys_of(avatar)
     return [channel_of(key) for key in list(keys.key_blocks)[1:]] if keys else []
+
+
+def keys_of(avatar: bpy.types.Object) -> bpy.types.Key | None:
+    """The shape keys; none where the user has removed them, or made something else of the mesh."""
+    return avatar.data.shape_keys if avatar.type == 'MESH' else None
 
 
 def followed(driver: bpy.types.Driver) -> tuple[bpy.types.PoseBone, str] | None:
@@ -111,7 +116,7 @@ def why_not_editable(avatar: bpy.types.Object | None) -> str:
     """Why the channels cannot be set, and what to do; empty where they can."""
     if avatar is None:
         return "Select an avatar first: its control mesh or its armature"
-    keys = avatar.data.shape_keys if avatar.type == 'MESH' else None
+    keys = keys_of(avatar)
     if keys is None:
         return "The control mesh has lost its shape keys: import the avatar again"
     if not keys.use_relative:

@@ -16,14 +16,14 @@ from mathutils import Vector
 from ..core.arkit import mirrored, region_of, without_side
 from ..core.errors import HeadGaSError
 from . import actions
-from .channels import Channel, channel_of, channels_of, curves_of, neutral_values
+from .channels import Channel, channel_of, channels_of, curves_of, keys_of, neutral_values
 
 MIDDLE, LEFT, RIGHT = "face", "face.L", "face.R"
 
 
 def has_face_bones(avatar: bpy.types.Object) -> bool:
     """Whether channels are set by face bones."""
-    rig, keys = avatar.parent, avatar.data.shape_keys
+    rig, keys = avatar.parent, keys_of(avatar)
     if keys is None or rig is None or rig.type != 'ARMATURE':
         return False
     if not any(name in rig.data.bones for name in (MIDDLE, LEFT, RIGHT)):

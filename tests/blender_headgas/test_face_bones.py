@@ -86,6 +86,22 @@ def test_blender_s_copy_and_paste_flipped(mesh):
     assert _bone_values(mesh) == [0.9, 0.3, 0.0, 0.4]
 
 
+@pytest.mark.skipif(bpy.app.version < (4, 5, 0), reason="without a window Blender 4.2 itself crashes here")
+def test_blender_s_breakdowner(mesh, scene):
+    _run("add_face_bones")
+    _run("reset_expression")
+    _run("key_expression")
+    scene.frame_set(11)
+    mesh.parent.pose.bones["face.L"]["mouthSmile"] = 0.8
+    _run("key_expression")
+    scene.frame_set(6)
+    bpy.context.view_layer.objects.active = mesh.parent
+    bpy.ops.object.mode_set(mode='POSE')
+    bpy.ops.pose.select_all(action='SELECT')
+    bpy.ops.pose.breakdown(factor=0.25, prev_frame=1, next_frame=11)
+    assert _bone_values(mesh) == [0.1, 0.2, 0.0, -0.2]
+
+
 def test_the_panel_s_operators_work_on_bones(mesh, scene):
     _run("add_face_bones")
     _run("mirror_expression")
