@@ -7,6 +7,7 @@ import bpy
 from ..core.arkit import mirrored
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
+from ..rig import avatar_of
 from ..rig.channels import channel_of, channels_of, neutral_values, seen_ranges
 from .channels import ChannelsOperator, ScopedOperator, active_avatar, change
 
@@ -50,13 +51,17 @@ class HEADGAS_OT_limit_channel(ChannelsOperator, bpy.types.Operator):
 
     bl_idname = "headgas.limit_channel"
     bl_label = "Back to the Seen Range"
-    bl_options = {'REGISTER', 'UNDO'}
+    bl_options = {'REGISTER', 'UNDO', 'INTERNAL'}  # for the panel, which names the channel
 
     channel: bpy.props.StringProperty(name="Channel", description="Name of the channel")
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        low, high = seen_ranges(active_avatar(context)).get(properties.channel, (0.0, 0.0))
+        avatar = avatar_of(context.object)
+        seen = seen_ranges(avatar).get(properties.channel) if avatar else None
+        if seen is None:
+            return "Bring a channel back into the range that training saw"
+        low, high = seen
         return (
             f"Training saw this channel between {low:.3g} and {high:.3g}: it is exaggerated. "
             "Click to bring it back to the nearer end"

@@ -13,7 +13,7 @@ class HEADGAS_OT_solo_channel(ChannelsOperator, bpy.types.Operator):
 
     bl_idname = "headgas.solo_channel"
     bl_label = "Solo"
-    bl_options = {'REGISTER', 'UNDO'}
+    bl_options = {'REGISTER', 'UNDO', 'INTERNAL'}  # for the panel, which names the channel
 
     channel: bpy.props.StringProperty(name="Channel", description="Name of the channel")
     extend: bpy.props.BoolProperty(

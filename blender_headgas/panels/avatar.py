@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The avatar's panels: its file, in the object properties and in the 3D view's sidebar."""
 
-import textwrap
-
 import bpy
 
 from ..core.errors import HeadGaSError
 from ..rig import avatar_of, avatar_path
 from ..rig.evaluated import header_of
+from .lines import characters_of, draw_error
 
 
 class HEADGAS_PT_avatar_object(bpy.types.Panel):
@@ -25,7 +24,7 @@ class HEADGAS_PT_avatar_object(bpy.types.Panel):
         return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw_link(self.layout, avatar_of(context.object), _characters(context.region))
+        _draw_link(self.layout, avatar_of(context.object), characters_of(context.region))
 
 
 class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
@@ -42,13 +41,7 @@ class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
         return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw_link(self.layout, avatar_of(context.object), _characters(context.region))
-
-
-def _characters(region: bpy.types.Region) -> int:
-    """About how many of them fit beside an icon in one line of a panel."""
-    interface = bpy.context.preferences.system.ui_scale or 1.0  # 0 without a window
-    return max(20, int(region.width / interface / 6.5) - 10)
+        _draw_link(self.layout, avatar_of(context.object), characters_of(context.region))
 
 
 def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters: int) -> None:
@@ -59,7 +52,7 @@ def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters:
     try:
         header = header_of(avatar_path(avatar))
     except HeadGaSError as error:
-        _draw_error(layout, str(error), characters)
+        draw_error(layout, str(error), characters)
         return
     space = header.expression_space
     layout.label(text=f"{header.model}, {header.gaussians:,} Gaussians")
@@ -67,11 +60,4 @@ def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters:
     keys = avatar.data.shape_keys
     missing = [name for name in space.names if not keys or name not in keys.key_blocks]
     if missing:
-        _draw_error(layout, f"Renamed or deleted: {', '.join(missing)}", characters)
-
-
-def _draw_error(layout: bpy.types.UILayout, text: str, characters: int) -> None:
-    column = layout.column(align=True)
-    lines = [line for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, characters)]
-    for number, line in enumerate(lines):
-        column.label(text=line, icon='BLANK1' if number else 'ERROR')
+        draw_error(layout, f"Renamed or deleted: {', '.join(missing)}", characters)

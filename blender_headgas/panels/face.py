@@ -14,6 +14,7 @@ from ..rig import avatar_of
 from ..rig.channels import channel_of, keys_of, seen_ranges, why_not_editable
 from ..rig.face import REGION_ITEMS, region_identifier, regions_of, shown, soloed
 from ..rig.face_bones import has_face_bones
+from .lines import characters_of, draw_error
 
 _ROWS = 12
 _SLACK = 1e-4  # beyond the seen range, for rounding
@@ -70,14 +71,16 @@ class HEADGAS_PT_face(bpy.types.Panel):
         return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw_face(self.layout, context.window_manager.headgas_face, avatar_of(context.object))
+        avatar = avatar_of(context.object)
+        reason = why_not_editable(avatar)
+        if reason:
+            draw_error(self.layout, reason, characters_of(context.region))
+        _draw_face(self.layout, context.window_manager.headgas_face, avatar)
 
 
 def _draw_face(layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, avatar: bpy.types.Object) -> None:
-    """The channels, or what is in their way."""
-    keys, reason = keys_of(avatar), why_not_editable(avatar)
-    if reason:
-        layout.label(text=reason, icon='ERROR')
+    """The channels, or what leads to them."""
+    keys = keys_of(avatar)
     if keys is None:
         return
     if not keys.use_relative:

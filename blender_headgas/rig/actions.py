@@ -11,8 +11,19 @@ import numpy as np
 
 def fcurves(datablock: bpy.types.ID) -> Iterator[bpy.types.FCurve]:
     """The curves of the action that animates a datablock."""
-    for curves in _collections(datablock):
-        yield from curves
+    data = datablock.animation_data
+    if data is None or data.action is None:
+        return
+    if not hasattr(data.action, "layers"):
+        yield from data.action.fcurves
+        return
+    if data.action_slot is None:
+        return
+    for layer in data.action.layers:
+        for strip in layer.strips:
+            bag = strip.channelbag(data.action_slot)
+            if bag is not None:
+                yield from bag.fcurves
 
 
 def ensured(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCurve:
@@ -53,55 +64,3 @@ def replace_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray
     curve.keyframe_points.add(len(keys))
     curve.keyframe_points.foreach_set("co", keys.ravel())
     curve.update()  # sorts, and makes handles
-
-
-def move(old: bpy.types.FCurve, owner: bpy.types.ID, curve: bpy.types.FCurve) -> None:
-    """Gives `curve` what the curve `old` of a datablock has (keys, handles, modifiers), and removes `old`."""
-    points, copies = old.keyframe_points, curve.keyframe_points
-    copies.clear()
-    copies.add(len(points))
-    for name, width, dtype in _POINT:
-        data = np.empty(width * len(points), dtype)
-        points.foreach_get(name, data)
-        copies.foreach_set(name, data)
-    for source in old.modifiers:
-        target = curve.modifiers.new(source.type)
-        for entry in source.bl_rna.properties:
-            if not entry.is_readonly:
-                setattr(target, entry.identifier, getattr(source, entry.identifier))
-    curve.extrapolation, curve.mute, curve.lock = old.extrapolation, old.mute, old.lock
-    curve.update()
-    remove(owner, old)
-
-
-def remove(owner: bpy.types.ID, curve: bpy.types.FCurve) -> None:
-    """Takes a curve out of the action that animates a datablock."""
-    for curves in _collections(owner):
-        if curve in list(curves):
-            curves.remove(curve)
-            return
-
-
-def _collections(datablock: bpy.types.ID) -> Iterator[Any]:
-    """Where the action that animates a datablock keeps its curves."""
-    data = datablock.animation_data
-    if data is None or data.action is None:
-        return
-    if not hasattr(data.action, "layers"):
-        yield data.action.fcurves
-        return
-    if data.action_slot is None:
-        return
-    for layer in data.action.layers:
-        for strip in layer.strips:
-            bag = strip.channelbag(data.action_slot)
-            if bag is not None:
-                yield bag.fcurves
-
-
-# Types before positions: setting a handle's type moves the handle.
-_POINT = (
-    *((name, 1, np.int32) for name in ("handle_left_type", "handle_right_type", "interpolation", "easing", "type")),
-    *((name, 1, np.float32) for name in ("amplitude", "back", "period")),
-    *((name, 2, np.float32) for name in ("co", "handle_left", "handle_right")),
-)

@@ -83,8 +83,8 @@ def followed(driver: bpy.types.Driver) -> tuple[bpy.types.PoseBone, str] | None:
     if found is None or target.id is None or getattr(target.id, "pose", None) is None:
         return None
     bone = target.id.pose.bones.get(bpy.utils.unescape_identifier(found[1]))
-    exists = bone is not None and bpy.utils.unescape_identifier(found[2][2:-2]) in bone.keys()
-    return (bone, found[2]) if exists else None
+    value = bone.get(bpy.utils.unescape_identifier(found[2][2:-2])) if bone else None
+    return (bone, found[2]) if isinstance(value, float) else None
 
 
 def neutral_values(avatar: bpy.types.Object) -> dict[str, float]:

@@ -15,7 +15,7 @@ from mathutils import Vector
 
 from ..core.arkit import mirrored, region_of, without_side
 from ..core.errors import HeadGaSError
-from . import actions
+from . import actions, curves
 from .channels import Channel, channel_of, channels_of, curves_of, keys_of, neutral_values
 
 MIDDLE, LEFT, RIGHT = "face", "face.L", "face.R"
@@ -54,32 +54,32 @@ def add_face_bones(context: bpy.types.Context, avatar: bpy.types.Object) -> int:
             "The channels have NLA strips, which would no longer play", "Bake them into an action first (NLA > Edit)"
         )
     free = [channel for channel in channels_of(avatar) if channel.is_free and channel.holder == channel.key]
-    places, neutral, curves = _places([c.name for c in free]), neutral_values(avatar), curves_of(avatar)
+    places, neutral, animated = _places([c.name for c in free]), neutral_values(avatar), curves_of(avatar)
     _make_bones(context, rig, {bone for bone, _ in places.values()})
     for channel in free:
         bone = rig.pose.bones[places[channel.name][0]]
         _add_property(bone, places[channel.name][1], channel, neutral.get(channel.name, 0.0))
-        curve = curves.get((keys, channel.path))
+        curve = animated.get((keys, channel.path))
         _follow(channel.key, rig, bone, places[channel.name][1])
         if curve is not None:
-            _move_curve(curve, keys, channel_of(channel.key), bone.name)
+            _move_curve(curve, channel_of(channel.key), bone.name)
     return len(free)
 
 
 def remove_face_bones(context: bpy.types.Context, avatar: bpy.types.Object) -> int:
     """Gives the channels back to the shape keys, values and keys included; how many."""
-    rig, curves = avatar.parent, curves_of(avatar)
+    rig, animated = avatar.parent, curves_of(avatar)
     ours = [channel for channel in channels_of(avatar) if _on_face_bone(channel)]
     for channel in ours:
-        value, curve = channel.value, curves.get((channel.owner, channel.path))
+        value, curve = channel.value, animated.get((channel.owner, channel.path))
         channel.key.driver_remove("value")
         channel.key.value = value
         if curve is not None:
-            _move_curve(curve, rig, channel_of(channel.key), region_of(channel.name))
+            _move_curve(curve, channel_of(channel.key), region_of(channel.name))
     for name in (MIDDLE, LEFT, RIGHT):
         path = f'pose.bones["{name}"].'
         for curve in [curve for curve in actions.fcurves(rig) if curve.data_path.startswith(path)]:
-            actions.remove(rig, curve)  # keys of what cannot move
+            curves.remove(curve)  # keys of what cannot move
     with _edit_mode(context, rig):
         for name in (MIDDLE, LEFT, RIGHT):
             bone = rig.data.edit_bones.get(name)
@@ -162,11 +162,11 @@ def _follow(key: bpy.types.ShapeKey, rig: bpy.types.Object, bone: bpy.types.Pose
     variable.targets[0].data_path = f'{bone.path_from_id()}["{bpy.utils.escape_identifier(name)}"]'
 
 
-def _move_curve(curve: bpy.types.FCurve, owner: bpy.types.ID, channel: Channel, group: str) -> None:
+def _move_curve(curve: bpy.types.FCurve, channel: Channel, group: str) -> None:
     """Hands what animates a channel over to its new handle."""
     channel.holder.keyframe_insert(channel.attribute, group=group)  # makes action, slot, curve and group
     target = next(other for other in actions.fcurves(channel.owner) if other.data_path == channel.path)
-    actions.move(curve, owner, target)
+    curves.move(curve, target)
 
 
 @contextmanager

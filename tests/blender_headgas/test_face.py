@@ -226,7 +226,12 @@ def test_an_overridden_avatar_is_made_editable_and_stays_so(mesh, tmp_path):
     obj = _shot(tmp_path, override=True)
     with pytest.raises(RuntimeError, match="Make Channels Editable"):
         run("reset_expression")
+    bpy.ops.ed.undo_push(message="before")
     assert run("make_channels_editable") == {'FINISHED'}
+    bpy.ops.ed.undo()
+    assert bpy.context.object.data.library is not None
+    bpy.ops.ed.redo()
+    obj = bpy.context.object
     assert not bpy.ops.headgas.make_channels_editable.poll()
     name = obj.name
     set_values(obj, 0.5, 0.3, 0.2, 0.1)

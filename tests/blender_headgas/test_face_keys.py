@@ -84,6 +84,29 @@ def test_a_locked_curve_is_reported_and_the_others_are_keyed(keys, scene):
     assert sorted(_keyed(keys).values()) == [[5.0], *[[5.0, 8.0]] * 3]
 
 
+def test_keys_while_an_nla_strip_is_tweaked(keys, scene):
+    """The strip plays frames 1 to 11 of the action at 21 to 31."""
+    for frame, value in ((1, 0.2), (11, 0.8)):
+        keys.key_blocks["jawOpen"].value = value
+        keys.key_blocks["jawOpen"].keyframe_insert("value", frame=frame)
+    animation = keys.animation_data
+    action, slot = animation.action, getattr(animation, "action_slot", None)
+    animation.action = None
+    track = animation.nla_tracks.new()
+    strip = track.strips.new("take", 21, action)
+    if slot is not None:
+        strip.action_slot = slot
+    animation.nla_tracks.active, strip.select = track, True
+    animation.use_tweak_mode = True
+    scene.frame_set(26)
+    assert _run("key_expression", only_changed=True) == {'CANCELLED'}
+    keys.key_blocks["jawOpen"].value = 0.3
+    _run("key_expression", only_changed=True)
+    assert _keyed(keys) == {"jawOpen": [1.0, 6.0, 11.0]}
+    _run("unkey_expression")
+    assert _keyed(keys) == {"jawOpen": [1.0, 11.0]}
+
+
 @pytest.fixture
 def automatic(scene):
     """Automatic keying, on, also of what has no animation yet: 5.2 has that off at first."""
