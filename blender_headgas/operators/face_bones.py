@@ -63,7 +63,7 @@ class HEADGAS_OT_save_pose_asset(bpy.types.Operator):
     bl_label = "Save Pose Asset"
     bl_options = {'REGISTER', 'UNDO'}
 
-    name: bpy.props.StringProperty(name="Name", description="Name of the asset", default="Expression")
+    pose_name: bpy.props.StringProperty(name="Name", description="Name of the asset", default="Expression")
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -73,7 +73,7 @@ class HEADGAS_OT_save_pose_asset(bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        action = save_pose_asset(active_avatar(context), self.name.strip() or "Expression")
+        action = save_pose_asset(active_avatar(context), self.pose_name.strip() or "Expression")
         self.report({'INFO'}, f"The pose asset '{action.name}' is in the asset browser, under Current File")
         return {'FINISHED'}
 

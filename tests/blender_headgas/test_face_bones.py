@@ -19,8 +19,8 @@ def mesh(scene, tmp_path):
     return mesh
 
 
-def _run(operator, **options):
-    return getattr(bpy.ops.headgas, operator)('EXEC_DEFAULT', True, **options)
+def _run(name, **options):
+    return getattr(bpy.ops.headgas, name)('EXEC_DEFAULT', True, **options)
 
 
 def _expression(mesh):
@@ -56,7 +56,7 @@ def test_a_pose_asset_is_applied_blended_and_flipped_by_blender(mesh):
     _run("add_face_bones")
     head = mesh.parent.pose.bones["head"]
     head.location.x = 0.25
-    assert _run("save_pose_asset", name="Half a smile") == {'FINISHED'}
+    assert _run("save_pose_asset", pose_name="Half a smile") == {'FINISHED'}
     asset = bpy.data.actions["Half a smile"]
     assert asset.asset_data is not None
     _run("reset_expression")
