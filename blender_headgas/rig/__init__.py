@@ -5,9 +5,10 @@
 from . import links
 from .builder import build_avatar
 from .evaluated import avatar_channels, beyond_seen, expression_of, mapping_of, posed_avatars, problems
+from .face import HeadGaSFaceFilter, register_face, unregister_face
 from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
 
-classes = (HeadGaSAvatarSettings,)
+classes = (HeadGaSAvatarSettings, HeadGaSFaceFilter)
 
 __all__ = [
     "avatar_channels",
@@ -28,10 +29,12 @@ __all__ = [
 def register() -> None:
     """Gives every object its avatar settings."""
     register_settings()
+    register_face()
     links.register()
 
 
 def unregister() -> None:
     """Takes them away."""
     links.unregister()
+    unregister_face()
     unregister_settings()

@@ -3,6 +3,7 @@
 """F-curves of actions: without slots (4.2, 4.3), with slots (4.4 and newer), without `Action.fcurves` (5.0)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import bpy
 import numpy as np
@@ -40,9 +41,16 @@ def ensured(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCu
         data.action_slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
     if hasattr(action, "fcurve_ensure_for_datablock"):  # 4.5 and newer
         return action.fcurve_ensure_for_datablock(datablock, path, index=index)
+    return added(action, data.action_slot, path, index)
+
+
+def added(action: bpy.types.Action, slot: Any, path: str, index: int = 0) -> bpy.types.FCurve:
+    """A new curve for a slot of an action; `slot` is None where actions have none."""
+    if slot is None:
+        return action.fcurves.new(path, index=index)
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type='KEYFRAME')
-    return strip.channelbag(data.action_slot, ensure=True).fcurves.new(path, index=index)
+    return strip.channelbag(slot, ensure=True).fcurves.new(path, index=index)
 
 
 def replace_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray) -> None:
