@@ -5,9 +5,18 @@
 import bpy
 
 from .export_take import HEADGAS_OT_export_take, draw_export_take_menu
-from .expression import HEADGAS_OT_reset_expression
+from .expression import HEADGAS_OT_limit_channel, HEADGAS_OT_mirror_expression, HEADGAS_OT_reset_expression
+from .face_bones import (
+    HEADGAS_OT_add_face_bones,
+    HEADGAS_OT_make_channels_editable,
+    HEADGAS_OT_remove_face_bones,
+    HEADGAS_OT_save_pose_asset,
+)
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
 from .import_take import HEADGAS_FH_take, HEADGAS_OT_import_take, draw_import_take_menu
+from .keys import HEADGAS_OT_key_expression, HEADGAS_OT_unkey_expression
+from .mute import HEADGAS_OT_solo_channel, HEADGAS_OT_unmute_all
+from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
 
 classes = (
@@ -17,6 +26,18 @@ classes = (
     HEADGAS_FH_take,
     HEADGAS_OT_export_take,
     HEADGAS_OT_reset_expression,
+    HEADGAS_OT_limit_channel,
+    HEADGAS_OT_mirror_expression,
+    HEADGAS_OT_key_expression,
+    HEADGAS_OT_unkey_expression,
+    HEADGAS_OT_copy_pose,
+    HEADGAS_OT_paste_pose,
+    HEADGAS_OT_solo_channel,
+    HEADGAS_OT_unmute_all,
+    HEADGAS_OT_add_face_bones,
+    HEADGAS_OT_remove_face_bones,
+    HEADGAS_OT_save_pose_asset,
+    HEADGAS_OT_make_channels_editable,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
 )

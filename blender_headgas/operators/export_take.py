@@ -11,6 +11,7 @@ from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..core.takes import write_table
 from ..rig import avatar_of
+from ..rig.channels import keys_of
 from ..rig.takes import sampled_take
 
 
@@ -30,7 +31,7 @@ class HEADGAS_OT_export_take(bpy.types.Operator, ExportHelper):
         if avatar is None:
             cls.poll_message_set("Select an avatar first: its control mesh or its armature")
             return False
-        if not avatar.data.shape_keys:
+        if keys_of(avatar) is None:
             cls.poll_message_set("The control mesh has lost its shape keys: import the avatar again")
             return False
         return True

@@ -13,7 +13,8 @@ from ..core.takes import Take, read_take
 from ..core.takes.edit import at_rate, cut, gained, mirrored, moving, renamed, smoothed, zeroed
 from ..core.takes.reading import SUFFIXES
 from ..rig import avatar_of
-from ..rig.takes import beyond_sliders, channels_of, driven, frames_per_second, head_bone, key_take
+from ..rig.channels import channels_of, why_not_editable
+from ..rig.takes import beyond_sliders, frames_per_second, head_bone, key_take
 
 
 class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
@@ -124,7 +125,7 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
         self.report({'INFO'}, f"{len(take.names)} channels of {avatar.name}, frames {self.start_frame} to {last}")
         if unknown:
             self.report({'WARNING'}, f"{avatar.name} has no channel {listed(unknown)} of the take")
-        ruled = driven(avatar, take.names)
+        ruled = [channel.name for channel in channels_of(avatar) if channel.name in take.names and not channel.is_free]
         if ruled:
             self.report({'WARNING'}, f"Drivers set {listed(ruled)} of {avatar.name}, whatever their keys say")
         held = beyond_sliders(avatar, take)
@@ -160,7 +161,10 @@ def _avatars(context: bpy.types.Context) -> list[bpy.types.Object]:
 
 def _fitted(take: Take, path: Path, avatar: bpy.types.Object) -> tuple[Take, list[str]]:
     """What of a take an avatar can show, and the names of the moving channels that it cannot."""
-    channels = channels_of(avatar)
+    reason = why_not_editable(avatar)
+    if reason:
+        raise HeadGaSError(f"{avatar.name} cannot be keyed", reason)
+    channels = [channel.name for channel in channels_of(avatar)]
     fitted, unknown = renamed(take, channels)
     if not fitted.names:
         raise HeadGaSError(

@@ -3,24 +3,13 @@
 """F-curves of actions: without slots (4.2, 4.3), with slots (4.4 and newer), without `Action.fcurves` (5.0)."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import bpy
 import numpy as np
 
-# All that a key is, as foreach_get() reads it: name, numbers of each key, their type
-_KEY = (
-    ("co", 2, np.float32),
-    ("handle_left", 2, np.float32),
-    ("handle_right", 2, np.float32),
-    ("handle_left_type", 1, np.int32),
-    ("handle_right_type", 1, np.int32),
-    ("interpolation", 1, np.int32),
-    ("easing", 1, np.int32),
-    ("type", 1, np.int32),
-    ("back", 1, np.float32),
-    ("amplitude", 1, np.float32),
-    ("period", 1, np.float32),
-)
+from .curves import KEY
+
 _LINEAR = 1  # Keyframe.interpolation's number for 'LINEAR'
 
 
@@ -56,9 +45,16 @@ def ensured(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCu
         data.action_slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
     if hasattr(action, "fcurve_ensure_for_datablock"):  # 4.5 and newer
         return action.fcurve_ensure_for_datablock(datablock, path, index=index)
+    return added(action, data.action_slot, path, index)
+
+
+def added(action: bpy.types.Action, slot: Any, path: str, index: int = 0) -> bpy.types.FCurve:
+    """A new curve for a slot of an action; `slot` is None where actions have none."""
+    if slot is None:
+        return action.fcurves.new(path, index=index)
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type='KEYFRAME')
-    return strip.channelbag(data.action_slot, ensure=True).fcurves.new(path, index=index)
+    return strip.channelbag(slot, ensure=True).fcurves.new(path, index=index)
 
 
 def give_new_action(name: str, datablocks: Sequence[bpy.types.ID]) -> None:
@@ -84,7 +80,7 @@ def replace_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray
     What the curve had from the first to the last of them goes; keys outside stay as they are, handles and all.
     """
     points = curve.keyframe_points
-    kept = {name: np.empty((len(points), width), kind) for name, width, kind in _KEY}
+    kept = {name: np.empty((len(points), width), kind) for name, width, kind in KEY}
     for name, array in kept.items():
         points.foreach_get(name, array.ravel())
     places = kept["co"][:, 0]
@@ -93,7 +89,7 @@ def replace_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray
     new = {"co": np.stack([frames, values], 1), "interpolation": np.full((len(frames), 1), _LINEAR)}
     points.clear()
     points.add(count + len(frames))
-    for name, width, kind in _KEY:
+    for name, width, kind in KEY:
         if count or name in new:  # else Blender's own defaults stay
             array = np.empty((len(points), width), kind)
             points.foreach_get(name, array.ravel())

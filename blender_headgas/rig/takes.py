@@ -11,32 +11,16 @@ from ..core.errors import HeadGaSError
 from ..core.rotations import continuous, from_matrices, inverse, multiplied
 from ..core.takes.take import Take
 from .actions import ensured, give_new_action, replace_keys
-from .evaluated import header_of
-from .settings import avatar_path
+from .channels import channels_of, neutral_values
 
 HEAD = "head"  # the bone
 _NEAR = 1e-3  # by so much a value may miss a slider's end
-
-
-def channels_of(avatar: bpy.types.Object) -> list[str]:
-    """The names of an avatar's channels."""
-    keys = avatar.data.shape_keys
-    if keys is None:
-        raise HeadGaSError(f"The control mesh '{avatar.name}' has lost its shape keys", "Import the avatar again")
-    return [block.name for block in keys.key_blocks][1:]  # the first is the mesh at rest
 
 
 def head_bone(avatar: bpy.types.Object) -> bpy.types.PoseBone | None:
     """The bone that turns an avatar's head, where it has its armature."""
     rig = avatar.parent
     return rig.pose.bones.get(HEAD) if rig is not None and rig.type == 'ARMATURE' else None
-
-
-def driven(avatar: bpy.types.Object, channels: Sequence[str]) -> list[str]:
-    """Those of an avatar's channels that drivers set, whatever their keys say."""
-    data = avatar.data.shape_keys.animation_data
-    paths = {driver.data_path for driver in data.drivers if not driver.mute} if data else set()
-    return [channel for channel in channels if _path(channel) in paths]
 
 
 def beyond_sliders(avatar: bpy.types.Object, take: Take) -> list[str]:
@@ -66,22 +50,28 @@ def key_take(avatar: bpy.types.Object, take: Take, start: float, action: str | N
             the take's frames stay.
         with_head: whether the head bone gets the take's turns and moves, where it has some.
     """
-    keys, bone = avatar.data.shape_keys, head_bone(avatar)
-    turned = bone if with_head and take.rotations is not None else None
-    keyed = [keys] if turned is None else [keys, turned.id_data]
-    for datablock in keyed:
-        if not datablock.is_editable:
+    channels = {channel.name: channel for channel in channels_of(avatar)}
+    curves: list[tuple[bpy.types.ID, str, int, np.ndarray]] = [
+        (channels[name].owner, channels[name].path, 0, values)
+        for name, values in zip(take.names, take.values.T, strict=True)
+    ]
+    bone = head_bone(avatar) if with_head else None
+    if bone is not None and take.rotations is not None:
+        curves += _of_head(bone, take.rotations, take.positions)
+    owners = list(dict.fromkeys(owner for owner, *_ in curves))
+    for owner in owners:
+        if not owner.is_editable:
             raise HeadGaSError(
-                f"'{datablock.name}' belongs to another file and cannot be keyed here",
+                f"'{owner.name}' belongs to another file and cannot be keyed here",
                 "Make a library override of it, or make it local",
             )
     if action is not None:
-        give_new_action(action, keyed)
+        give_new_action(action, owners)
+    if len(curves) > len(take.names) and bone is not None:
+        bone.rotation_mode = 'QUATERNION'
     frames = start + np.arange(len(take.times))
-    for name, values in zip(take.names, take.values.T, strict=True):
-        replace_keys(ensured(keys, _path(name)), frames, values)
-    if turned is not None and take.rotations is not None:
-        _key_head(turned, take.rotations, take.positions, frames)
+    for owner, path, index, values in curves:
+        replace_keys(ensured(owner, path, index), frames, values)
 
 
 def sampled_take(
@@ -91,7 +81,7 @@ def sampled_take(
 
     A muted channel is at rest. The scene returns to its frame.
     """
-    scene, names = context.scene, channels_of(avatar)
+    scene, names = context.scene, [channel.name for channel in channels_of(avatar)]
     keys, bone = avatar.data.shape_keys, head_bone(avatar)
     values = np.empty((len(frames), len(names) + 1), np.float32)
     muted = np.empty(len(names) + 1, bool)
@@ -110,8 +100,7 @@ def sampled_take(
         scene.frame_set(before[0], subframe=before[1])
     values = values[:, 1:]
     if muted[1:].any():
-        space = header_of(avatar_path(avatar)).expression_space
-        rests = dict(zip(space.names, space.neutral.tolist(), strict=True))
+        rests = neutral_values(avatar)
         values[:, muted[1:]] = [rests.get(name, 0.0) for name, off in zip(names, muted[1:], strict=True) if off]
     times = (np.asarray(frames, np.float64) - frames[0]) / frames_per_second(scene)
     if bone is None:
@@ -121,19 +110,17 @@ def sampled_take(
     return Take(tuple(names), times, values, turns.astype(np.float32), moves.astype(np.float32))
 
 
-def _key_head(bone: bpy.types.PoseBone, turns: np.ndarray, moves: np.ndarray | None, frames: np.ndarray) -> None:
-    """Turns [T,4] and moves [T,3] in head space, which is the armature's space at rest, become the bone's own."""
+def _of_head(
+    bone: bpy.types.PoseBone, turns: np.ndarray, moves: np.ndarray | None
+) -> list[tuple[bpy.types.ID, str, int, np.ndarray]]:
+    """The curves, each [T], that turn a bone by [T,4] and move it by [T,3] of head space, the armature's at rest."""
     rest = np.array(bone.bone.matrix_local)[:3, :3]
     own = from_matrices(rest[None])[0]
-    bone.rotation_mode = 'QUATERNION'
-    local = continuous(multiplied(multiplied(inverse(own), turns), own))
-    curves = [(bone.path_from_id("rotation_quaternion"), local)]
+    local = {"rotation_quaternion": continuous(multiplied(multiplied(inverse(own), turns), own))}
     if moves is not None:
-        curves.append((bone.path_from_id("location"), moves @ rest))
-    for path, values in curves:
-        for index, column in enumerate(values.T):
-            replace_keys(ensured(bone.id_data, path, index), frames, column)
-
-
-def _path(channel: str) -> str:
-    return f'key_blocks["{bpy.utils.escape_identifier(channel)}"].value'
+        local["location"] = moves @ rest
+    return [
+        (bone.id_data, bone.path_from_id(attribute), index, column)
+        for attribute, columns in local.items()
+        for index, column in enumerate(columns.T)
+    ]

@@ -235,8 +235,27 @@ def test_linked_channels_cannot_be_keyed(scene, tmp_path):
         wanted.objects = ["a control"]
     bpy.context.scene.collection.objects.link(wanted.objects[0])
     bpy.context.view_layer.objects.active = wanted.objects[0]
-    with pytest.raises(RuntimeError, match="belongs to another file"):
+    with pytest.raises(RuntimeError, match="cannot be keyed"):
         _import(_take(tmp_path / "t.json", 24, jawOpen=[0.5] * 5))
+
+
+def test_a_take_plays_on_face_bones(scene, tmp_path):
+    avatar = _avatar(tmp_path / "a.safetensors")
+    assert bpy.ops.headgas.add_face_bones() == {'FINISHED'}
+    frames = [
+        {"time": i / 24, "blendshapes": {"jawOpen": i / 24, "mouthSmileLeft": 0.3}, "matrix": np.eye(4).tolist()}
+        for i in range(25)
+    ]
+    (tmp_path / "m.json").write_text(json.dumps(frames))
+    _select(avatar)
+    _import(tmp_path / "m.json")
+    assert _expressions(avatar, [13, 25])[:, :2] == pytest.approx(np.array([[0.5, 0.3], [1, 0.3]]), abs=1e-5)
+    keys, rig = avatar.data.shape_keys, avatar.parent
+    assert not keys.animation_data.action and len(list(fcurves(rig))) == 2 + 4 + 3
+    scene.frame_start, scene.frame_end = 1, 25
+    assert bpy.ops.headgas.export_take(filepath=str(tmp_path / "out.csv")) == {'FINISHED'}
+    take = read_take(tmp_path / "out.csv")
+    assert take.values[:, take.names.index("jawOpen")] == pytest.approx(np.arange(25) / 24, abs=1e-5)
 
 
 def test_export_and_import_bring_the_motion_back(scene, tmp_path):
