@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -327,3 +328,10 @@ def test_takes_can_be_dropped_and_chosen():
     assert bpy.types.HEADGAS_FH_take.bl_file_extensions == ".csv;.json;.npz"
     properties = bpy.ops.headgas.import_take.get_rna_type().properties
     assert properties["filter_glob"].default == "*.csv;*.json;*.npz"
+
+
+def test_the_panel_offers_both_ways():
+    panel, names = bpy.types.HEADGAS_PT_takes, []
+    column = SimpleNamespace(operator=lambda name, **_options: names.append(name))
+    panel.draw(SimpleNamespace(layout=SimpleNamespace(column=lambda align: column, operator_context='')), bpy.context)
+    assert names == ["headgas.import_take", "headgas.export_take"] and hasattr(bpy.types, panel.bl_parent_id)
