@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Apple's 52 facial blend shapes (ARKit, ARFaceAnchor.BlendShapeLocation), and what names say about a face's sides."""
 
+import os
 import re
 
 _BOTH = ("Left", "Right")
@@ -44,6 +45,13 @@ def mirrored(name: str) -> str:
             if changed != name:
                 return changed
     return name
+
+
+def without_side(name: str) -> str:
+    """What a channel and its mirrored one have in common: mouthSmileLeft → mouthSmile, left_eye_x → eye_x."""
+    shared = os.path.commonprefix([name, mirrored(name)])
+    rest = re.sub("^(left|right|l|r)", "", name[len(shared) :], flags=re.IGNORECASE)
+    return name if shared == name else (shared + rest).strip("_.-")
 
 
 def region_of(name: str) -> str:

@@ -2,15 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The expression space of an avatar: its ordered parameters, and vectors in it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import HeadGaSError
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExpressionSpace:
     """The parameters of one avatar. All arrays are [B] float32, in the unit of each parameter."""
 
@@ -19,18 +16,6 @@ class ExpressionSpace:
     neutral: np.ndarray
     low: np.ndarray  # the smallest value that training saw
     high: np.ndarray  # the largest
-
-    def expression(self, values: Mapping[str, float], muted: frozenset[str] = frozenset()) -> np.ndarray:
-        """The vector [B] float32 of `values` by channel name; a muted channel rests at its neutral value."""
-        missing = [name for name in self.names if name not in values]
-        if missing:
-            raise HeadGaSError(
-                f"The control mesh has no shape key {_listed(missing)}: renamed or deleted",
-                "Give the shape keys their names back, or import the avatar again",
-            )
-        vector = np.array([values[name] for name in self.names], np.float32)
-        rests = np.array([name in muted for name in self.names], bool)
-        return np.where(rests, self.neutral, vector)
 
 
 def slider_range(low: float, high: float, neutral: float, headroom: float = 0.25) -> tuple[float, float]:
@@ -43,6 +28,9 @@ def slider_range(low: float, high: float, neutral: float, headroom: float = 0.25
     return low - margin, high + margin
 
 
-def _listed(names: list[str], most: int = 3) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def beyond_seen(space: ExpressionSpace, expression: np.ndarray) -> list[str]:
+    """The parameters that an expression [B] takes beyond what training saw of them, by more than rounding."""
+    low, high = np.minimum(space.low, space.neutral), np.maximum(space.high, space.neutral)
+    tolerance = 1e-3 * (high - low) + 1e-6
+    beyond = (expression < low - tolerance) | (expression > high + tolerance)
+    return [space.names[number] for number in np.flatnonzero(beyond)]

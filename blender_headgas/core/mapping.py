@@ -25,7 +25,7 @@ from .errors import HeadGaSError
 FORMAT, VERSION = "headgas-mapping", 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mapping:
     """A linear map between two sets of named values."""
 

@@ -5,18 +5,44 @@
 import bpy
 
 from .bake import HEADGAS_OT_bake, HEADGAS_OT_unbake
-from .expression import HEADGAS_OT_reset_expression
+from .export_take import HEADGAS_OT_export_take, draw_export_take_menu
+from .expression import HEADGAS_OT_limit_channel, HEADGAS_OT_mirror_expression, HEADGAS_OT_reset_expression
+from .face_bones import (
+    HEADGAS_OT_add_face_bones,
+    HEADGAS_OT_make_channels_editable,
+    HEADGAS_OT_remove_face_bones,
+    HEADGAS_OT_save_pose_asset,
+)
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
+from .import_take import HEADGAS_FH_take, HEADGAS_OT_import_take, draw_import_take_menu
+from .keys import HEADGAS_OT_key_expression, HEADGAS_OT_unkey_expression
 from .live import HEADGAS_OT_record_live, HEADGAS_OT_start_live, HEADGAS_OT_stop_live
+from .mute import HEADGAS_OT_solo_channel, HEADGAS_OT_unmute_all
 from .photograph_drawing import stop_drawing, update_drawing
 from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
+from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
 from .transfer import HEADGAS_OT_transfer_performance, HEADGAS_OT_unlink_performance
 
 classes = (
     HEADGAS_OT_import_avatar,
     HEADGAS_FH_avatar,
+    HEADGAS_OT_import_take,
+    HEADGAS_FH_take,
+    HEADGAS_OT_export_take,
     HEADGAS_OT_reset_expression,
+    HEADGAS_OT_limit_channel,
+    HEADGAS_OT_mirror_expression,
+    HEADGAS_OT_key_expression,
+    HEADGAS_OT_unkey_expression,
+    HEADGAS_OT_copy_pose,
+    HEADGAS_OT_paste_pose,
+    HEADGAS_OT_solo_channel,
+    HEADGAS_OT_unmute_all,
+    HEADGAS_OT_add_face_bones,
+    HEADGAS_OT_remove_face_bones,
+    HEADGAS_OT_save_pose_asset,
+    HEADGAS_OT_make_channels_editable,
     HEADGAS_OT_start_live,
     HEADGAS_OT_stop_live,
     HEADGAS_OT_record_live,
@@ -34,6 +60,8 @@ classes = (
 def register() -> None:
     """Adds the menu entries, and draws photographs in files that have some."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
+    bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
+    bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
     for handlers in _changes_of_files():
         handlers.append(update_drawing)
 
@@ -43,6 +71,8 @@ def unregister() -> None:
     for handlers in _changes_of_files():
         handlers.remove(update_drawing)
     stop_drawing()
+    bpy.types.TOPBAR_MT_file_export.remove(draw_export_take_menu)
+    bpy.types.TOPBAR_MT_file_import.remove(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
 
 

@@ -22,7 +22,7 @@ _PARTS = ("cfg_args",)  # files of folders that it reads, known by their names
 
 
 class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
-    """Import a head avatar with its control mesh and head bone"""
+    """Import a head avatar with its control mesh and bones"""
 
     bl_idname = "headgas.import_avatar"
     bl_label = "Import HeadGaS Avatar"
@@ -63,15 +63,23 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
         options={'SKIP_SAVE'},
     )
 
+    mapping: bpy.props.StringProperty(
+        name="Mapping",
+        description="Path of a mapping file: what it takes in, for example ARKit's names, become the channels; "
+        "empty to have the avatar's own parameters",
+        options={'SKIP_SAVE'},
+    )
+
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         return self.invoke_popup(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         chosen = [Path(self.directory, file.name) for file in self.files if file.name] or [Path(self.filepath)]
+        mapping = Path(bpy.path.abspath(self.mapping)).resolve() if self.mapping else None
         imported = 0
         for path in chosen:
             try:
-                build_avatar(context, self._own(Path(bpy.path.abspath(str(path))).resolve()))
+                build_avatar(context, self._own(Path(bpy.path.abspath(str(path))).resolve()), mapping)
                 imported += 1
             except (HeadGaSError, client.BackendBug) as error:
                 self.report({'ERROR'}, reportable(error))

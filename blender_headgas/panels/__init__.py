@@ -2,16 +2,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user sees."""
 
-from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar, HEADGAS_UL_channels
+from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar
+from .face import HEADGAS_PT_face, HEADGAS_UL_face
 from .motion import HEADGAS_PT_live, HEADGAS_PT_motion, HEADGAS_PT_photographs
 from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
+from .takes import HEADGAS_PT_takes
 
 classes = (
     HeadGaSPreferences,
-    HEADGAS_UL_channels,
     HEADGAS_PT_avatar_object,
     HEADGAS_PT_avatar_sidebar,
+    HEADGAS_UL_face,
+    HEADGAS_PT_face,
+    HEADGAS_PT_takes,
     HEADGAS_PT_live,
     HEADGAS_PT_motion,
     HEADGAS_PT_photographs,

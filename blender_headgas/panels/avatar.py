@@ -1,34 +1,13 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar's panels: its file and its channels, in the object properties and in the 3D view's sidebar."""
-
-import textwrap
+"""The avatar's panels: its file, in the object properties and in the 3D view's sidebar."""
 
 import bpy
 
 from ..core.errors import HeadGaSError
-from ..rig import avatar_of, avatar_path
+from ..rig import avatar_of, avatar_path, problems
 from ..rig.evaluated import header_of
-
-
-class HEADGAS_UL_channels(bpy.types.UIList):
-    """The sliders of an avatar"""
-
-    bl_idname = "HEADGAS_UL_channels"
-
-    def draw_item(self, _context, layout, _data, key, _icon, _active_data, _active_property, _index) -> None:
-        row = layout.row(align=True)
-        row.active = not key.mute
-        row.prop(key, "value", text=key.name, slider=True)
-        row.prop(key, "mute", text="", icon='HIDE_ON' if key.mute else 'HIDE_OFF', emboss=False)
-
-    def filter_items(self, _context, data, property_name) -> tuple[list[int], list[int]]:
-        """Hides the mesh at rest, which is no channel, and what the search does not match."""
-        keys = getattr(data, property_name)
-        flags = bpy.types.UI_UL_list.filter_items_by_name(self.filter_name, self.bitflag_filter_item, keys)
-        flags = flags or [self.bitflag_filter_item] * len(keys)
-        flags[0] &= ~self.bitflag_filter_item
-        return flags, []
+from .lines import characters_of, draw_error
 
 
 class HEADGAS_PT_avatar_object(bpy.types.Panel):
@@ -45,7 +24,7 @@ class HEADGAS_PT_avatar_object(bpy.types.Panel):
         return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw_link(self.layout, avatar_of(context.object), _characters(context.region))
+        _draw_link(self.layout, avatar_of(context.object), characters_of(context.region))
 
 
 class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
@@ -62,14 +41,7 @@ class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
         return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw_link(self.layout, avatar_of(context.object), _characters(context.region))
-        _draw_channels(self.layout, avatar_of(context.object))
-
-
-def _characters(region: bpy.types.Region) -> int:
-    """About how many of them fit beside an icon in one line of a panel."""
-    interface = bpy.context.preferences.system.ui_scale
-    return max(20, int(region.width / interface / 6.5) - 10)
+        _draw_link(self.layout, avatar_of(context.object), characters_of(context.region))
 
 
 def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters: int) -> None:
@@ -80,28 +52,10 @@ def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters:
     try:
         header = header_of(avatar_path(avatar))
     except HeadGaSError as error:
-        _draw_error(layout, str(error), characters)
+        draw_error(layout, str(error), characters)
         return
     space = header.expression_space
     layout.label(text=f"{header.model}, {header.gaussians:,} Gaussians")
     layout.label(text=f"{len(space.names)} channels ({space.kind})")
-    keys = avatar.data.shape_keys
-    missing = [name for name in space.names if not keys or name not in keys.key_blocks]
-    if missing:
-        _draw_error(layout, f"Renamed or deleted: {', '.join(missing)}", characters)
-
-
-def _draw_error(layout: bpy.types.UILayout, text: str, characters: int) -> None:
-    column = layout.column(align=True)
-    lines = [line for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, characters)]
-    for number, line in enumerate(lines):
-        column.label(text=line, icon='BLANK1' if number else 'ERROR')
-
-
-def _draw_channels(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
-    """The avatar's sliders."""
-    if not avatar.data.shape_keys:
-        return
-    keys, active = avatar.data.shape_keys, "active_shape_key_index"
-    layout.template_list(HEADGAS_UL_channels.bl_idname, "", keys, "key_blocks", avatar, active, rows=8)
-    layout.operator("headgas.reset_expression")
+    for problem in problems(avatar):
+        draw_error(layout, problem, characters)

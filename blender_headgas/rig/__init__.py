@@ -1,23 +1,28 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar in Blender's terms: control mesh, shape keys and head bone, and what they say at one moment."""
+"""The avatar in Blender's terms: control mesh, shape keys and bones, and what they say at one moment."""
 
 from . import links, live
 from .builder import build_avatar
-from .evaluated import expression_of, posed_avatars
+from .evaluated import avatar_channels, beyond_seen, expression_of, mapping_of, posed_avatars, problems
+from .face import HeadGaSFaceFilter, register_face, unregister_face
 from .live import HeadGaSLiveSettings
 from .photographs import HeadGaSComparison, register_comparisons, unregister_comparisons
 from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
 
-classes = (HeadGaSAvatarSettings, HeadGaSLiveSettings, HeadGaSComparison)
+classes = (HeadGaSAvatarSettings, HeadGaSFaceFilter, HeadGaSLiveSettings, HeadGaSComparison)
 
 __all__ = [
+    "avatar_channels",
     "avatar_of",
     "avatar_path",
+    "beyond_seen",
     "build_avatar",
     "classes",
     "expression_of",
+    "mapping_of",
     "posed_avatars",
+    "problems",
     "register",
     "unregister",
 ]
@@ -26,6 +31,7 @@ __all__ = [
 def register() -> None:
     """Gives every object its avatar settings."""
     register_settings()
+    register_face()
     links.register()
     live.register()
     register_comparisons()
@@ -36,4 +42,5 @@ def unregister() -> None:
     unregister_comparisons()
     live.unregister()
     links.unregister()
+    unregister_face()
     unregister_settings()

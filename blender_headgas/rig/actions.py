@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F-curves of actions: without slots (4.2, 4.3), with slots (4.4 and newer), without `Action.fcurves` (5.0)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import bpy
 import numpy as np
+
+from .curves import KEY
+
+_LINEAR = 1  # Keyframe.interpolation's number for 'LINEAR'
 
 
 def fcurves(datablock: bpy.types.ID) -> Iterator[bpy.types.FCurve]:
@@ -46,19 +50,56 @@ def ensured(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCu
         data.action_slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
     if hasattr(action, "fcurve_ensure_for_datablock"):  # 4.5 and newer
         return action.fcurve_ensure_for_datablock(datablock, path, index=index)
+    return added(action, data.action_slot, path, index)
+
+
+def added(action: bpy.types.Action, slot: Any, path: str, index: int = 0) -> bpy.types.FCurve:
+    """A new curve for a slot of an action; `slot` is None where actions have none."""
+    if slot is None:
+        return action.fcurves.new(path, index=index)
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type='KEYFRAME')
-    return strip.channelbag(data.action_slot, ensure=True).fcurves.new(path, index=index)
+    return strip.channelbag(slot, ensure=True).fcurves.new(path, index=index)
+
+
+def give_new_action(name: str, datablocks: Sequence[bpy.types.ID]) -> None:
+    """Makes a new action the one that animates `datablocks`: one for all of them where actions have slots.
+
+    The actions that did so before stay in the file.
+    """
+    action = None
+    for datablock in datablocks:
+        data = datablock.animation_data_create()
+        if data.action is not None:
+            data.action.use_fake_user = True
+        if action is None or not hasattr(action, "slots"):
+            action = bpy.data.actions.new(name)
+        data.action = action
+        if hasattr(action, "slots"):
+            data.action_slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
 
 
 def replace_keys(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray) -> None:
-    """Keys `values` [T] at `frames` [T], rising; what the curve had from the first to the last of them goes."""
-    old = np.empty(2 * len(curve.keyframe_points), np.float32)
-    curve.keyframe_points.foreach_get("co", old)
-    outside = old.reshape(-1, 2)
-    outside = outside[(outside[:, 0] < frames[0]) | (outside[:, 0] > frames[-1])]
-    keys = np.concatenate([outside, np.stack([frames, values], 1).astype(np.float32)])
-    curve.keyframe_points.clear()
-    curve.keyframe_points.add(len(keys))
-    curve.keyframe_points.foreach_set("co", keys.ravel())
+    """Keys `values` [T] at `frames` [T], rising, with straight lines between them.
+
+    What the curve had from the first to the last of them goes; keys outside stay as they are, handles and all.
+    """
+    points = curve.keyframe_points
+    kept = {name: np.empty((len(points), width), kind) for name, width, kind in KEY}
+    for name, array in kept.items():
+        points.foreach_get(name, array.ravel())
+    places = kept["co"][:, 0]
+    outside = (places < frames[0]) | (places > frames[-1])
+    count = int(outside.sum())
+    new = {"co": np.stack([frames, values], 1), "interpolation": np.full((len(frames), 1), _LINEAR)}
+    points.clear()
+    points.add(count + len(frames))
+    for name, width, kind in KEY:
+        if count or name in new:  # else Blender's own defaults stay
+            array = np.empty((len(points), width), kind)
+            points.foreach_get(name, array.ravel())
+            array[:count] = kept[name][outside]
+            array[count:] = new.get(name, array[count:])
+            points.foreach_set(name, array.ravel())
     curve.update()  # sorts, and makes handles
+    curve.id_data.update_tag()  # else the action's evaluated copy stays as it was

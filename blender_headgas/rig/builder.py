@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds an avatar's objects: an armature with a head bone, and on it the control mesh with its channels."""
+"""Builds an avatar's objects: an armature, and on its head bone the control mesh with its channels."""
 
 from pathlib import Path
 
@@ -8,71 +8,67 @@ import bpy
 import numpy as np
 from mathutils import Color, Matrix
 
-from ..core.checkpoint import AvatarHeader, Surface, read_header, read_surface
+from ..core.checkpoint import Surface, read_header, read_surface
+from ..core.controls import Channels, channels_of
 from ..core.errors import HeadGaSError
 from ..core.expressions import slider_range
+from ..core.mapping import load_mapping
+from .armature import add_armature
 from .links import relative_link
 
 _NAME_LIMIT = 63  # bytes in the name of a shape key
 _SLIDER_LIMIT = 10.0  # Blender's own, in either direction
 
 
-def build_avatar(context: bpy.types.Context, path: Path) -> bpy.types.Object:
-    """Adds the avatar at `path` to the active collection and returns its control mesh. The armature is its parent."""
+def build_avatar(context: bpy.types.Context, path: Path, mapping: Path | None = None) -> bpy.types.Object:
+    """Adds the avatar at `path` to the active collection and returns its control mesh. The armature is its parent.
+
+    With the file of a mapping, what that takes in become the channels, and the file's text goes into the .blend file.
+    """
     header, surface = read_header(path), read_surface(path)
-    _check_buildable(header, surface)
+    read = None if mapping is None else load_mapping(mapping)
+    channels = channels_of(header.expression_space, read)
+    _check_buildable(path, surface, channels, limited=read is None)
     context.view_layer.update()  # moves the active collection away from one that was excluded
     name = path.parent.name if path.stem == "avatar" and path.parent.name else path.stem.removesuffix(".headgas")
-    rig = _armature(context, name, surface.vertices)
+    rig = add_armature(context, name, surface.vertices)
     mesh = _control_mesh(name, surface)
     mesh.headgas.is_avatar = True
     mesh.headgas.filepath = relative_link(str(path), bpy.data.filepath)
-    _add_channels(mesh, header)
+    if mapping is not None:
+        mesh.headgas.mapping = _text(mapping.name, mapping.read_text(encoding="utf-8"))
+    _add_channels(mesh, channels)
     context.collection.objects.link(mesh)
     _attach(mesh, rig)
     _select_only(context, mesh)
     return mesh
 
 
-def _check_buildable(header: AvatarHeader, surface: Surface) -> None:
+def _check_buildable(path: Path, surface: Surface, channels: Channels, limited: bool) -> None:
     """Everything that can be wrong is found before the first object exists."""
     if not len(surface.vertices):
-        raise HeadGaSError(f"{header.path} has no surface to select", "Train the avatar again")
-    space = header.expression_space
-    for name, low, high in zip(space.names, space.low, space.high, strict=True):
+        raise HeadGaSError(f"{path} has no surface to select", "Train the avatar again")
+    for name, low, high in zip(channels.names, channels.low, channels.high, strict=True):
         if len(name.encode()) > _NAME_LIMIT:
             raise HeadGaSError(
                 f"The parameter name '{name}' is too long for a shape key ({_NAME_LIMIT} bytes)",
-                "Shorten it in the capture and train again",
+                "Shorten it in the capture and train again" if limited else "Shorten it in the mapping",
             )
-        if low < -_SLIDER_LIMIT or high > _SLIDER_LIMIT:
+        if limited and (low < -_SLIDER_LIMIT or high > _SLIDER_LIMIT):
             raise HeadGaSError(
                 f"The parameter '{name}' reaches from {low:g} to {high:g}; a shape key only from -10 to 10",
                 "Scale this parameter in the capture and train again",
             )
 
 
-def _armature(context: bpy.types.Context, name: str, vertices: np.ndarray) -> bpy.types.Object:
-    """An armature with a root and a head bone through the head [V,3] (metres), from its bottom to its top."""
-    data = bpy.data.armatures.new(name)
-    rig = bpy.data.objects.new(name, data)
-    context.collection.objects.link(rig)
-    if context.object and context.object.mode != 'OBJECT':
-        bpy.ops.object.mode_set(mode='OBJECT')
-    context.view_layer.objects.active = rig
-    bpy.ops.object.mode_set(mode='EDIT')  # bones exist only in edit mode
-    low, high = np.percentile(vertices, (1, 99), axis=0, method="nearest")  # a stray vertex must not move the neck
-    centre = (low + high) / 2
-    height = float(high[2] - low[2]) or 0.1
-    root = data.edit_bones.new("root")
-    root.head, root.tail = (centre[0], centre[1], low[2]), (centre[0], centre[1] + height / 2, low[2])
-    head = data.edit_bones.new("head")
-    head.head, head.tail = root.head, (centre[0], centre[1], low[2] + height)
-    head.parent = root
-    bpy.ops.object.mode_set(mode='OBJECT')
-    data.display_type = 'STICK'  # the default shape would hide the face
-    rig.show_in_front = True
-    return rig
+def _text(name: str, content: str) -> bpy.types.Text:
+    """A text of this content; several avatars share one."""
+    for text in bpy.data.texts:
+        if text.library is None and text.name.startswith(name) and text.as_string() == content:
+            return text
+    text = bpy.data.texts.new(name)
+    text.write(content)
+    return text
 
 
 def _control_mesh(name: str, surface: Surface) -> bpy.types.Object:
@@ -103,11 +99,10 @@ def _material(name: str, attribute: str, mean_color: np.ndarray) -> bpy.types.Ma
     return material
 
 
-def _add_channels(mesh: bpy.types.Object, header: AvatarHeader) -> None:
-    """One shape key per parameter. The keys don't move the mesh: they are the channels that the avatar listens to."""
-    space = header.expression_space
-    mesh.shape_key_add(name="Rest" if "Basis" in space.names else "Basis", from_mix=False)
-    for name, neutral, low, high in zip(space.names, space.neutral, space.low, space.high, strict=True):
+def _add_channels(mesh: bpy.types.Object, channels: Channels) -> None:
+    """One shape key per channel. The keys don't move the mesh: the avatar listens to their values."""
+    mesh.shape_key_add(name="Rest" if "Basis" in channels.names else "Basis", from_mix=False)
+    for name, neutral, low, high in zip(channels.names, channels.neutral, channels.low, channels.high, strict=True):
         key = mesh.shape_key_add(name=name, from_mix=False)
         smallest, largest = slider_range(float(low), float(high), float(neutral))
         key.slider_min, key.slider_max = max(smallest, -_SLIDER_LIMIT), min(largest, _SLIDER_LIMIT)

@@ -11,7 +11,13 @@ import numpy as np
 
 from ..client.backend import PosedAvatar
 from ..core.checkpoint import AvatarHeader, read_header
+from ..core.controls import Channels, Controls, channels_of, connect, unused_outputs
 from ..core.errors import HeadGaSError
+from ..core.expressions import ExpressionSpace
+from ..core.expressions import beyond_seen as parameters_beyond_seen
+from ..core.mapping import Mapping, parse_mapping
+from ..core.messages import listed
+from .bones import bone_pose
 from .settings import avatar_path
 
 
@@ -24,21 +30,65 @@ def posed_avatars(depsgraph: bpy.types.Depsgraph) -> list[PosedAvatar]:
 
 
 def expression_of(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
-    """The expression [B] float32 that the control mesh `obj` (an original) has in `depsgraph`."""
-    keys = obj.data.shape_keys
-    if keys is None or not keys.use_relative:
-        raise HeadGaSError(
-            f"The control mesh '{obj.name}' has no relative shape keys",
-            "Import the avatar again, or set Relative",
-        )
-    blocks = keys.evaluated_get(depsgraph).key_blocks
+    """The expression [B] float32 that the control mesh `obj` (an original) has in `depsgraph`.
+
+    A key's value counts whole: vertex groups and ranges limit what it does to the mesh, which no avatar sees.
+
+    Raises:
+        HeadGaSError: the avatar's file, its mapping or its shape keys are not what they must be.
+    """
+    blocks = _relative_keys(obj).evaluated_get(depsgraph).key_blocks
     values, muted = np.empty(len(blocks), np.float32), np.empty(len(blocks), bool)
     blocks.foreach_get("value", values)
     blocks.foreach_get("mute", muted)
-    names = [block.name for block in blocks][1:]  # the first is the mesh at rest; its value is 0 in 4.x and 1 in 5.x
-    space = header_of(avatar_path(obj)).expression_space
-    silent = frozenset(name for name, is_muted in zip(names, muted[1:], strict=True) if is_muted)
-    return space.expression(dict(zip(names, values[1:].tolist(), strict=True)), silent)
+    controls = _controls_of(obj, blocks)
+    # the first is the mesh at rest; its value is 0 in 4.x and 1 in 5.x
+    return controls.expression(values[1:], muted[1:], bone_pose(obj, depsgraph))
+
+
+def beyond_seen(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> list[str]:
+    """The parameters that are beyond what training saw of them; none where `problems` has something to say."""
+    try:
+        expression = expression_of(obj, depsgraph)
+    except HeadGaSError:
+        return []
+    return parameters_beyond_seen(_space_of(obj), expression)
+
+
+def problems(obj: bpy.types.Object) -> list[str]:
+    """What is wrong with the control mesh `obj`, and what of its mapping does nothing, for a panel to show."""
+    try:
+        _controls_of(obj, _relative_keys(obj).key_blocks)
+        space, mapping = _space_of(obj), mapping_of(obj)
+    except HeadGaSError as error:
+        return [str(error)]
+    unused = [] if mapping is None else unused_outputs(space, mapping)
+    return [f"The mapping says something about {listed(unused)}, which the avatar does not have"] if unused else []
+
+
+def avatar_channels(obj: bpy.types.Object) -> Channels:
+    """The channels that the control mesh `obj` ought to have, with their neutral values and seen ranges.
+
+    Raises:
+        HeadGaSError: the avatar's file or its mapping is not what it must be.
+    """
+    return channels_of(_space_of(obj), mapping_of(obj))
+
+
+def mapping_of(obj: bpy.types.Object) -> Mapping | None:
+    """The mapping of the control mesh `obj` from its channels to the avatar's parameters, where it has one.
+
+    Raises:
+        HeadGaSError: its text is no mapping.
+    """
+    text = obj.headgas.mapping
+    if text is None:
+        return None
+    content = text.as_string()
+    known = _parsed.get(text.name_full)
+    if known is None or known[0] != content:  # cheaper than a hash of 100 kB at every frame
+        known = _parsed[text.name_full] = content, parse_mapping(content, f"The text '{text.name}'")
+    return known[1]
 
 
 def header_of(path: Path) -> AvatarHeader:
@@ -50,9 +100,39 @@ def header_of(path: Path) -> AvatarHeader:
     return _cached_header(path, status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=32)
+def _relative_keys(obj: bpy.types.Object) -> bpy.types.Key:
+    keys = obj.data.shape_keys
+    if keys is None or not keys.use_relative:
+        raise HeadGaSError(
+            f"The control mesh '{obj.name}' has no relative shape keys",
+            "Import the avatar again, or set Relative",
+        )
+    return keys
+
+
+def _space_of(obj: bpy.types.Object) -> ExpressionSpace:
+    return header_of(avatar_path(obj)).expression_space
+
+
+def _controls_of(obj: bpy.types.Object, blocks: "bpy.types.bpy_prop_collection[bpy.types.ShapeKey]") -> Controls:
+    """Made again only when the file, the mapping or the keys' names or order have changed."""
+    return _connected(_space_of(obj), mapping_of(obj), tuple(blocks.keys()[1:]))
+
+
+# Spaces and mappings are equal only to themselves, so these caches know them by identity
+
+_MANY = 256  # avatars in one scene
+_parsed: dict[str, tuple[str, Mapping]] = {}  # by a text's full name: what it held when it was parsed
+
+
+@lru_cache(maxsize=_MANY)
 def _cached_header(path: Path, _changed: int, _size: int) -> AvatarHeader:
     return read_header(path)
+
+
+@lru_cache(maxsize=_MANY)
+def _connected(space: ExpressionSpace, mapping: Mapping | None, keys: tuple[str, ...]) -> Controls:
+    return connect(space, mapping, keys)
 
 
 def _visible(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Object, np.ndarray]]:

@@ -20,12 +20,21 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
         description="The trained avatar that this control mesh drives",
         subtype='FILE_PATH',
         options={'ANIMATABLE'} | ({'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()),
+        override={'LIBRARY_OVERRIDABLE'},
+    )
+    mapping: bpy.props.PointerProperty(
+        type=bpy.types.Text,
+        name="Mapping",
+        description="How the channels become the avatar's parameters; empty where they are its parameters",
+        override={'LIBRARY_OVERRIDABLE'},
     )
 
 
 def register_settings() -> None:
     """Adds `Object.headgas`."""
-    bpy.types.Object.headgas = bpy.props.PointerProperty(type=HeadGaSAvatarSettings)
+    bpy.types.Object.headgas = bpy.props.PointerProperty(
+        type=HeadGaSAvatarSettings, override={'LIBRARY_OVERRIDABLE'}
+    )
 
 
 def unregister_settings() -> None:

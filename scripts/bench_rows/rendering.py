@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from bench_rows.measuring import Bench, Row, Work
-from bench_rows.scenes import ACTIVE, FEATURES, PARAMETERS, evaluations, expressions, head
+from bench_rows.scenes import ACTIVE, FEATURES, PARAMETERS, evaluations, expressions, head, moving_head
+from headgas.avatars import Avatar
 from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.decoder import Decoder, decode_plainly
@@ -202,3 +203,18 @@ def frame_rows(bench: Bench) -> Iterator[Row]:
     for size, count in CUDA_FRAMES if bench.device.type == "cuda" else FRAMES:
         yield from bench.timed(f"frame {size}² {count}", frame_work(bench, size, count, True))
     yield from bench.timed("frame 512² 20000, unchanged expression", frame_work(bench, 512, 20_000, False))
+
+
+def model_rows(bench: Bench) -> Iterator[Row]:
+    """A frame of motion modes beside one of HeadGaS with the same Gaussians at rest, each as its file holds it."""
+    size, count = 256, 12_000
+    (headgas, camera), (modes, _) = head(count, size), moving_head(count, size)
+    headgas.stored_basis = CompactBasis.compressed(headgas.basis)
+    shown = itertools.cycle(expressions(_ALIKE))
+
+    def frame(avatar: Avatar) -> Callable[[], object]:
+        avatar = avatar.to(bench.device)
+        return lambda: render_frame([PlacedAvatar(avatar, next(shown), torch.eye(4))], camera)
+
+    work = Work(frame(modes), rivals={"headgas": frame(headgas)})
+    yield from bench.timed(f"frame {size}² {count}, modes", work, bench.threads)

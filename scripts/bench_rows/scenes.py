@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
+from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig, Modes, ModesConfig
 from headgas.captures import Capture, Frame
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.example import egg
@@ -43,6 +43,24 @@ def head(count: int, size: int, seed: int = 0) -> tuple[HeadGaS, Camera]:
         avatar.log_scales.copy_(scene.scales.log())
         assert avatar.decoder is not None
         avatar.decoder.output_layer.bias[-1] = 1.0
+    return avatar.eval(), camera
+
+
+def moving_head(
+    count: int, size: int, seed: int = 0, space: ExpressionSpace | None = None
+) -> tuple[Modes, Camera]:
+    """An avatar with the same Gaussians, whose places, turns and sizes follow the expression."""
+    scene, camera = egg(count, size, size, seed=seed)
+    torch.manual_seed(seed)
+    avatar = Modes(space or expression_space(), scene.means, ModesConfig())
+    with torch.no_grad():
+        avatar.quaternions.copy_(scene.quaternions)
+        avatar.log_scales.copy_(scene.scales.log())
+        avatar.get_parameter("opacity").fill_(1.0)
+        avatar.get_parameter("base").normal_()
+        avatar.get_parameter("bands").normal_(std=0.1)
+        avatar.get_parameter("code").normal_()
+        avatar.mixer.weight.normal_(std=0.01)
     return avatar.eval(), camera
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In Blender: a new scene with the avatar, keyed shape keys, a bone for the jaw, a moving camera: `animate.py OUT`."""
+"""In Blender: a new scene with the avatar, keyed shape keys and bones, a moving camera: `animate.py OUT`."""
 
 import math
 import sys
@@ -12,7 +12,7 @@ from mathutils import Vector
 
 FRAMES = 48
 SIZE = 384  # pixels
-_JAW_ANGLE = 0.35  # radians of the jaw's control bone that open it fully
+_JAW_ANGLE = math.radians(25)  # of the jaw bone, that opens it fully
 
 # value of each shape key at frames 1 … 48; in between Blender interpolates
 KEYED = {
@@ -35,7 +35,7 @@ def main(out: Path) -> None:
     bpy.ops.headgas.import_avatar(filepath=str(out / "run" / "avatar.safetensors"))
     control = bpy.context.object
     _key_shapes(control)
-    _drive_jaw_by_bone(control)
+    _open_jaw(control.parent)
     _turn_head(control.parent)
     _move_camera(scene, control)
     _render_settings(scene)
@@ -62,29 +62,11 @@ def _key_shapes(control: bpy.types.Object) -> None:
             keys[name].keyframe_insert("value", frame=frame)
 
 
-def _drive_jaw_by_bone(control: bpy.types.Object) -> None:
-    """A control bone beside the head: turning it about its X axis opens the jaw."""
-    armature = bpy.data.armatures.new("jaw control")
-    rig = bpy.data.objects.new("jaw control", armature)
-    bpy.context.collection.objects.link(rig)
-    bpy.context.view_layer.objects.active = rig
-    bpy.ops.object.mode_set(mode="EDIT")
-    bone = armature.edit_bones.new("jaw")
-    bone.head, bone.tail = (0.2, 0.0, 0.0), (0.2, -0.08, 0.0)
-    bpy.ops.object.mode_set(mode="OBJECT")
-    pose = rig.pose.bones["jaw"]
-    pose.rotation_mode = "XYZ"
+def _open_jaw(rig: bpy.types.Object) -> None:
+    jaw = rig.pose.bones["jaw"]
     for frame, amount in JAW.items():
-        pose.rotation_euler.x = amount * _JAW_ANGLE
-        pose.keyframe_insert("rotation_euler", index=0, frame=frame)
-    driver = control.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver
-    driver.type = "SCRIPTED"
-    variable = driver.variables.new()
-    variable.name, variable.type = "angle", "TRANSFORMS"
-    target = variable.targets[0]
-    target.id, target.bone_target = rig, "jaw"
-    target.transform_type, target.transform_space, target.rotation_mode = "ROT_X", "LOCAL_SPACE", "XYZ"
-    driver.expression = f"angle / {_JAW_ANGLE}"
+        jaw.rotation_euler.x = amount * _JAW_ANGLE
+        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
 
 
 def _turn_head(rig: bpy.types.Object) -> None:

@@ -34,6 +34,13 @@ def header() -> dict[str, Any]:
     }
 
 
+def header_of(names: list[str], kind: str = "custom") -> dict[str, Any]:
+    """The header of an avatar with these parameters, at rest at 0 and seen from -1 to 1."""
+    count = len(names)
+    ranges = {"neutral": [0.0] * count, "low": [-1.0] * count, "high": [1.0] * count}
+    return header() | {"expression_space": {"kind": kind, "names": names, **ranges}}
+
+
 def tensors() -> dict[str, np.ndarray]:
     """A tetrahedron of a head, and seven Gaussians."""
     return {

@@ -59,13 +59,14 @@ def _traces() -> dict[str, object]:
     drawn = [cls for cls in (*types.Menu.__subclasses__(), *types.Panel.__subclasses__()) if hasattr(cls, "draw")]
     bases = (types.Operator, types.Panel, types.UIList, types.PropertyGroup, types.RenderEngine, types.Menu)
     bases += (types.AddonPreferences, types.FileHandler)
+    owners = (types.Object, types.Scene, types.Key, types.WindowManager)
     return {
         "types": set(dir(types)),
         "operators": set(dir(bpy.ops.headgas)),
         "classes": {c.__name__ for base in bases for c in base.__subclasses__() if getattr(c, "is_registered", False)},
         "menus": {cls.__name__: list(cls._dyn_ui_initialize()) for cls in drawn},
         "engines": {cls.__name__: set(getattr(cls, "COMPAT_ENGINES", ())) for cls in types.Panel.__subclasses__()},
-        "properties": {owner.__name__: set(owner.bl_rna.properties.keys()) for owner in (types.Object, types.Scene)},
+        "properties": {owner.__name__: set(owner.bl_rna.properties.keys()) for owner in owners},
         "handlers": {
             name: list(handlers)
             for name in dir(bpy.app.handlers)

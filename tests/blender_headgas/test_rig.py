@@ -30,8 +30,8 @@ def test_import(scene, tmp_path):
     assert [tuple(p.vertices) for p in mesh.data.polygons] == [tuple(f) for f in tensors()["surface/faces"].tolist()]
     colors = np.array([c.color_srgb[:3] for c in mesh.data.color_attributes[0].data]) * 255
     assert np.allclose(colors, tensors()["surface/colors"], atol=0.6)
-    assert [bone.name for bone in mesh.parent.data.bones] == ["root", "head"]
-    assert mesh.parent.data.bones["head"].parent.name == "root"
+    assert [bone.name for bone in mesh.parent.data.bones] == ["root", "neck", "head", "jaw", "eye.L", "eye.R"]
+    assert mesh.parent.data.bones["head"].parent.name == "neck"
     assert avatar_of(mesh) == mesh and avatar_of(mesh.parent) == mesh and avatar_of(scene.camera) is None
     assert scene.render.engine == 'HEADGAS'  # the scene's settings are the user's
 

@@ -50,10 +50,10 @@ MODES_RATES = _GEOMETRY_RATES | {
     "base": Rate(1e-2),
     "bands": Rate(1e-3),
     "opacity": Rate(5e-2),
-    "code": Rate(5e-2),
+    "code": Rate(2e-2, decay=1.0),
     "field": Rate(5e-3),
     "resting": Rate(5e-3),
-    "mixer": Rate(1e-3, decay=4.0),
+    "mixer": Rate(5e-4, decay=8.0),
     "moving": Rate(5e-3),
 }
 

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""File > Export > HeadGaS Take: what an avatar's channels and head do over the scene's frames, as CSV."""
+
+from pathlib import Path
+
+import bpy
+from bpy_extras.io_utils import ExportHelper
+
+from ..core.errors import HeadGaSError
+from ..core.messages import reportable
+from ..core.takes import write_table
+from ..rig import avatar_of
+from ..rig.channels import keys_of
+from ..rig.takes import sampled_take
+
+
+class HEADGAS_OT_export_take(bpy.types.Operator, ExportHelper):
+    """Export the active avatar's motion over the scene's frames as CSV, as Live Link Face writes it"""
+
+    bl_idname = "headgas.export_take"
+    bl_label = "Export HeadGaS Take"
+    bl_options = {'REGISTER'}
+
+    filename_ext = ".csv"
+    filter_glob: bpy.props.StringProperty(default="*.csv", options={'HIDDEN'})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        avatar = avatar_of(context.object)
+        if avatar is None:
+            cls.poll_message_set("Select an avatar first: its control mesh or its armature")
+            return False
+        if keys_of(avatar) is None:
+            cls.poll_message_set("The control mesh has lost its shape keys: import the avatar again")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        frames = range(context.scene.frame_start, context.scene.frame_end + 1)
+        path = Path(bpy.path.abspath(self.filepath))
+        manager = context.window_manager
+        manager.progress_begin(0, len(frames))
+        try:
+            take = sampled_take(context, avatar_of(context.object), frames, manager.progress_update)
+            write_table(path, take)
+        except HeadGaSError as error:
+            self.report({'ERROR'}, reportable(error))
+            return {'CANCELLED'}
+        finally:
+            manager.progress_end()
+        self.report({'INFO'}, f"{len(frames)} frames in {path}")
+        return {'FINISHED'}
+
+
+def draw_export_take_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    """The entry in File > Export."""
+    menu.layout.operator(HEADGAS_OT_export_take.bl_idname, text="HeadGaS Take (.csv)")
