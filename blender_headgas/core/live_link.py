@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import HeadGaSError
+from .rotations import inverse, multiplied
+from .takes.livelink import head_turns
 
 PORT = 11111  # what the app suggests
 _VERSION = 6
@@ -88,23 +90,16 @@ def parse_packet(data: bytes) -> Packet:
 
 
 def head_rotation(values: np.ndarray, sideways: bool = False) -> np.ndarray:
-    """The head's turn in head space, a quaternion wxyz [4] float64, of a packet's values [61].
+    """The head's turn in head space, a quaternion wxyz [4] float32, of a packet's values [61].
 
-    Positive yaw turns to the subject's left, positive pitch looks up, positive roll tilts to the subject's left; roll
-    is the outermost turn. Documented nowhere; measured on two recordings of people who kept looking at the phone
-    (think-biq/LLV, examples/dao.gesichter; sentien-io/SentienLiveLinkFace, recording): only with these signs do head
-    and eyes together look at one place. The eyes' own angles have the opposite signs.
-    `sideways`: the phone lay on its side, which turns the signs of yaw and pitch.
+    `sideways`: the phone lies in landscape.
     """
-    yaw, pitch, roll = values[_HEAD].astype(np.float64)
-    if sideways:
-        yaw, pitch = -yaw, -pitch
-    return _product(_about(1, roll), _product(_about(2, yaw), _about(0, -pitch)))
+    return head_turns(*values[_HEAD], landscape=sideways)
 
 
 def relative_rotation(rotation: np.ndarray, zero: np.ndarray) -> np.ndarray:
     """The turn that leads from the pose `zero` to the pose `rotation`: quaternions wxyz [4]."""
-    return _product(zero * (1.0, -1.0, -1.0, -1.0), rotation)
+    return multiplied(inverse(zero), rotation)
 
 
 class Receiver:
@@ -258,16 +253,3 @@ def _values(data: bytes, at: int) -> np.ndarray | None:
     if not np.isfinite(values).all():
         raise HeadGaSError("A packet has values that are no numbers")
     return values
-
-
-def _about(axis: int, angle: float) -> np.ndarray:
-    """The turn by `angle` (radians) about x, y or z: a quaternion wxyz [4]."""
-    quaternion = np.zeros(4)
-    quaternion[0], quaternion[1 + axis] = math.cos(angle / 2), math.sin(angle / 2)
-    return quaternion
-
-
-def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Hamilton's product of two quaternions wxyz [4]: `b` turns first."""
-    scalar = a[0] * b[0] - a[1:] @ b[1:]
-    return np.concatenate([[scalar], a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])])

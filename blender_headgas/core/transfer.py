@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .expressions import ExpressionSpace
+from .controls import Channels
 
 _NO_SPAN = 1e-6  # a channel that training did not move further to that side
 
@@ -44,14 +44,14 @@ class Transfer:
         return f"({one}) + max({away}, 0) * {above} + min({away}, 0) * {below}"
 
 
-def same_person(source: ExpressionSpace, target: ExpressionSpace) -> Transfer:
+def same_person(source: Channels, target: Channels) -> Transfer:
     """Values as they are."""
     names = _common(source, target)
     zeros, ones = np.zeros(len(names)), np.ones(len(names))
     return Transfer(names, zeros, zeros, ones, ones)
 
 
-def across_people(source: ExpressionSpace, target: ExpressionSpace) -> Transfer:
+def across_people(source: Channels, target: Channels) -> Transfer:
     """Relative to each one's neutral, scaled by the range that each one's training saw.
 
     A side of the source that training never saw has no scale: its gain is 1. A side of the target that training never
@@ -62,11 +62,11 @@ def across_people(source: ExpressionSpace, target: ExpressionSpace) -> Transfer:
     return Transfer(names, zero_a, zero_b, _gains(above_a, above_b), _gains(below_a, below_b))
 
 
-def _common(source: ExpressionSpace, target: ExpressionSpace) -> tuple[str, ...]:
+def _common(source: Channels, target: Channels) -> tuple[str, ...]:
     return tuple(name for name in target.names if name in source.names)
 
 
-def _spans(space: ExpressionSpace, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _spans(space: Channels, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Neutral, and how far training went below and above it, each [C]."""
     places = [space.names.index(name) for name in names]
     neutral, low, high = (np.asarray(part, np.float64)[places] for part in (space.neutral, space.low, space.high))

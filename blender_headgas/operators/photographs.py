@@ -7,13 +7,11 @@ from pathlib import Path
 import bpy
 
 from ..core.errors import HeadGaSError
-from ..core.messages import reportable
+from ..core.messages import listed, reportable
 from ..core.photographs import read_photographs
 from ..rig.photographs import add_comparison, comparison_cameras, remove_comparison
 from .photograph_drawing import update_drawing
 from .selection import has_avatar, selected_avatars
-
-_SHOWN = 3  # names in one message
 
 
 class HEADGAS_OT_compare_with_capture(bpy.types.Operator):
@@ -54,8 +52,7 @@ class HEADGAS_OT_compare_with_capture(bpy.types.Operator):
         _look_through(context)
         missing = capture.missing()
         if missing:
-            named = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" * (len(missing) > _SHOWN))
-            self.report({'WARNING'}, f"Missing in {capture.folder}: {named}")
+            self.report({'WARNING'}, f"{capture.folder} lacks {listed(missing)}")
         self.report({'INFO'}, f"{len(capture.frames)} photographs from frame {self.start} on")
         return {'FINISHED'}
 

@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 
 from ..core.errors import HeadGaSError
+from ..core.messages import listed
 from ..rig import avatar_of
 from ..rig.performance import driven_channels
 
@@ -60,5 +61,4 @@ def warn_of_drivers(operator: bpy.types.Operator, avatar: bpy.types.Object) -> N
     """Says which channels will not do what the operator asks of them."""
     driven = driven_channels(avatar)
     if driven:
-        text = f"{len(driven)} channels of '{avatar.name}' have drivers, which win: bake them first"
-        operator.report({'WARNING'}, text)
+        operator.report({'WARNING'}, f"Drivers set {listed(driven)} of '{avatar.name}', and win: bake them first")

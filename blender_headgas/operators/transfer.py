@@ -78,9 +78,10 @@ class HEADGAS_OT_transfer_performance(FrameRange, bpy.types.Operator):
 
     def _transfer(self, source: bpy.types.Object, target: bpy.types.Object) -> Transfer:
         make = same_person if self.method == 'SAME' else across_people
-        transfer = make(transferring.channel_space(source), transferring.channel_space(target))
+        theirs, ours = transferring.present_channels(source), transferring.present_channels(target)
+        transfer = make(theirs, ours)
         transferring.check_target(target, source, transfer)
-        left = len(transferring.channel_space(target).names) - len(transfer.names)
+        left = len(ours.names) - len(transfer.names)
         if left:
             self.report({'WARNING'}, f"{left} channels of '{target.name}' are unknown to '{source.name}'")
         return transfer

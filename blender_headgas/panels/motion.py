@@ -54,7 +54,7 @@ class HEADGAS_PT_live(_MotionPanel):
         row = layout.row(align=True)
         row.operator("headgas.stop_live", icon='PAUSE')
         text = "Stop and Write Keys" if session.recording else "Record to Action"
-        row.operator("headgas.record_live", text=text, icon='REC', depress=session.recording)
+        row.operator("headgas.record_live", text=text, icon='REC')
         _draw_reception(layout.column(align=True), session)
 
 

@@ -3,7 +3,9 @@
 """Drivers and constraints become keys, and come back: they are muted, not removed, and each datablock remembers how."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -11,29 +13,36 @@ import numpy as np
 
 from ..core.errors import HeadGaSError
 from . import actions
-from .performance import (
-    channels,
-    check_animatable,
-    key_bone,
-    key_channels,
-    key_rotation,
-    moves,
-    new_action,
-    pose_bones,
-    rotation_path,
-)
+from .channels import channels_of
+from .performance import check_animatable, key_columns, moves, owners_of, pose_bones, rotations_of
 from .sampling import Samples
 
 # Custom properties, saved and undone with what holds them: JSON, and the Action before. The datablock holds them, and
 # for it the baked Action too: library overrides forget properties that the library has not.
 _MEMORY, _ACTION = "headgas_before_bake", "headgas_action_before_bake"
 _BLENDING = ("action_blend_type", "action_influence", "action_extrapolation")
-_TRANSFORMS = ("location", "rotation_quaternion", "rotation_euler", "rotation_axis_angle", "scale")
+_CUSTOM = re.compile(r'(.+)\["((?:[^"\\]|\\.)+)"\]')  # the path of a custom property
+
+
+@dataclass(frozen=True)
+class _Baked:
+    """What one property did at T frames."""
+
+    owner: bpy.types.ID
+    path: str
+    values: np.ndarray  # [T,K]
+    is_held: bool  # by a driver, a constraint, an Action or a strip
+
+    def kept(self, only_changed: bool) -> int:
+        """How many of the values get keys."""
+        if not only_changed or moves(self.values):
+            return len(self.values)
+        return 1 if self.is_held else 0
 
 
 def is_baked(avatar: bpy.types.Object) -> bool:
     """Whether there is something to go back to."""
-    return any(_holder(datablock) for datablock in _datablocks(avatar))
+    return any(_holder(owner) for owner in owners_of(avatar))
 
 
 def check_bakeable(avatar: bpy.types.Object) -> None:
@@ -48,15 +57,22 @@ def bake(avatar: bpy.types.Object, samples: Samples, frames: np.ndarray, only_ch
 
     `only_changed`: what stands still gets one key where something held it there, else none.
     """
-    keys = avatar.data.shape_keys
-    paths = {f'{key.path_from_id()}.value': name for name, key in channels(avatar).items()}
-    held = {paths[path] for path in _held(keys) if path in paths}
-    action = _take_over(keys, f"{avatar.name} baked", set(paths))
-    for name, values in samples.channels.items():
-        kept = _kept(values[:, None], name in held, only_changed)
-        key_channels(avatar, frames[:kept], {name: values[:kept]} if kept else {})
-    if bones and any(pose_bones(avatar)):
-        _bake_bones(avatar, samples, frames, only_changed, action)
+    baked = list(_of_channels(avatar, samples)) + (list(_of_bones(avatar, samples)) if bones else [])
+    owners = list(dict.fromkeys(part.owner for part in baked))
+    constraints = _constraints(avatar) if bones else []
+    before = [owner.animation_data_create().action for owner in owners]
+    memories = [_take_over(owner, {part.path for part in baked if part.owner == owner}) for owner in owners]
+    for memory, owner in zip(memories, owners, strict=True):
+        memory["constraints"] = [[b.name, c.name] for b, c in constraints if b.id_data == owner]
+    actions.give_new_action(f"{avatar.name} baked", owners)
+    for owner, memory, action in zip(owners, memories, before, strict=True):
+        _remember(owner, memory, action)
+    for part in baked:
+        kept = part.kept(only_changed)
+        if kept:
+            key_columns(part.owner, part.path, frames[:kept], part.values[:kept])
+    for _, constraint in constraints:
+        constraint.mute = True
 
 
 def restore(avatar: bpy.types.Object) -> None:
@@ -64,154 +80,141 @@ def restore(avatar: bpy.types.Object) -> None:
 
     An Action that somebody else put in its place since is kept, by a fake user.
     """
-    for datablock in _datablocks(avatar):
-        holder = _holder(datablock)
+    for owner in owners_of(avatar):
+        holder = _holder(owner)
         if holder is None:
             continue
-        memory = json.loads(holder[_name(_MEMORY, datablock)])
-        data = datablock.animation_data_create()
-        replaced, data.action = data.action, holder.get(_name(_ACTION, datablock))
+        memory = json.loads(holder[_name(_MEMORY, owner)])
+        data = owner.animation_data_create()
+        replaced, data.action = data.action, holder.get(_name(_ACTION, owner))
         if data.action is not None:
             data.action.use_fake_user = memory["fake_user"]
             if memory["slot"]:
                 data.action_slot = data.action.slots.get(memory["slot"])
         for setting in _BLENDING:
             setattr(data, setting, memory[setting])
-        _let_go(datablock, memory)
-        datablock.pop(_name(_MEMORY, datablock), None)
-        datablock.pop(_name(_ACTION, datablock), None)
-        _discard(replaced, datablock)
+        _let_go(owner, memory)
+        owner.pop(_name(_MEMORY, owner), None)
+        owner.pop(_name(_ACTION, owner), None)
+        _discard(replaced, owner)
 
 
-def _let_go(datablock: bpy.types.ID, memory: dict[str, Any]) -> None:
+def _of_channels(avatar: bpy.types.Object, samples: Samples) -> Iterator[_Baked]:
+    """Channels, where they are set: a shape key, or what it follows on a bone."""
+    held = {owner: _held(owner) for owner in owners_of(avatar)}
+    for channel in channels_of(avatar):
+        values = samples.channels[channel.name][:, None]
+        yield _Baked(channel.owner, channel.path, values, channel.path in held.get(channel.owner, ()))
+
+
+def _of_bones(avatar: bpy.types.Object, samples: Samples) -> Iterator[_Baked]:
+    constrained = {bone.name for bone, _ in _constraints(avatar)}
+    for bone in pose_bones(avatar):
+        held = _held(bone.id_data)
+        rotation, turned = rotations_of(bone, samples.turns(bone.name))
+        for name, values in (
+            ("location", samples.locations(bone.name)),
+            (rotation, turned),
+            ("scale", samples.scales(bone.name)),
+        ):
+            path = f"{bone.path_from_id()}.{name}"
+            yield _Baked(bone.id_data, path, values, bone.name in constrained or path in held)
+
+
+def _constraints(avatar: bpy.types.Object) -> list[tuple[bpy.types.PoseBone, bpy.types.Constraint]]:
+    """The constraints at work on an avatar's bones."""
+    return [(bone, constraint) for bone in pose_bones(avatar) for constraint in bone.constraints if not constraint.mute]
+
+
+def _take_over(owner: bpy.types.ID, paths: set[str]) -> dict[str, Any]:
+    """Mutes the drivers of some properties; what there is to remember."""
+    data = owner.animation_data_create()
+    slot = getattr(data, "action_slot", None)
+    drivers = [curve for curve in data.drivers if curve.data_path in paths and not curve.mute]
+    memory: dict[str, Any] = {setting: getattr(data, setting) for setting in _BLENDING}
+    memory["slot"] = slot.identifier if slot is not None else ""
+    memory["fake_user"] = data.action is not None and data.action.use_fake_user
+    memory["drivers"] = [[curve.data_path, curve.array_index] for curve in drivers]
+    memory["values"] = {path: _get(owner, path) for path in paths}  # nothing else brings back what has no keys
+    for curve in drivers:
+        curve.mute = True
+    return memory
+
+
+def _remember(owner: bpy.types.ID, memory: dict[str, Any], before: bpy.types.Action | None) -> None:
+    data = owner.animation_data
+    for place in (owner, data.action):
+        place[_name(_MEMORY, owner)] = json.dumps(memory)
+        if before is not None:
+            place[_name(_ACTION, owner)] = before
+    data.action_blend_type, data.action_influence = 'REPLACE', 1.0
+    data.action_extrapolation = 'HOLD'
+
+
+def _let_go(owner: bpy.types.ID, memory: dict[str, Any]) -> None:
     """Unmutes drivers and constraints, and gives properties without keys their values back."""
     for path, value in memory["values"].items():
-        _set(datablock, path, value)
+        _set(owner, path, value)
     for path, index in memory["drivers"]:
-        curve = datablock.animation_data.drivers.find(path, index=index)
+        curve = owner.animation_data.drivers.find(path, index=index)
         if curve is not None:
             curve.mute = False
     for name, constraint in memory["constraints"]:
-        bone = datablock.pose.bones.get(name)
+        bone = owner.pose.bones.get(name)
         if bone is not None and constraint in bone.constraints:
             bone.constraints[constraint].mute = False
 
 
-def _discard(action: bpy.types.Action | None, datablock: bpy.types.ID) -> None:
+def _discard(action: bpy.types.Action | None, owner: bpy.types.ID) -> None:
     """Removes the Action that a bake made for a datablock, once no other datablock has it."""
-    if action is None or action == datablock.animation_data.action:
+    if action is None or action == owner.animation_data.action:
         return
-    if _name(_MEMORY, datablock) not in action:
+    if _name(_MEMORY, owner) not in action:
         action.use_fake_user = True
         return
-    action.pop(_name(_MEMORY, datablock), None)
-    action.pop(_name(_ACTION, datablock), None)
+    action.pop(_name(_MEMORY, owner), None)
+    action.pop(_name(_ACTION, owner), None)
     if not action.users:
         bpy.data.actions.remove(action)
 
 
-def _bake_bones(
-    avatar: bpy.types.Object, samples: Samples, frames: np.ndarray, only_changed: bool, action: bpy.types.Action
-) -> None:
-    rig = avatar.parent
-    held, found = _held(rig), list(pose_bones(avatar))
-    paths = {f"{bone.path_from_id()}.{name}" for bone in found for name in _TRANSFORMS}
-    constraints = [(bone, constraint) for bone in found for constraint in bone.constraints if not constraint.mute]
-    _take_over(rig, f"{avatar.name} baked bones", paths, action, [(b.name, c.name) for b, c in constraints])
-    for bone in found:
-        is_constrained = any(other == bone for other, _ in constraints)
-        for path, values in (
-            ("location", samples.locations(bone.name)),
-            (rotation_path(bone), np.array(samples.turns(bone.name))),
-            ("scale", samples.scales(bone.name)),
-        ):
-            is_held = is_constrained or f"{bone.path_from_id()}.{path}" in held
-            kept = _kept(values, is_held, only_changed)
-            if kept and path.startswith("rotation"):
-                key_rotation(bone, frames[:kept], samples.turns(bone.name)[:kept])
-            elif kept:
-                key_bone(bone, path, frames[:kept], values[:kept])
-    for _, constraint in constraints:
-        constraint.mute = True
-
-
-def _kept(values: np.ndarray, is_held: bool, only_changed: bool) -> int:
-    """How many of the values [T,K] get keys."""
-    if not only_changed or any(moves(column) for column in values.T):
-        return len(values)
-    return 1 if is_held else 0
-
-
-def _take_over(
-    datablock: bpy.types.ID,
-    name: str,
-    paths: set[str],
-    shared: bpy.types.Action | None = None,
-    constraints: Sequence[tuple[str, str]] = (),
-) -> bpy.types.Action:
-    """A new Action in the place of whatever animates the properties `paths`, which is remembered."""
-    data = datablock.animation_data_create()
-    slot = getattr(data, "action_slot", None)
-    drivers = [curve for curve in data.drivers if curve.data_path in paths and not curve.mute]
-    memory: dict[str, Any] = {setting: getattr(data, setting) for setting in _BLENDING}
-    memory |= {"slot": slot.identifier if slot is not None else "", "constraints": constraints}
-    memory |= {"drivers": [[curve.data_path, curve.array_index] for curve in drivers]}
-    memory |= {"values": {path: _get(datablock, path) for path in paths}}  # nothing else brings back what has no keys
-    before = data.action
-    if before is not None:
-        memory["fake_user"] = before.use_fake_user
-    for curve in drivers:
-        curve.mute = True
-    action = new_action(datablock, name, shared)
-    for place in (datablock, action):
-        place[_name(_MEMORY, datablock)] = json.dumps(memory)
-        if before is not None:
-            place[_name(_ACTION, datablock)] = before
-    data.action_blend_type, data.action_influence = 'REPLACE', 1.0
-    data.action_extrapolation = 'HOLD'
-    return action
-
-
-def _name(kind: str, datablock: bpy.types.ID) -> str:
+def _name(kind: str, owner: bpy.types.ID) -> str:
     """Slots of one Action belong to datablocks of several types: each has a memory of its own."""
-    return f"{kind}_{datablock.id_type.lower()}"
+    return f"{kind}_{owner.id_type.lower()}"
 
 
-def _holder(datablock: bpy.types.ID) -> bpy.types.ID | None:
+def _holder(owner: bpy.types.ID) -> bpy.types.ID | None:
     """What remembers how a datablock was before it was baked; None where it was not."""
-    data = datablock.animation_data
-    places = (datablock, data.action if data is not None else None)
-    return next((place for place in places if place is not None and _name(_MEMORY, datablock) in place), None)
+    data = owner.animation_data
+    places = (owner, data.action if data is not None else None)
+    return next((place for place in places if place is not None and _name(_MEMORY, owner) in place), None)
 
 
-def _get(datablock: bpy.types.ID, path: str) -> float | list[float]:
-    value = datablock.path_resolve(path)
+def _get(owner: bpy.types.ID, path: str) -> float | list[float]:
+    value = owner.path_resolve(path)
     return value if isinstance(value, float) else list(value)
 
 
-def _set(datablock: bpy.types.ID, path: str, value: float | list[float]) -> None:
-    owner, _, name = path.rpartition(".")
+def _set(owner: bpy.types.ID, path: str, value: float | list[float]) -> None:
+    custom = _CUSTOM.fullmatch(path)
+    place, _, name = (custom[1], "", custom[2]) if custom else path.rpartition(".")
     try:
-        setattr(datablock.path_resolve(owner), name, value)
+        holder = owner.path_resolve(place)
     except ValueError:  # renamed or deleted since
         return
+    if custom:
+        holder[bpy.utils.unescape_identifier(name)] = value
+    else:
+        setattr(holder, name, value)
 
 
-def _held(datablock: bpy.types.ID) -> set[str]:
+def _held(owner: bpy.types.ID) -> set[str]:
     """The paths of properties that an Action, a strip or a driver holds at its value."""
-    data = datablock.animation_data
+    data = owner.animation_data
     if data is None:
         return set()
-    paths = {curve.data_path for curve in (*actions.fcurves(datablock), *data.drivers)}
+    paths = {curve.data_path for curve in (*actions.fcurves(owner), *data.drivers)}
     strips = [strip for track in data.nla_tracks for strip in track.strips if strip.action is not None]
     for strip in strips:
         paths |= {curve.data_path for curve in actions.curves_of(strip.action, getattr(strip, "action_slot", None))}
     return paths
-
-
-def _datablocks(avatar: bpy.types.Object) -> Iterator[bpy.types.ID]:
-    """What a bake may change."""
-    if avatar.data.shape_keys is not None:
-        yield avatar.data.shape_keys
-    if any(pose_bones(avatar)):
-        yield avatar.parent

@@ -13,20 +13,15 @@ from ..client.launch import preferences
 from ..core.errors import HeadGaSError
 from ..core.live_link import CHANNELS, PORT, Moment, Receiver, Reception, head_rotation, relative_rotation
 from ..core.takes import Take
-from .performance import (
-    as_bone_turn,
-    channels,
-    check_animatable,
-    head_bone,
-    key_channels,
-    key_rotation,
-    new_action,
-    set_rotation,
-)
+from ..core.takes.edit import at_rate, renamed
+from ..core.takes.words import canonical
+from .channels import Channel, channels_of
+from .performance import as_bone_turn, check_animatable, set_rotation
+from .takes import frames_per_second, head_bone, key_take
 
 _INTERVAL = 1 / 60  # seconds between two looks at the socket
 _REDRAW = 0.25  # seconds between two redraws while nothing arrives: the lamp changes
-_INDEX = {name.lower(): index for index, name in enumerate(CHANNELS)}
+_PLACES = {name: place for place, name in enumerate(CHANNELS)}
 
 
 class HeadGaSLiveSettings(bpy.types.PropertyGroup):
@@ -64,7 +59,7 @@ class LiveSession:
             raise HeadGaSError("No avatar is selected", "Select the avatars that the phone is to drive")
         for avatar in avatars:
             check_animatable(avatar)
-            if not _driven(avatar):
+            if not _heard(avatar):
                 raise HeadGaSError(
                     f"No channel of '{avatar.name}' has a name of ARKit's", "Give the avatar a mapping from ARKit"
                 )
@@ -132,11 +127,11 @@ class LiveSession:
         take = self._take(recorded)
         if take is None:
             return 0
-        rate = scene.render.fps / scene.render.fps_base
-        frames = np.arange(int(take.times[-1] * rate + 1e-6) + 1, dtype=np.float64)
+        take = at_rate(take, frames_per_second(scene))
         for avatar in self.avatars():
-            _write(avatar, take, frames, rate, self._start_frame)
-        return len(frames)
+            fitting, _ = renamed(take, [channel.name for channel in channels_of(avatar)])
+            key_take(avatar, fitting, self._start_frame, f"{avatar.name} live", with_head=True)
+        return len(take.times)
 
     def close(self) -> None:
         """Gives the port back."""
@@ -235,43 +230,28 @@ def _tick() -> float | None:
     return _INTERVAL
 
 
-def _driven(avatar: bpy.types.Object) -> dict[str, int]:
-    """The channels that have a name of ARKit's, with their places in a packet."""
-    return {name: _INDEX[name.lower()] for name in channels(avatar) if name.lower() in _INDEX}
+def _heard(avatar: bpy.types.Object) -> list[tuple[Channel, int]]:
+    """The channels that have a name of ARKit's in any spelling, with their places in a packet."""
+    named = [(channel, canonical(channel.name)) for channel in channels_of(avatar)]
+    return [(channel, _PLACES[name]) for channel, name in named if name in _PLACES]
 
 
 def _set_channels(avatar: bpy.types.Object, values: np.ndarray) -> None:
-    """Sets the channels to a packet's values [61], all at once: one by one Blender looks at all objects each time."""
+    """Sets the channels to a packet's values [61], keys all at once: for each single one Blender looks at all objects.
+
+    Blender keeps them within their sliders.
+    """
     keys = avatar.data.shape_keys
     blocks = keys.key_blocks
     now = np.empty(len(blocks), np.float32)
     blocks.foreach_get("value", now)
-    for name, place in _driven(avatar).items():
-        now[blocks.find(name)] = values[place]
+    for channel, place in _heard(avatar):
+        if channel.holder == channel.key:
+            now[blocks.find(channel.name)] = values[place]
+        else:
+            channel.set(float(values[place]))
     blocks.foreach_set("value", now)
     keys.update_tag()
-
-
-def _write(avatar: bpy.types.Object, take: Take, frames: np.ndarray, rate: float, start_frame: int) -> None:
-    """Keys a take at `frames` [F], counted from `start_frame`."""
-    times = frames / rate
-    name = f"{avatar.name} live"
-    action = new_action(avatar.data.shape_keys, name)
-    columns = {name: np.interp(times, take.times, take.values[:, place]) for name, place in _driven(avatar).items()}
-    key_channels(avatar, frames + start_frame, columns)
-    bone = head_bone(avatar)
-    if take.rotations is not None and bone is not None:
-        turns = _interpolated(take.rotations, take.times, times)
-        new_action(bone.id_data, f"{name} head", action)
-        key_rotation(bone, frames + start_frame, [as_bone_turn(bone, Quaternion(turn)) for turn in turns])
-
-
-def _interpolated(turns: np.ndarray, taken: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Quaternions [F,4] at `times`, between those [T,4] that were taken: neighbours are close, so that lines do."""
-    signs = np.cumprod(np.concatenate([[1.0], np.where((turns[1:] * turns[:-1]).sum(1) < 0, -1.0, 1.0)]))
-    continuous = turns * signs[:, None]
-    result = np.stack([np.interp(times, taken, column) for column in continuous.T], 1)
-    return result / np.linalg.norm(result, axis=1, keepdims=True)
 
 
 def _redraw() -> None:

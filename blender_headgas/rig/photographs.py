@@ -15,7 +15,6 @@ from ..core.cameras import blender_camera_matrix, blender_lens
 from ..core.errors import HeadGaSError
 from ..core.photographs import Photographs, photograph_at
 from . import actions
-from .performance import new_action, straighten
 
 _CONSTANT = 0  # how Blender counts interpolations
 
@@ -189,14 +188,13 @@ def _frames(scene: bpy.types.Scene, capture: Photographs, start: int) -> np.ndar
 def _key(camera: bpy.types.Object, capture: Photographs, frames: np.ndarray, pixel_height: float) -> None:
     places = [Matrix(blender_camera_matrix(frame.viewmat).tolist()).decompose() for frame in capture.frames]
     lenses = [blender_lens(f.K, f.width, f.height, camera.data.sensor_width, pixel_height) for f in capture.frames]
-    action = new_action(camera, camera.name)
+    actions.give_new_action(camera.name, [camera, camera.data])
     for path, values in (
         ("location", np.array([place for place, _, _ in places])),
         ("rotation_quaternion", np.array([turn for _, turn, _ in places])),
     ):
         for index, column in enumerate(values.T):
             _key_steps(camera, path, index, frames, column)
-    new_action(camera.data, camera.data.name, action)
     for path, column in zip(("lens", "shift_x", "shift_y"), np.array(lenses).T, strict=True):
         _key_steps(camera.data, path, 0, frames, column)
 
@@ -205,7 +203,8 @@ def _key_steps(datablock: bpy.types.ID, path: str, index: int, frames: np.ndarra
     """Keys without anything in between: from one photograph to the next cameras may jump."""
     curve = actions.ensured(datablock, path, index)
     actions.replace_keys(curve, frames, values)
-    straighten(curve, _CONSTANT)
+    curve.keyframe_points.foreach_set("interpolation", np.full(len(frames), _CONSTANT, np.int32))
+    curve.update()
 
 
 def _take_size(render: bpy.types.RenderSettings, capture: Photographs) -> None:

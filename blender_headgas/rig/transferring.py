@@ -5,37 +5,33 @@
 import bpy
 import numpy as np
 
+from ..core.controls import Channels
 from ..core.errors import HeadGaSError
-from ..core.expressions import ExpressionSpace
 from ..core.transfer import Transfer
-from .evaluated import header_of
+from . import actions
+from .channels import channels_of
+from .evaluated import avatar_channels
 from .performance import (
     as_bone_turn,
     as_head_turn,
-    channels,
     check_animatable,
-    key_channels,
-    key_rotation,
+    key_columns,
     moves,
-    new_action,
+    owners_of,
     pose_bones,
+    rotations_of,
 )
 from .sampling import Samples
-from .settings import avatar_path
 
 _VARIABLE = "performer"  # by its name we know our drivers again
 
 
-def channel_space(avatar: bpy.types.Object) -> ExpressionSpace:
-    """The channels of an avatar as a space of their own.
-
-    Its parameters have neutral and range from training; channels that a mapping adds have ARKit's: 0, from 0 to 1.
-    """
-    space = header_of(avatar_path(avatar)).expression_space
-    known = dict(zip(space.names, zip(space.neutral, space.low, space.high, strict=True), strict=True))
-    names = tuple(channels(avatar))
-    rows = np.array([known.get(name, (0.0, 0.0, 1.0)) for name in names], np.float32).reshape(-1, 3)
-    return ExpressionSpace(space.kind, names, *rows.T)
+def present_channels(avatar: bpy.types.Object) -> Channels:
+    """The channels of an avatar that its control mesh still has, with neutral values and seen ranges."""
+    channels, there = avatar_channels(avatar), {channel.name for channel in channels_of(avatar)}
+    kept = [place for place, name in enumerate(channels.names) if name in there]
+    arrays = (part[kept] for part in (channels.neutral, channels.low, channels.high))
+    return Channels(tuple(channels.names[place] for place in kept), *arrays)
 
 
 def check_target(target: bpy.types.Object, source: bpy.types.Object, transfer: Transfer) -> None:
@@ -60,82 +56,81 @@ def transfer_keys(
 
     What stands still gets one key: it belongs to the performance as well.
     """
-    name = f"{target.name} as {source.name}"
-    action, space = new_action(target.data.shape_keys, name), channel_space(source)
-    neutral = dict(zip(space.names, space.neutral.tolist(), strict=True))
-    muted = {name for name, key in channels(source).items() if key.mute}  # they rest, whatever their sliders say
+    resting = present_channels(source)
+    neutral = dict(zip(resting.names, resting.neutral.tolist(), strict=True))
+    muted = {channel.name for channel in channels_of(source) if channel.key.mute}  # at rest, whatever the slider says
     performed = [
-        np.full(len(frames), neutral[channel]) if channel in muted else samples.channels[channel]
-        for channel in transfer.names
+        np.full(len(frames), neutral[name]) if name in muted else samples.channels[name] for name in transfer.names
     ]
-    values = transfer(np.stack(performed, 1))
-    for channel, column in zip(transfer.names, values.T, strict=True):
-        kept = len(frames) if moves(column) else 1
-        key_channels(target, frames[:kept], {channel: column[:kept]})
+    values = dict(zip(transfer.names, transfer(np.stack(performed, 1)).T, strict=True))
     theirs, ours = ({bone.name: bone for bone in pose_bones(avatar)} for avatar in (source, target))
-    common = [bone for bone in ours if bone in theirs and bone != "root"] if bones else []
-    if common:
-        new_action(target.parent, f"{name} bones", action)
-    for bone in common:
+    turning = [bone for bone in ours if bone in theirs and bone != "root"] if bones else []
+    handles = [channel for channel in channels_of(target) if channel.name in values]
+    owners = [channel.owner for channel in handles] + [ours[bone].id_data for bone in turning]
+    actions.give_new_action(f"{target.name} as {source.name}", list(dict.fromkeys(owners)))
+    for channel in handles:
+        column = values[channel.name][:, None]
+        kept = len(frames) if moves(column) else 1
+        key_columns(channel.owner, channel.path, frames[:kept], column[:kept])
+    for bone in turning:
         turns = [as_head_turn(theirs[bone], turn) for turn in samples.turns(bone)]
-        key_rotation(ours[bone], frames, [as_bone_turn(ours[bone], turn) for turn in turns])
+        path, turned = rotations_of(ours[bone], [as_bone_turn(ours[bone], turn) for turn in turns])
+        key_columns(ours[bone].id_data, f"{ours[bone].path_from_id()}.{path}", frames, turned)
 
 
 def link(source: bpy.types.Object, target: bpy.types.Object, transfer: Transfer) -> int:
     """Drives the target's channels with the source's; how many. Channels with drivers of their own are left alone."""
-    theirs, ours = source.data.shape_keys, target.data.shape_keys
-    if _listens_to(theirs, ours):
+    keys = source.data.shape_keys
+    if _listens_to(source, target):
         raise HeadGaSError(
             f"'{source.name}' is driven by '{target.name}'", "Remove that link first: they would wait for each other"
         )
     unlink(target)
-    taken = {curve.data_path for curve in ours.animation_data.drivers} if ours.animation_data else set()
     count = 0
-    for name in transfer.names:
-        path = f'{ours.key_blocks[name].path_from_id()}.value'
-        if path in taken:
+    for channel in channels_of(target):
+        data = channel.owner.animation_data
+        taken = data is not None and data.drivers.find(channel.path) is not None
+        if channel.name not in transfer.names or taken:
             continue
-        driver = ours.driver_add(path).driver
-        driver.type, driver.expression = 'SCRIPTED', transfer.expression(name, _VARIABLE)
+        driver = channel.owner.driver_add(channel.path).driver
+        driver.type, driver.expression = 'SCRIPTED', transfer.expression(channel.name, _VARIABLE)
         variable = driver.variables.new()
         variable.name, variable.type = _VARIABLE, 'SINGLE_PROP'
         listened = variable.targets[0]
-        listened.id_type, listened.id = 'KEY', theirs
-        listened.data_path = f'{theirs.key_blocks[name].path_from_id()}.value'
+        listened.id_type, listened.id = 'KEY', keys
+        listened.data_path = f'{keys.key_blocks[channel.name].path_from_id()}.value'
         count += 1
     return count
 
 
 def is_linked(avatar: bpy.types.Object) -> bool:
     """Whether an avatar has drivers of `link`."""
-    return bool(_links(avatar.data.shape_keys))
+    return bool(_links(avatar))
 
 
 def unlink(target: bpy.types.Object) -> int:
     """Removes the drivers of `link`; how many."""
-    links = _links(target.data.shape_keys)
-    for curve in links:
-        target.data.shape_keys.animation_data.drivers.remove(curve)
+    links = _links(target)
+    for owner, curve in links:
+        owner.animation_data.drivers.remove(curve)
     return len(links)
 
 
-def _links(keys: bpy.types.Key | None) -> list[bpy.types.FCurve]:
-    if keys is None or keys.animation_data is None:
-        return []
+def _links(avatar: bpy.types.Object) -> list[tuple[bpy.types.ID, bpy.types.FCurve]]:
     return [
-        curve
-        for curve in keys.animation_data.drivers
+        (owner, curve)
+        for owner in owners_of(avatar)
+        for curve in (owner.animation_data.drivers if owner.animation_data else ())
         if [variable.name for variable in curve.driver.variables] == [_VARIABLE]
     ]
 
 
-def _listens_to(keys: bpy.types.Key, others: bpy.types.Key) -> bool:
-    """Whether a driver of `keys` reads `others`."""
-    if keys.animation_data is None:
-        return False
+def _listens_to(avatar: bpy.types.Object, other: bpy.types.Object) -> bool:
+    """Whether drivers of one avatar's channels read another avatar's."""
     return any(
-        target.id == others
-        for curve in keys.animation_data.drivers
+        target.id in owners_of(other)
+        for owner in owners_of(avatar)
+        for curve in (owner.animation_data.drivers if owner.animation_data else ())
         for variable in curve.driver.variables
         for target in variable.targets
     )

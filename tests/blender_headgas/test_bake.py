@@ -5,7 +5,7 @@
 import bpy
 import numpy as np
 import pytest
-from avatar_files import write_avatar
+from avatar_files import NAMES, write_avatar
 from bl_ext.user_default.headgas.rig import actions, expression_of
 
 JAW, SMILE, BROW = (f'key_blocks["{name}"].value' for name in ("jawOpen", "mouthSmileLeft", "browInnerUp"))
@@ -78,6 +78,22 @@ def test_back_is_the_same_motion_again(scene, avatar):
     before = _states(scene, avatar, frames)
     bpy.ops.headgas.bake(step=5)
     assert not np.allclose(_states(scene, avatar, frames), before, atol=1e-5)  # straight lines through three keys
+    bpy.ops.headgas.unbake()
+    assert np.allclose(_states(scene, avatar, frames), before, atol=1e-6)
+
+
+def test_channels_on_face_bones_are_baked_there(scene, avatar):
+    keys, frames = avatar.data.shape_keys, np.arange(1, 12)
+    assert bpy.ops.headgas.add_face_bones() == {'FINISHED'}
+    path = 'pose.bones["face.L"]["mouthSmile"]'
+    driver = avatar.parent.driver_add(path).driver
+    driver.expression = "0.5 * frame / 11"
+    before = _states(scene, avatar, frames)
+    assert before[:, NAMES.index("mouthSmileLeft")] == pytest.approx(frames * 0.5 / 11)
+    bpy.ops.headgas.bake()
+    assert np.allclose(_states(scene, avatar, frames), before, atol=1e-5)
+    assert len(_curves(avatar.parent)[path].keyframe_points) == 11 and SMILE not in _curves(keys)
+    assert avatar.parent.animation_data.drivers.find(path).mute and not keys.animation_data.drivers.find(SMILE).mute
     bpy.ops.headgas.unbake()
     assert np.allclose(_states(scene, avatar, frames), before, atol=1e-6)
 
@@ -160,7 +176,7 @@ def test_linked_avatars_and_strips_in_tweak_mode_are_refused(scene, avatar, tmp_
         bpy.context.scene.collection.objects.link(linked)
     bpy.context.view_layer.objects.active = bpy.data.objects["a control"]
     for operator in (bpy.ops.headgas.bake, bpy.ops.headgas.start_live):
-        with pytest.raises(RuntimeError, match="is linked from"):
+        with pytest.raises(RuntimeError, match="The avatar is linked"):
             operator()
 
 

@@ -13,7 +13,8 @@ from avatar_files import header, write_avatar
 from bl_ext.user_default.headgas.core.errors import HeadGaSError
 from bl_ext.user_default.headgas.core.live_link import CHANNELS, Reception, head_rotation, parse_packet
 from bl_ext.user_default.headgas.rig import actions, live
-from bl_ext.user_default.headgas.rig.performance import as_head_turn, head_bone
+from bl_ext.user_default.headgas.rig.performance import as_head_turn
+from bl_ext.user_default.headgas.rig.takes import head_bone
 from mathutils import Quaternion, Vector
 
 JAW_OPEN, SMILE_LEFT, YAW, PITCH, ROLL = 17, 23, 52, 53, 54
@@ -199,6 +200,28 @@ def test_channels_and_head_follow_the_newest_packet(phone, tmp_path):
     assert (live.session().lamp(), reception.malformed, reception.late, reception.sender) == ('GREEN', 1, 1, "phone")
     phone[1](packet(frame=3, face=False))
     assert _value(avatar, "jawOpen") == pytest.approx(0.4) and not reception.sees_face
+
+
+def test_channels_in_any_spelling_and_on_face_bones_follow(phone, tmp_path):
+    head = header()
+    head["expression_space"]["names"] = ["jawOpen", "mouthSmile_L", "mouthSmile_R", "browInnerUp"]
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "a.safetensors", head)))
+    avatar = bpy.context.object
+    bpy.ops.headgas.add_face_bones()
+    bpy.ops.headgas.start_live()
+    phone[1](packet(frame=1, _17=0.5, _23=0.6, _24=9.0))
+    bpy.context.view_layer.update()
+    found = {key.name: key.value for key in avatar.data.shape_keys.evaluated_get(_graph()).key_blocks[1:]}
+    limit = avatar.data.shape_keys.key_blocks["mouthSmile_R"].slider_max
+    assert found == pytest.approx({"jawOpen": 0.5, "mouthSmile_L": 0.6, "mouthSmile_R": limit, "browInnerUp": 0.0})
+    bpy.ops.headgas.record_live()
+    phone[1](packet(frame=2, _17=0.25))
+    bpy.ops.headgas.stop_live()
+    assert 'pose.bones["face"]["jawOpen"]' in {curve.data_path for curve in actions.fcurves(avatar.parent)}
+
+
+def _graph():
+    return bpy.context.evaluated_depsgraph_get()
 
 
 def test_the_head_counts_from_its_first_pose_and_may_stay_still(phone, tmp_path):

@@ -6,15 +6,16 @@ import bpy
 import numpy as np
 import pytest
 from avatar_files import NAMES, header, write_avatar
-from bl_ext.user_default.headgas.core.expressions import ExpressionSpace
+from bl_ext.user_default.headgas.core.controls import Channels
 from bl_ext.user_default.headgas.core.transfer import across_people, same_person
 from bl_ext.user_default.headgas.rig import actions, expression_of
-from bl_ext.user_default.headgas.rig.performance import as_bone_turn, as_head_turn, head_bone
+from bl_ext.user_default.headgas.rig.performance import as_bone_turn, as_head_turn
+from bl_ext.user_default.headgas.rig.takes import head_bone
 from mathutils import Quaternion
 
 
 def _space(names, neutral, low, high):
-    return ExpressionSpace("custom", tuple(names), *(np.array(part, np.float32) for part in (neutral, low, high)))
+    return Channels(tuple(names), *(np.array(part, np.float32) for part in (neutral, low, high)))
 
 
 ANNA = _space("abc", [0.0, 0.1, 0.0], [0.0, -0.3, 0.0], [1.0, 0.5, 0.5])
@@ -106,6 +107,23 @@ def test_others_perform_in_their_own_ranges(scene, cast, result):
     assert np.allclose(_expressions(scene, cleo), theirs, atol=1e-5)  # her ranges are Anna's
 
 
+@pytest.mark.parametrize("result", ['KEYS', 'DRIVERS'])
+def test_channels_on_face_bones_perform_too(scene, cast, result):
+    for mesh in cast[:2]:
+        bpy.context.view_layer.objects.active = mesh
+        assert bpy.ops.headgas.add_face_bones() == {'FINISHED'}
+    bpy.context.view_layer.objects.active = cast[0]
+    for mesh in cast:
+        mesh.select_set(True)
+    assert bpy.ops.headgas.transfer_performance(result=result) == {'FINISHED'}
+    assert np.allclose(_expressions(scene, cast[1]), BEN_DOES, atol=1e-5)
+    assert cast[1].parent.pose.bones["face"]["jawOpen"] == pytest.approx(0.5)
+    if result == 'DRIVERS':
+        bpy.ops.headgas.unlink_performance()
+        assert not len(cast[1].parent.animation_data.drivers)
+        assert len(cast[1].data.shape_keys.animation_data.drivers) == 4  # those that follow the face bones
+
+
 def test_a_muted_channel_rests(scene, cast):
     cast[0].data.shape_keys.key_blocks["jawOpen"].mute = True
     bpy.ops.headgas.transfer_performance()
@@ -124,10 +142,10 @@ def test_the_same_person_copies_values(scene, cast):
 def test_drivers_that_would_hide_the_keys_are_mentioned(scene, cast, capfd):
     driver = cast[1].data.shape_keys.driver_add('key_blocks["jawOpen"].value')
     bpy.ops.headgas.transfer_performance()
-    assert "1 channels of 'ben control' have drivers, which win" in capfd.readouterr().out
+    assert "Drivers set 'jawOpen' of 'ben control', and win" in capfd.readouterr().out
     driver.mute = True
     bpy.ops.headgas.transfer_performance()
-    assert "drivers" not in capfd.readouterr().out
+    assert "Drivers" not in capfd.readouterr().out
 
 
 def test_a_live_link_goes_on_without_scripts_and_can_be_removed(scene, cast):

@@ -11,8 +11,10 @@ one recording of an iPhone (think-biq/LLV, examples/dao.gesichter, 180 frames), 
 looking at one place: then gaze, the head's turn times the eyes', must stay where it is. It does best (its spread is
 0.06 rad; 0.13 without the head's turn) with yaw to the subject's left, pitch up and roll to the subject's left; the
 best other signs give 0.08 rad, angles in another unit 0.10 or more. The order of the turns, roll outermost and pitch
-innermost, is the best one too, but others are near (0.07 rad). How the phone was held is not known; held in landscape
-the app turns yaw and pitch round (nmfisher/blender_livelinkface).
+innermost, is the best one too, but others are near (0.07 rad). A second recording, with the phone upright
+(sentien-io/SentienLiveLinkFace, recording, 1628 frames), agrees: 0.052 rad; 0.054 with another sign of roll, 0.104 with
+another one of pitch, 0.080 without the head's turn. Held in landscape the app turns yaw and pitch round
+(nmfisher/blender_livelinkface).
 
 `animation_frames.csv` of NVIDIA's Audio2Face-3D-Samples has `timeCode` in seconds and columns `blendShapes.JawOpen`.
 """
