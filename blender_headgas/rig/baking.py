@@ -14,7 +14,7 @@ import numpy as np
 from ..core.errors import HeadGaSError
 from . import actions
 from .channels import channels_of
-from .performance import check_animatable, key_columns, moves, owners_of, pose_bones, rotations_of
+from .performance import check_animatable, key_columns, movable_bones, moves, owners_of, rotations_of
 from .sampling import Samples
 
 # Custom properties, saved and undone with what holds them: JSON, and the Action before. The datablock holds them, and
@@ -109,7 +109,7 @@ def _of_channels(avatar: bpy.types.Object, samples: Samples) -> Iterator[_Baked]
 
 def _of_bones(avatar: bpy.types.Object, samples: Samples) -> Iterator[_Baked]:
     constrained = {bone.name for bone, _ in _constraints(avatar)}
-    for bone in pose_bones(avatar):
+    for bone in movable_bones(avatar):
         held = _held(bone.id_data)
         rotation, turned = rotations_of(bone, samples.turns(bone.name))
         for name, values in (
@@ -123,7 +123,7 @@ def _of_bones(avatar: bpy.types.Object, samples: Samples) -> Iterator[_Baked]:
 
 def _constraints(avatar: bpy.types.Object) -> list[tuple[bpy.types.PoseBone, bpy.types.Constraint]]:
     """The constraints at work on an avatar's bones."""
-    return [(bone, constraint) for bone in pose_bones(avatar) for constraint in bone.constraints if not constraint.mute]
+    return [(bone, found) for bone in movable_bones(avatar) for found in bone.constraints if not found.mute]
 
 
 def _take_over(owner: bpy.types.ID, paths: set[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _STILL = 1e-6  # what moves less does not move
 def owners_of(avatar: bpy.types.Object) -> list[bpy.types.ID]:
     """The datablocks that a performance animates: the shape keys, and the armature."""
     found: list[bpy.types.ID] = [] if avatar.data.shape_keys is None else [avatar.data.shape_keys]
-    return found + ([avatar.parent] if any(pose_bones(avatar)) else [])
+    return found + ([avatar.parent] if any(movable_bones(avatar)) else [])
 
 
 def check_animatable(avatar: bpy.types.Object) -> None:
@@ -40,10 +40,15 @@ def driven_channels(avatar: bpy.types.Object) -> list[str]:
 
 
 def pose_bones(avatar: bpy.types.Object) -> Iterator[bpy.types.PoseBone]:
-    """The bones of an avatar that a performance may move."""
+    """The bones of an avatar that a performance moves."""
     rig = avatar.parent
-    if rig is not None and rig.type == 'ARMATURE' and rig.is_editable:
+    if rig is not None and rig.type == 'ARMATURE':
         yield from (rig.pose.bones[name] for name in _BONES if name in rig.pose.bones)
+
+
+def movable_bones(avatar: bpy.types.Object) -> Iterator[bpy.types.PoseBone]:
+    """Those that can be moved and keyed in this file."""
+    yield from (bone for bone in pose_bones(avatar) if bone.id_data.is_editable)
 
 
 def as_bone_turn(bone: bpy.types.PoseBone, turn: Quaternion) -> Quaternion:

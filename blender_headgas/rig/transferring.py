@@ -16,6 +16,7 @@ from .performance import (
     as_head_turn,
     check_animatable,
     key_columns,
+    movable_bones,
     moves,
     owners_of,
     pose_bones,
@@ -63,7 +64,8 @@ def transfer_keys(
         np.full(len(frames), neutral[name]) if name in muted else samples.channels[name] for name in transfer.names
     ]
     values = dict(zip(transfer.names, transfer(np.stack(performed, 1)).T, strict=True))
-    theirs, ours = ({bone.name: bone for bone in pose_bones(avatar)} for avatar in (source, target))
+    theirs = {bone.name: bone for bone in pose_bones(source)}
+    ours = {bone.name: bone for bone in movable_bones(target)}
     turning = [bone for bone in ours if bone in theirs and bone != "root"] if bones else []
     handles = [channel for channel in channels_of(target) if channel.name in values]
     owners = [channel.owner for channel in handles] + [ours[bone].id_data for bone in turning]

@@ -86,7 +86,8 @@ def draw(panel: str) -> Layout:
     )  # fmt: skip
     layout = Layout(context)
     if cls.poll(context):
-        cls.draw(SimpleNamespace(layout=layout), context)
+        for function in getattr(cls.draw, "_draw_funcs", [cls.draw]):  # several once somebody could append to the panel
+            function(SimpleNamespace(layout=layout), context)
     return layout
 
 
