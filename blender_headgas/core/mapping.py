@@ -49,10 +49,10 @@ class Mapping:
             "version": VERSION,
             "names_in": list(self.names_in),
             "names_out": list(self.names_out),
-            "matrix": self.matrix.tolist(),
-            "bias": self.bias.tolist(),
-            "low": [value if math.isfinite(value) else None for value in self.low.tolist()],
-            "high": [value if math.isfinite(value) else None for value in self.high.tolist()],
+            "matrix": [_plain(row) for row in self.matrix],
+            "bias": _plain(self.bias),
+            "low": _plain(self.low),
+            "high": _plain(self.high),
             "source": self.source,
             "licence": self.licence,
         }
@@ -105,15 +105,28 @@ def load_mapping(path: Path) -> Mapping:
     return parse_mapping(text, str(path))
 
 
+def mapping_text(mapping: Mapping) -> str:
+    """The file's text, a row of the matrix in a line."""
+    fields = mapping.to_json()
+    rows = ",\n  ".join(json.dumps(row) for row in fields.pop("matrix"))
+    text = ",\n ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
+    return f'{{{text},\n "matrix": [\n  {rows}\n ]}}\n'
+
+
 def save_mapping(path: Path, mapping: Mapping) -> None:
     """Writes the file at `path`, whole or not at all."""
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(json.dumps(mapping.to_json(), indent=1) + "\n", encoding="utf-8")
+        part.write_text(mapping_text(mapping), encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise HeadGaSError(f"{path} cannot be written: {error.strerror or error}", "Choose another folder") from None
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    """Values [n] with the digits that single precision has; None for what is no limit."""
+    return [float(f"{value:.7g}") if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _wrong(where: str, what: str) -> HeadGaSError:

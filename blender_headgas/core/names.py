@@ -35,7 +35,7 @@ _EXACT, _SPELLED, _PREFIXED = 1.0, 0.95, 0.05  # confidences; what a dropped pre
 
 @dataclass(frozen=True)
 class Match:
-    """How one source drives one channel: limits(gain · source + offset) is added to the channel's neutral value."""
+    """How one source drives one channel: clip(neutral + gain · source + offset, low, high), sources being summed."""
 
     source: str  # "" for a channel that nothing drives
     channel: str  # "" for a source that drives nothing
@@ -213,7 +213,7 @@ def _parts_by_base() -> dict[str, list[_Part]]:
 
 
 def _shared_prefix(names: Sequence[str]) -> str:
-    """The longest prefix that ends with a separator and that more than half of the names have; "" where there is none."""
+    """The longest prefix up to a separator that more than half of the names have; "" where there is none."""
     if len(names) < 3:
         return ""
     count = Counter(name[: separator.end()] for name in names for separator in _SEPARATOR.finditer(name))

@@ -5,9 +5,10 @@
 from . import links
 from .builder import build_avatar
 from .evaluated import expression_of, posed_avatars
+from .review import HeadGaSMappingReview, HeadGaSMappingRow, register_review, unregister_review
 from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
 
-classes = (HeadGaSAvatarSettings,)
+classes = (HeadGaSAvatarSettings, HeadGaSMappingRow, HeadGaSMappingReview)
 
 __all__ = [
     "avatar_of",
@@ -24,10 +25,12 @@ __all__ = [
 def register() -> None:
     """Gives every object its avatar settings."""
     register_settings()
+    register_review()
     links.register()
 
 
 def unregister() -> None:
     """Takes them away."""
     links.unregister()
+    unregister_review()
     unregister_settings()

@@ -21,6 +21,12 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
         subtype='FILE_PATH',
         options={'ANIMATABLE'} | ({'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()),
     )
+    mapping: bpy.props.PointerProperty(
+        type=bpy.types.Text,
+        name="Mapping",
+        description="How the channels become the avatar's parameters; empty where they are its parameters",
+        override={'LIBRARY_OVERRIDABLE'},
+    )
 
 
 def register_settings() -> None:

@@ -128,8 +128,8 @@ def test_sounds_and_emotions_are_estimates(source, strongest):
     "source",
     [
         "Basis", "Key 1", "upper_teeth", "jawOpen_mouthClose", "mouth", "Left", "hair_A_length", "$md-male-old",
-        "mouthUpDown", "AU99", "viseme_sil", "sil_00", "neutral", "_neutral", "eyeRotation", "jawOpenLeft", "L", "007", "日本",
-        "Smiley", "browLength", "eyeLashes_L", "BlinkSpeed", "muscle",
+        "mouthUpDown", "AU99", "viseme_sil", "sil_00", "neutral", "_neutral", "eyeRotation", "jawOpenLeft", "L", "007",
+        "日本", "Smiley", "browLength", "eyeLashes_L", "BlinkSpeed", "muscle",
     ],
 )  # fmt: skip
 def test_no_false_friends(source):
