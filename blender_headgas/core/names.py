@@ -90,7 +90,7 @@ def _hits(source: str, meaning: _Meaning, channels: dict[str, _Meaning]) -> list
             continue
         gain = sum(meaning.parts.get(part, 0.0) for part in other.parts) / len(other.parts)
         if gain:
-            hits.append(Match(source, channel, round(gain, 4), confidence=meaning.confidence * other.confidence))
+            hits.append(Match(source, channel, round(gain, 4), confidence=min(meaning.confidence, other.confidence)))
     return hits
 
 

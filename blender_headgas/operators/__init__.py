@@ -6,12 +6,24 @@ import bpy
 
 from .expression import HEADGAS_OT_reset_expression
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
+from .map_bone import HEADGAS_OT_map_bone
+from .map_character import (
+    HEADGAS_OT_create_drivers,
+    HEADGAS_OT_edit_review,
+    HEADGAS_OT_match_character,
+    HEADGAS_OT_remove_drivers,
+)
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
 
 classes = (
     HEADGAS_OT_import_avatar,
     HEADGAS_FH_avatar,
     HEADGAS_OT_reset_expression,
+    HEADGAS_OT_match_character,
+    HEADGAS_OT_create_drivers,
+    HEADGAS_OT_remove_drivers,
+    HEADGAS_OT_edit_review,
+    HEADGAS_OT_map_bone,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
 )

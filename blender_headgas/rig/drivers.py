@@ -12,8 +12,7 @@ from ..core.errors import HeadGaSError
 
 # What the variables of our drivers are called. Names of variables survive saving, linking, appending and undo.
 MARK = "headgas_"
-_CHANNEL = re.compile(r'key_blocks\["((?:[^"\\]|\\.)*)"\]\.value')
-_KEY_PATH = re.compile(rf"^{_CHANNEL.pattern}$")
+_KEY_PATH = re.compile(r'^(shape_keys\.)?key_blocks\["((?:[^"\\]|\\.)*)"\]\.value$')
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,19 @@ def key_path(name: str) -> str:
     return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
 
 
+def source_path(name: str) -> str:
+    """The data path of a shape key's value in its mesh.
+
+    Drivers listen to meshes, not to their Key datablocks: Blender loses a driver's Key when it links or appends the
+    driver, and when it opens a file whose driver listens to a linked one (measured with 4.2, 4.5, 5.0, 5.2).
+    """
+    return f"shape_keys.{key_path(name)}"
+
+
 def key_of(path: str) -> str | None:
-    """The shape key that a data path leads to; None where it leads elsewhere."""
+    """The shape key that a data path leads to, from its Key datablock or its mesh; None where it leads elsewhere."""
     found = _KEY_PATH.match(path)
-    return bpy.utils.unescape_identifier(found[1]) if found else None
+    return bpy.utils.unescape_identifier(found[2]) if found else None
 
 
 def drivers(avatar: bpy.types.Object) -> Iterator[tuple[str, bpy.types.FCurve]]:
@@ -117,10 +125,10 @@ def stopped(avatar: bpy.types.Object) -> list[str]:
     return [channel for channel, curve in found if not any(_missing(*pair) for pair in targets(curve))]
 
 
-def source_keys(avatar: bpy.types.Object) -> list[bpy.types.Key]:
-    """The shape keys of other characters that our drivers listen to."""
+def source_meshes(avatar: bpy.types.Object) -> list[bpy.types.Mesh]:
+    """The meshes of other characters that our drivers listen to."""
     ids = [target.id for _, curve in drivers(avatar) if is_ours(curve) for _, target in targets(curve)]
-    return list(dict.fromkeys(found for found in ids if isinstance(found, bpy.types.Key)))
+    return list(dict.fromkeys(found for found in ids if isinstance(found, bpy.types.Mesh)))
 
 
 def make_local(avatar: bpy.types.Object) -> bool:
@@ -152,15 +160,16 @@ def _missing(variable: bpy.types.DriverVariable, target: bpy.types.DriverTarget)
         return _of(target) or "an object"
     if variable.type == 'SINGLE_PROP':
         key = key_of(target.data_path)
-        if key is not None and isinstance(source, bpy.types.Key):
-            return "" if key in source.key_blocks else f"'{key}' of {_named(source)}"
+        if key is not None and isinstance(source, bpy.types.Mesh):
+            there = source.shape_keys is not None and key in source.shape_keys.key_blocks
+            return "" if there else f"'{key}' of '{source.name}'"
         try:
             source.path_resolve(target.data_path)
         except ValueError:
-            return f"{target.data_path} of {_named(source)}"
+            return f"{target.data_path} of '{source.name}'"
         return ""
     if target.bone_target and (source.pose is None or target.bone_target not in source.pose.bones):
-        return f"the bone '{target.bone_target}' of {_named(source)}"
+        return f"the bone '{target.bone_target}' of '{source.name}'"
     return ""
 
 
@@ -170,8 +179,3 @@ def _of(target: bpy.types.DriverTarget) -> str:
     if key is not None:
         return f"'{key}', with its mesh,"
     return f"'{target.bone_target}', with its armature," if target.bone_target else ""
-
-
-def _named(source: bpy.types.ID) -> str:
-    owner = source.user if isinstance(source, bpy.types.Key) else source
-    return f"'{owner.name}'" if owner else f"'{source.name}'"

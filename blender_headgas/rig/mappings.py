@@ -59,7 +59,7 @@ def set_mapping(avatar: bpy.types.Object, mapping: Mapping, name: str) -> list[s
     keys = avatar.data.shape_keys.key_blocks
     new = [channel for channel in mapping.names_in if channel not in keys]
     for channel in new:
-        avatar.shape_key_add(name=channel, from_mix=False)
+        avatar.shape_key_add(name=channel, from_mix=False).value = 0.0  # Blender 5 makes them with 1
     return new
 
 
