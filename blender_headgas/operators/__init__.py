@@ -13,6 +13,12 @@ from .map_character import (
     HEADGAS_OT_match_character,
     HEADGAS_OT_remove_drivers,
 )
+from .mapping_files import (
+    HEADGAS_OT_add_mapping_preset,
+    HEADGAS_OT_clear_mapping,
+    HEADGAS_OT_load_mapping,
+    HEADGAS_OT_save_mapping,
+)
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
 
 classes = (
@@ -24,6 +30,10 @@ classes = (
     HEADGAS_OT_remove_drivers,
     HEADGAS_OT_edit_review,
     HEADGAS_OT_map_bone,
+    HEADGAS_OT_load_mapping,
+    HEADGAS_OT_save_mapping,
+    HEADGAS_OT_clear_mapping,
+    HEADGAS_OT_add_mapping_preset,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
 )

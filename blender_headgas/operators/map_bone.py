@@ -22,7 +22,7 @@ _COMPONENTS = [
 ]
 _ROTATION_MODES = [
     ('AUTO', "Automatic", "Euler angles in the order that the bone has"),
-    *((order, f"{order} Euler", "Euler angles in this order") for order in ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")),
+    *((order, f"{order} Euler", "Euler angles in this order") for order in ('XYZ', 'XZY', 'YXZ', 'YZX', 'ZXY', 'ZYX')),
     *((f"SWING_TWIST_{axis}", f"Swing and {axis} Twist", "A swing, then a turn about this axis") for axis in "XYZ"),
 ]
 

@@ -24,6 +24,12 @@ class HEADGAS_OT_match_character(bpy.types.Operator):
         "else values are taken as they are",
         default=True,
     )
+    keep: bpy.props.BoolProperty(
+        name="Keep Edits",
+        description="Pairs that the list has already keep their gains, offsets and limits",
+        default=False,
+        options={'SKIP_SAVE'},
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -37,7 +43,7 @@ class HEADGAS_OT_match_character(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             source = source_of(context)
-            matches = fill_review(context.scene.headgas_review, avatar_of(context.object), source, self.fit)
+            matches = fill_review(context.scene.headgas_review, avatar_of(context.object), source, self.fit, self.keep)
         except HeadGaSError as error:
             self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}

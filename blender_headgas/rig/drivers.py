@@ -23,8 +23,8 @@ class Variable:
     target: bpy.types.ID
     path: str = ""  # of a property; "" for a component of a transform
     bone: str = ""
-    component: str = "ROT_X"  # where `path` is "": a DriverTarget.transform_type
-    rotation_mode: str = "AUTO"
+    component: str = 'ROT_X'  # where `path` is "": a DriverTarget.transform_type
+    rotation_mode: str = 'AUTO'
 
 
 def key_path(name: str) -> str:

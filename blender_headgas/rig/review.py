@@ -15,6 +15,7 @@ from .mappings import Channel, channels_of
 
 _SLIDER = 10.0  # Blender's limit of a shape key, in either direction
 _SURE = 0.5  # confidence from which a row is used
+_EDITED = ("use", "gain", "offset", "limit", "low", "high")  # fields of a row that are the user's
 
 
 class HeadGaSMappingRow(bpy.types.PropertyGroup):
@@ -65,13 +66,17 @@ def has_shape_keys(obj: bpy.types.Object) -> bool:
 
 
 def fill_review(
-    review: HeadGaSMappingReview, avatar: bpy.types.Object, source: bpy.types.Object, fit: bool
+    review: HeadGaSMappingReview, avatar: bpy.types.Object, source: bpy.types.Object, fit: bool, keep: bool = False
 ) -> list[Match]:
-    """Makes the list anew: pairs by region of the face, then sources and channels that stayed alone."""
+    """Makes the list anew: pairs by region of the face, then sources and channels that stayed alone.
+
+    `keep`: pairs that the list has already stay as the user made them.
+    """
     channels = channels_of(avatar)
     keys = source.data.shape_keys
     names = [key.name for key in keys.key_blocks if key != keys.reference_key]
     matches = sorted(match(names, list(channels)), key=_order)
+    edited = {(row.source, row.channel): {field: getattr(row, field) for field in _EDITED} for row in review.rows}
     review.source = source
     review.rows.clear()
     review.active = 0
@@ -84,6 +89,8 @@ def fill_review(
             row.low, row.high = hit.low, hit.high
         row.confidence, row.note = hit.confidence, hit.note
         row.use = hit.confidence >= _SURE or not row.is_pair
+        for field, value in edited.get((hit.source, hit.channel), {}).items() if keep else ():
+            setattr(row, field, value)
     return matches
 
 
