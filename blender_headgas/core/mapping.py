@@ -88,10 +88,16 @@ def parse_mapping(text: str, where: str) -> Mapping:
     for name, least, most in zip(outputs, low, high, strict=True):
         if least > most:
             raise _wrong(where, f"has 'low' above 'high' for {name}")
-    arrays = (np.array(part, np.float32) for part in (bias, low, high))
-    shaped = np.array(matrix, np.float32).reshape(len(outputs), len(inputs))
-    source, licence = (str(data.get(field, "")) for field in ("source", "licence"))
-    return Mapping(inputs, outputs, shaped, *arrays, source, licence)
+    return Mapping(
+        inputs,
+        outputs,
+        np.array(matrix, np.float32).reshape(len(outputs), len(inputs)),
+        np.array(bias, np.float32),
+        np.array(low, np.float32),
+        np.array(high, np.float32),
+        str(data.get("source", "")),
+        str(data.get("licence", "")),
+    )
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -145,10 +151,12 @@ def _names(where: str, data: Dictionary[str, Any], field: str) -> tuple[str, ...
 
 def _numbers(where: str, field: str, values: Any, count: int, missing: float | None = None) -> list[float]:
     """`count` finite numbers; null stands for `missing` where that is given."""
-    fits = isinstance(values, list) and len(values) == count
-    if not fits or not all(_is_number(v) or (v is None and missing is not None) for v in values):
+    listed = values if isinstance(values, list) else []
+    numbers = [missing if value is None else float(value) if _is_number(value) else None for value in listed]
+    found = [number for number in numbers if number is not None]
+    if not len(found) == len(listed) == count:
         raise _wrong(where, f"needs {count} finite numbers in '{field}'")
-    return [missing if v is None and missing is not None else float(v) for v in values]
+    return found
 
 
 def _is_number(value: Any) -> bool:

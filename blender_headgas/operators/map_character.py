@@ -42,14 +42,14 @@ class HEADGAS_OT_match_character(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            source = source_of(context)
-            matches = fill_review(context.scene.headgas_review, avatar_of(context.object), source, self.fit, self.keep)
+            review = context.scene.headgas_review
+            matches = fill_review(review, avatar_of(context.object), source_of(context), self.fit, self.keep)
         except HeadGaSError as error:
             self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
         driven = {hit.channel for hit in matches if hit.source and hit.channel}
         channels = {hit.channel for hit in matches if hit.channel}
-        self.report({'INFO'}, f"{len(driven)} of {len(channels)} channels match '{source.name}': review the list")
+        self.report({'INFO'}, f"{len(driven)} of {len(channels)} channels match '{review.source.name}': review the list")
         return {'FINISHED'}
 
 

@@ -14,7 +14,7 @@ from ..core.mapping import Mapping, load_mapping, save_mapping
 from ..core.messages import reportable
 from ..rig import avatar_of
 from ..rig.evaluated import header_of
-from ..rig.mappings import mapping_of, mapping_of_drivers, set_mapping
+from ..rig.mappings import clear_mapping, mapping_of, mapping_of_drivers, set_mapping
 from ..rig.settings import avatar_path
 from .map_character import poll_avatar
 
@@ -61,13 +61,13 @@ class HEADGAS_OT_clear_mapping(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not poll_avatar(cls, context):
             return False
-        if avatar_of(context.object).headgas.mapping is None:
+        if not _has_mapping(avatar_of(context.object)):
             cls.poll_message_set("The avatar has no mapping")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        avatar_of(context.object).headgas.mapping = None
+        clear_mapping(avatar_of(context.object))
         return {'FINISHED'}
 
 
@@ -96,7 +96,7 @@ class HEADGAS_OT_save_mapping(bpy.types.Operator, ExportHelper):
         return poll_avatar(cls, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.what = 'DRIVERS' if avatar_of(context.object).headgas.mapping is None else 'MAPPING'
+        self.what = 'MAPPING' if _has_mapping(avatar_of(context.object)) else 'DRIVERS'
         return ExportHelper.invoke(self, context, event)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -135,3 +135,7 @@ class HEADGAS_OT_add_mapping_preset(AddPresetBase, bpy.types.Operator):
             cls.poll_message_set("There is no list yet: press Map From Character")
             return False
         return True
+
+
+def _has_mapping(avatar: bpy.types.Object) -> bool:
+    return avatar.headgas.mapping is not None

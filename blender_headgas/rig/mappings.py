@@ -71,6 +71,11 @@ def set_mapping(avatar: bpy.types.Object, mapping: Mapping, name: str) -> list[s
     return new
 
 
+def clear_mapping(avatar: bpy.types.Object) -> None:
+    """The channels are the avatar's own parameters again; what the mapping added stays, and does nothing."""
+    avatar.headgas.mapping = None
+
+
 def mapping_of_drivers(avatar: bpy.types.Object) -> Mapping:
     """What our drivers do, from a character's shape keys to the avatar's channels.
 
