@@ -49,7 +49,8 @@ class HEADGAS_OT_match_character(bpy.types.Operator):
             return {'CANCELLED'}
         driven = {hit.channel for hit in matches if hit.source and hit.channel}
         channels = {hit.channel for hit in matches if hit.channel}
-        self.report({'INFO'}, f"{len(driven)} of {len(channels)} channels match '{review.source.name}': review the list")
+        name = review.source.name
+        self.report({'INFO'}, f"{len(driven)} of {len(channels)} channels match '{name}': review the list")
         return {'FINISHED'}
 
 

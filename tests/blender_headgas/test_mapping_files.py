@@ -164,40 +164,74 @@ def test_re_matching_keeps_edits(driven):
     assert not [row for row in review.rows if row.limit]
 
 
-def test_the_panel_draws_whatever_is_missing(driven, monkeypatch):
-    """Blender prints exceptions of draw functions and goes on; here the functions are called as it would."""
+class Layout:
+    """What a draw function asks of a layout; properties, operators and icons must exist."""
+
+    def __init__(self):
+        self.calls = []
+        parameters = bpy.types.UILayout.bl_rna.functions["label"].parameters
+        self.icons = {item.identifier for item in parameters["icon"].enum_items}
+
+    def __getattr__(self, name):
+        def call(*arguments, **options):
+            assert options.get("icon", 'NONE') in self.icons, options
+            assert name in bpy.types.UILayout.bl_rna.functions, name
+            assert set(options) <= set(bpy.types.UILayout.bl_rna.functions[name].parameters.keys()), (name, options)
+            if name.startswith("prop"):
+                assert arguments[1] in arguments[0].bl_rna.properties, arguments[1]
+            if name == "operator":
+                area, idname = arguments[0].split(".")
+                assert getattr(getattr(bpy.ops, area), idname).get_rna_type() is not None
+            self.calls.append((name, arguments, options))
+            return self
+
+        return call
+
+    def texts(self):
+        return [options["text"] for name, _, options in self.calls if name == "label"]
+
+
+def draw():
+    """Blender prints exceptions of draw functions and goes on; here the panel is drawn as Blender would."""
     from bl_ext.user_default.headgas.panels import mapping as panel
 
+    layout = Layout()
+    panel.HEADGAS_PT_mapping.draw(type("Panel", (), {"layout": layout}), bpy.context)
+    for row in bpy.context.scene.headgas_review.rows:
+        panel.HEADGAS_UL_mapping.draw_item(None, None, layout, None, row, 0, None, "", 0)
+    return layout
+
+
+def test_the_panel_draws_whatever_is_missing(driven):
     face, actor = driven
-    drawn = []
-
-    class Layout:
-        def __getattr__(self, name):
-            def call(*arguments, **options):
-                drawn.append((name, arguments, options))
-                return self
-
-            return call
-
-    def draw():
-        drawn.clear()
-        fake = type("Fake", (), {"layout": Layout()})()
-        panel.HEADGAS_PT_mapping.draw(fake, bpy.context)
-        return [options["text"] for name, _, options in drawn if name == "label"]
-
-    assert draw() == ["3 channels are driven", next(r.note for r in bpy.context.scene.headgas_review.rows)]
+    layout = draw()
+    assert layout.texts()[0] == "3 channels are driven" and "95%" in layout.texts()
+    assert not [call for call in layout.calls if call[2].get("text") == "Re-match"]
     actor.shape_key_remove(actor.data.shape_keys.key_blocks["Jaw_Open"])
     bpy.context.view_layer.update()
-    assert "'Jaw_Open' of 'character' is gone (1 channel)" in draw()
-    assert any(options.get("text") == "Re-match" for _, _, options in drawn)
+    layout = draw()
+    assert "'Jaw_Open' of 'character' is gone (1 channel)" in layout.texts()
+    assert [call for call in layout.calls if call[2].get("text") == "Re-match"]
+    actor.shape_key_add(name="Jaw_Open")
+    bpy.context.view_layer.update()
+    assert "Stopped, though its source is back: jawOpen" in draw().texts()
     mesh = actor.data
     bpy.data.objects.remove(actor)
     bpy.data.meshes.remove(mesh)
-    assert "'Mouth_Smile_L', with its mesh, is gone (1 channel)" in draw()
+    assert "'Mouth_Smile_L', with its mesh, is gone (1 channel)" in draw().texts()
     bpy.context.scene.headgas_review.active = 99
     draw()
     face.shape_key_clear()
-    assert draw()[:1] != ["3 channels are driven"]
+    assert "3 channels are driven" not in draw().texts()
+
+
+def test_the_list_is_searched(driven):
+    from bl_ext.user_default.headgas.panels.mapping import HEADGAS_UL_mapping
+
+    search = type("List", (), {"filter_name": "JAW", "bitflag_filter_item": 4})
+    review = bpy.context.scene.headgas_review
+    flags, order = HEADGAS_UL_mapping.filter_items(search, bpy.context, review, "rows")
+    assert [row.channel for row, flag in zip(review.rows, flags, strict=True) if flag] == ["jawOpen"] and order == []
 
 
 def test_files_are_json(driven, tmp_path):
