@@ -31,7 +31,9 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
 
 def register_settings() -> None:
     """Adds `Object.headgas`."""
-    bpy.types.Object.headgas = bpy.props.PointerProperty(type=HeadGaSAvatarSettings)
+    bpy.types.Object.headgas = bpy.props.PointerProperty(
+        type=HeadGaSAvatarSettings, override={'LIBRARY_OVERRIDABLE'}
+    )
 
 
 def unregister_settings() -> None:

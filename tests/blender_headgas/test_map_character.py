@@ -259,6 +259,20 @@ def test_a_linked_character_drives_a_local_avatar(scene, tmp_path):
         assert values(face)["jawOpen"] == pytest.approx(value, abs=1e-6)
 
 
+def test_appended_an_avatar_brings_its_character(pair, tmp_path):
+    mapped(pair)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=False) as (_, wanted):
+        wanted.objects = ["anna control"]
+    (face,) = wanted.objects
+    bpy.context.scene.collection.objects.link(face)
+    (mesh,) = drivers.source_meshes(face)
+    mesh.shape_keys.key_blocks["Mouth_Smile_L"].value = 1.0
+    bpy.context.view_layer.update()
+    assert values(face)["mouthSmileLeft"] == pytest.approx(0.8) and not drivers.gone(face)
+
+
 def test_linked_with_its_character_an_avatar_stays_driven(pair, tmp_path):
     mapped(pair)
     set_values(pair[1], Mouth_Smile_L=1.0)
@@ -275,7 +289,10 @@ def test_linked_with_its_character_an_avatar_stays_driven(pair, tmp_path):
 
 @pytest.mark.parametrize("with_mesh", [False, True])
 def test_an_overridden_avatar_is_driven_and_stays_so(scene, tmp_path, with_mesh):
-    avatar(tmp_path)
+    key = avatar(tmp_path).data.shape_keys.key_blocks["browInnerUp"]
+    for frame, value in ((1, 0.0), (11, 0.5)):
+        key.value = value
+        key.keyframe_insert("value", frame=frame)
     (linked,) = _library(tmp_path / "library.blend", "anna control")
     face = linked.override_create(remap_local_usages=True)
     if with_mesh:
@@ -291,6 +308,8 @@ def test_an_overridden_avatar_is_driven_and_stays_so(scene, tmp_path, with_mesh)
     assert drivers.ours(face) == ["mouthSmileLeft"]
     set_values(bpy.data.objects["character"], Mouth_Smile_L=0.5)
     assert values(face)["mouthSmileLeft"] == pytest.approx(0.4)
+    bpy.context.scene.frame_set(11)
+    assert values(face)["browInnerUp"] == pytest.approx(0.5)  # animated in the library
 
 
 def test_names_with_quotes_are_driven(scene, tmp_path):

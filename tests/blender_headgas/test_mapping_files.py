@@ -67,6 +67,25 @@ def test_a_mapping_is_saved_and_linked_with_the_avatar(face, tmp_path):
     assert mapping_of(wanted.objects[0]).names_in == ("jaw", "smile", "jawOpen")
 
 
+def test_an_overridden_avatar_gets_a_mapping_and_keeps_it(face, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.objects = ["anna control"]
+    (linked,) = wanted.objects
+    bpy.context.scene.collection.objects.link(linked)
+    choose(linked)
+    with pytest.raises(RuntimeError, match="linked"):
+        bpy.ops.headgas.load_mapping(filepath=str(mapping_file(tmp_path)))
+    choose(linked.override_create(remap_local_usages=True))
+    assert bpy.ops.headgas.load_mapping(filepath=str(mapping_file(tmp_path))) == {'FINISHED'}
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    face = next(obj for obj in bpy.data.objects if obj.override_library)
+    assert mapping_of(face).names_in == ("jaw", "smile", "jawOpen")
+    assert {"jaw", "smile"} <= set(face.data.shape_keys.key_blocks.keys())
+
+
 def test_a_character_drives_the_channels_of_a_mapping(face, tmp_path):
     bpy.ops.headgas.load_mapping(filepath=str(mapping_file(tmp_path)))
     actor = character("Jaw", "Smile")
