@@ -10,7 +10,7 @@ or quarters. So one source may drive several channels, several sources may share
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,7 +68,7 @@ def match(sources: Sequence[str], channels: Sequence[str]) -> list[Match]:
         sources: [S] names of shape keys, unique.
         channels: [C] names of the avatar's channels, unique.
     """
-    shared = _shared_prefix(sources)
+    shared = _shared_prefixes(sources)
     meanings = {channel: _meaning(channel) for channel in channels}
     found = [hit for source in sources for hit in _hits(source, _meaning(source, shared), meanings)]
     matches = [_explained(hit, found) for hit in found]
@@ -103,13 +103,9 @@ def _explained(hit: Match, found: list[Match]) -> Match:
     return Match(hit.source, hit.channel, hit.gain, confidence=round(hit.confidence, 2), note="; ".join(notes))
 
 
-def _meaning(name: str, shared: str = "") -> _Meaning:
-    """What a name says; `shared` is a prefix of most of the names beside it."""
-    spellings = []
-    for words in _spellings(name, shared):
-        stem, side = _stem(words)
-        if stem and (stem, side) not in spellings:
-            spellings.append((stem, side))
+def _meaning(name: str, shared: Sequence[str] = ()) -> _Meaning:
+    """What a name says; `shared` are prefixes of most of the names beside it."""
+    spellings = list(dict.fromkeys(spelling for words in _spellings(name, shared) if (spelling := _stem(words))[0]))
     keys = tuple(stem + side for stem, side in spellings) or (name,)
     for dropped, (stem, side) in enumerate(spellings):
         parts, confidence = _parts_of(stem, side)
@@ -118,17 +114,15 @@ def _meaning(name: str, shared: str = "") -> _Meaning:
     return _Meaning(keys, {}, 0.0)
 
 
-def _spellings(name: str, shared: str) -> list[list[str]]:
-    """The words of a name: all, without the shared prefix, and without every known word at the front."""
+def _spellings(name: str, shared: Sequence[str]) -> Iterator[list[str]]:
+    """The words of a name: all of them, without every shared prefix, and without every known word in front."""
     base = _DUPLICATE.sub("", name)
-    result = [_words(base)]
-    if shared and base.startswith(shared):
-        result.append(_words(base[len(shared) :]))
-    words = list(result[-1])
-    while len(words) > 1 and _is_prefix(words):
-        words.pop(0)
-        result.append(list(words))
-    return result
+    for start in (base, *(base.removeprefix(prefix) for prefix in shared)):
+        words = _words(start)
+        yield words
+        while len(words) > 1 and _is_prefix(words):
+            words = words[1:]
+            yield words
 
 
 def _is_prefix(words: list[str]) -> bool:
@@ -212,10 +206,9 @@ def _parts_by_base() -> dict[str, list[_Part]]:
     return result
 
 
-def _shared_prefix(names: Sequence[str]) -> str:
-    """The longest prefix up to a separator that more than half of the names have; "" where there is none."""
+def _shared_prefixes(names: Sequence[str]) -> list[str]:
+    """Prefixes up to a separator that more than half of the names have, the shortest first."""
     if len(names) < 3:
-        return ""
+        return []
     count = Counter(name[: separator.end()] for name in names for separator in _SEPARATOR.finditer(name))
-    often = [prefix for prefix, times in count.items() if 2 * times > len(names)]
-    return max(often, key=len, default="")
+    return sorted((prefix for prefix, times in count.items() if 2 * times > len(names)), key=len)

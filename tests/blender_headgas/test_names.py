@@ -138,6 +138,15 @@ def test_no_false_friends(source):
     assert {m.channel for m in matches if not m.source} >= set(NAMES)
 
 
+@pytest.mark.parametrize("prefix", ["Face.M_F00_000_00_", "My Head.", ""])
+def test_what_a_prefix_hides_is_found_among_names_that_share_it(prefix):
+    names = ["Fcl_ALL_Joy", "Fcl_EYE_Close", "Fcl_MTH_A", "Fcl_MTH_U", "Fcl_HA_Hide"]
+    matches = match([prefix + name for name in names], NAMES)
+    alone = [m.source for m in matches if not m.channel]
+    assert alone == [f"{prefix}Fcl_HA_Hide"]
+    assert {m.channel for m in matches if m.source.endswith("Close")} == {"eyeBlinkLeft", "eyeBlinkRight"}
+
+
 def test_left_of_the_mouth_is_not_the_left_of_a_smile():
     assert drives("mouthLeft") == {"mouthLeft": 1.0}
     assert drives("mouthLeft", ["mouthSmileLeft", "jawLeft"]) == {}
