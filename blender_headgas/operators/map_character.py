@@ -86,9 +86,11 @@ class HEADGAS_OT_create_drivers(bpy.types.Operator):
         if kept:
             self.report(
                 {'WARNING'},
-                f"{len(kept)} channels keep the driver that they had: {', '.join(kept[:5])}{' …' if kept[5:] else ''}",
+                f"Kept {len(kept)} of your drivers, on {', '.join(kept[:5])}{' …' if kept[5:] else ''}: "
+                "switch on Replace Existing to replace them",
             )
-        self.report({'INFO'}, f"{len(made)} channels are driven by '{context.scene.headgas_review.source.name}'")
+        name = context.scene.headgas_review.source.name
+        self.report({'INFO'}, f"'{name}' drives {len(made)} channel{'' if len(made) == 1 else 's'}")
         return {'FINISHED'}
 
 
@@ -117,7 +119,7 @@ class HEADGAS_OT_remove_drivers(bpy.types.Operator):
             self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
         rig_drivers.remove(avatar, channels)
-        self.report({'INFO'}, f"{len(channels)} drivers removed")
+        self.report({'INFO'}, f"{len(channels)} driver{'' if len(channels) == 1 else 's'} removed")
         return {'FINISHED'}
 
 

@@ -75,14 +75,13 @@ class HEADGAS_PT_mapping(bpy.types.Panel):
 
 def _draw_state(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
     """How many channels are driven, and by what no longer."""
-    driven = drivers.ours(avatar)
-    if not driven:
+    state = drivers.state(avatar)
+    if not state.driven:
         return
-    layout.label(text=f"{len(driven)} channels are driven", icon='DRIVER')
-    problems = [f"{source} is gone ({_counted(len(channels))})" for source, channels in drivers.gone(avatar).items()]
-    stopped = drivers.stopped(avatar)
-    if stopped:
-        problems.append(f"Stopped, though its source is back: {', '.join(stopped)}")
+    layout.label(text=f"HeadGaS drives {_counted(len(state.driven))}", icon='DRIVER')
+    problems = [f"{source} is gone ({_counted(len(channels))})" for source, channels in state.gone.items()]
+    if state.stopped:
+        problems.append(f"Stopped, though its source is back: {', '.join(state.stopped)}")
     if problems:
         column = layout.column(align=True)
         for problem in problems:

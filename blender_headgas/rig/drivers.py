@@ -27,6 +27,15 @@ class Variable:
     rotation_mode: str = 'AUTO'
 
 
+@dataclass(frozen=True)
+class State:
+    """How the drivers that we made on an avatar are."""
+
+    driven: list[str]  # the channels that have one
+    gone: dict[str, list[str]]  # what they listen to and no longer find, with the channels that this stops
+    stopped: list[str]  # channels whose driver finds everything, but Blender has given it up after it once did not
+
+
 def key_path(name: str) -> str:
     """The data path of a shape key's value in its Key datablock."""
     return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
@@ -107,22 +116,18 @@ def ours(avatar: bpy.types.Object) -> list[str]:
     return [channel for channel, curve in drivers(avatar) if is_ours(curve)]
 
 
-def gone(avatar: bpy.types.Object) -> dict[str, list[str]]:
-    """What our drivers listen to and no longer find, with the channels that this stops."""
-    lost: dict[str, list[str]] = {}
+def state(avatar: bpy.types.Object) -> State:
+    """How our drivers are; quick enough for a panel that is drawn again and again."""
+    found = State([], {}, [])
     for channel, curve in drivers(avatar):
         if is_ours(curve):
-            for variable, target in targets(curve):
-                missing = _missing(variable, target)
-                if missing:
-                    lost.setdefault(missing, []).append(channel)
-    return lost
-
-
-def stopped(avatar: bpy.types.Object) -> list[str]:
-    """Channels whose driver of ours finds everything, but Blender has given it up after it once did not."""
-    found = [(channel, curve) for channel, curve in drivers(avatar) if is_ours(curve) and not curve.driver.is_valid]
-    return [channel for channel, curve in found if not any(_missing(*pair) for pair in targets(curve))]
+            found.driven.append(channel)
+            missing = [what for pair in targets(curve) if (what := _missing(*pair))]
+            for what in missing:
+                found.gone.setdefault(what, []).append(channel)
+            if not missing and not curve.driver.is_valid:
+                found.stopped.append(channel)
+    return found
 
 
 def source_meshes(avatar: bpy.types.Object) -> list[bpy.types.Mesh]:

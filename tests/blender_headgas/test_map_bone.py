@@ -84,7 +84,7 @@ def test_a_custom_property(face, on_bone):
         with pytest.raises(RuntimeError, match=f"no number '{name}'"):
             bpy.ops.headgas.map_bone(property_name=name, **options)
     del owner['how "wide"']
-    assert list(drivers.gone(face).values()) == [["jawOpen"]]
+    assert list(drivers.state(face).gone.values()) == [["jawOpen"]]
 
 
 def test_an_object_beside_the_active_avatar_drives_it(face):
@@ -113,12 +113,12 @@ def test_a_deleted_or_renamed_bone(face):
     beside(face, rig)
     bpy.ops.headgas.map_bone(channel="jawOpen", component='ROT_X')
     rig.data.bones["jaw"].name = "chin"
-    assert not drivers.gone(face)
+    assert not drivers.state(face).gone
     bpy.ops.object.mode_set(mode='EDIT')
     rig.data.edit_bones.remove(rig.data.edit_bones["chin"])
     bpy.ops.object.mode_set(mode='OBJECT')
     bpy.context.view_layer.update()
-    assert drivers.gone(face) == {"the bone 'chin' of 'controls'": ["jawOpen"]}
+    assert drivers.state(face).gone == {"the bone 'chin' of 'controls'": ["jawOpen"]}
     choose(face)
     assert bpy.ops.headgas.remove_drivers() == {'FINISHED'} and not drivers.ours(face)
 

@@ -224,7 +224,7 @@ def draw():
 def test_the_panel_draws_whatever_is_missing(driven):
     face, actor = driven
     layout = draw()
-    assert layout.texts()[0] == "3 channels are driven" and "95%" in layout.texts()
+    assert layout.texts()[0] == "HeadGaS drives 3 channels" and "95%" in layout.texts()
     assert not [call for call in layout.calls if call[2].get("text") == "Re-match"]
     actor.shape_key_remove(actor.data.shape_keys.key_blocks["Jaw_Open"])
     bpy.context.view_layer.update()
@@ -241,7 +241,7 @@ def test_the_panel_draws_whatever_is_missing(driven):
     bpy.context.scene.headgas_review.active = 99
     draw()
     face.shape_key_clear()
-    assert "3 channels are driven" not in draw().texts()
+    assert "HeadGaS drives 3 channels" not in draw().texts()
 
 
 def test_the_list_is_searched(driven):

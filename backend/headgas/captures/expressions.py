@@ -70,12 +70,21 @@ def read_expressions(folder: Path, name: str) -> FrameExpressions:
         return _flame(folder, entries)
     spaces = [space for top in _tops(entries) if (space := _space(top, name, entries)) is not None]
     if not spaces:
-        known = [MAIN, *sorted({other for top in _tops(entries) for other in _others(top)}), f"{FLAME} or a CSV file"]
+        known = [MAIN, *other_names(folder), f"{FLAME} or a CSV file"]
         raise HeadGaSError(f"{folder}: its frames have no '{name}'.", f"A capture may have {', '.join(known)}.")
     if any(space.names != spaces[0].names for space in spaces):
         raise HeadGaSError(f"{folder}: its files name different parameters in '{name}'.")
     values = {entry.name: found for entry in entries if (found := _values(entry, name, len(spaces[0]))) is not None}
     return FrameExpressions(spaces[0], values)
+
+
+def other_names(folder: Path) -> list[str]:
+    """What a capture's `other_expressions` are called.
+
+    Raises:
+        HeadGaSError: it is no capture, or they are no object.
+    """
+    return sorted({name for top in _tops(list(_entries(folder))) for name in _others(top)})
 
 
 def read_table(path: Path) -> FrameExpressions:
