@@ -40,6 +40,9 @@ def check_capture(path: Path | str) -> tuple[Capture | None, list[str]]:
     messages = [problem.message for problem in problems]
     try:
         capture.load_points()
+    except HeadGaSError as error:
+        messages.append(error.message)
+    try:
         for name in other_names(capture.path):
             read_expressions(capture.path, name)
     except HeadGaSError as error:
