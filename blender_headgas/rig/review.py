@@ -140,22 +140,17 @@ def _check_row(row: HeadGaSMappingRow, source: bpy.types.Object, avatar: bpy.typ
             raise HeadGaSError(
                 f"'{obj.name}' has no {what} '{name}'", "Choose another one in the list, or press Map From Character"
             )
-    if row.limit and row.low > row.high:
-        raise HeadGaSError(f"The minimum of '{row.channel}' is above its maximum", "Change them in the list")
 
 
 def _plan(rows: list[HeadGaSMappingRow], neutral: float, mesh: bpy.types.Mesh) -> tuple[str, list[drivers.Variable]]:
     """The expression and the variables of one channel's driver."""
     gains = {f"{drivers.MARK}{number}": row.gain for number, row in enumerate(rows, 1)}
-    limits = [(row.low, row.high) for row in rows if row.limit]
-    linear = Linear(
-        gains,
-        neutral + sum(row.offset for row in rows),
-        max((low for low, _ in limits), default=-math.inf),
-        min((high for _, high in limits), default=math.inf),
-    )
+    low = max((row.low for row in rows if row.limit), default=-math.inf)
+    high = min((row.high for row in rows if row.limit), default=math.inf)
+    if low > high:
+        raise HeadGaSError(f"The minimum of '{rows[0].channel}' is above its maximum", "Change them in the list")
     variables = [drivers.Variable(str(i), mesh, drivers.source_path(row.source)) for i, row in enumerate(rows, 1)]
-    return written(linear), variables
+    return written(Linear(gains, neutral + sum(row.offset for row in rows), low, high)), variables
 
 
 def _of_character(avatar: bpy.types.Object, mesh: bpy.types.Mesh) -> list[str]:

@@ -90,6 +90,8 @@ def other_names(folder: Path) -> list[str]:
 def read_table(path: Path) -> FrameExpressions:
     """A CSV file: a column `frame`, and one for each parameter. A frame with an empty cell is left out.
 
+    Columns whose names begin with _ are none: MediaPipe calls one `_neutral`.
+
     Raises:
         HeadGaSError: it is something else; line and column are named.
     """
@@ -103,7 +105,8 @@ def read_table(path: Path) -> FrameExpressions:
     header = [name.strip() for name in lines[0]] if lines else []
     if len(header) < 2 or header[0].lower() != "frame":
         raise HeadGaSError(f"{path}: line 1 must name the columns: frame, then the parameters.")
-    space = ExpressionSpace.from_json({"kind": "custom", "names": header[1:]}, str(path))
+    used = [column for column, name in enumerate(header) if column and not name.startswith("_")]
+    space = ExpressionSpace.from_json({"kind": "custom", "names": [header[column] for column in used]}, str(path))
     values: dict[str, np.ndarray] = {}
     for number, cells in enumerate(lines[1:], 2):
         if not any(cell.strip() for cell in cells):
@@ -113,7 +116,7 @@ def read_table(path: Path) -> FrameExpressions:
         frame = cells[0].strip()
         if frame in values:
             raise HeadGaSError(f"{path}: line {number} describes the frame '{frame}' again.")
-        row = [_cell(path, number, name, cell) for name, cell in zip(header[1:], cells[1:], strict=True)]
+        row = [_cell(path, number, header[column], cells[column]) for column in used]
         if not any(math.isnan(value) for value in row):
             values[frame] = np.array(row)
     return FrameExpressions(space, values)

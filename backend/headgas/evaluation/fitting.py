@@ -25,6 +25,7 @@ FORMAT, VERSION = "headgas-mapping", 1
 _FOLDS, _BLOCKS = 5, 20
 _PENALTIES = np.logspace(-7, 3, 31)  # per frame, of inputs scaled to a mean square of 1
 _STILL = 1e-9  # a parameter that moves less does not move
+_SLIGHT = 0.005  # of the input that moves most: inputs that move less count as still
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,13 @@ def fit(
     """
     inputs, outputs = x - x0, y - y0
     scale = np.sqrt(np.mean(inputs**2, axis=0))
-    moving = scale > _STILL
-    inputs = np.where(moving, inputs / np.where(moving, scale, 1.0), 0.0)
+    # What hardly moved in training must not get a gain that throws the face about when somebody moves it.
+    still = scale <= max(_STILL, _SLIGHT * scale.max())
+    scale[still] = 1.0
+    inputs = np.where(still, 0.0, inputs / scale)
     penalties = _PENALTIES[_held_out_errors(inputs, outputs).argmin(axis=0)]
-    weights = _ridge(inputs, outputs, penalties[None])[0]  # [I,O]
-    matrix = np.where(moving[:, None], weights / np.where(moving, scale, 1.0)[:, None], 0.0).T
+    matrix = (_ridge(inputs, outputs, penalties[None])[0] / scale[:, None]).T
+    matrix[:, still] = 0.0
     matrix[np.sqrt(np.mean(outputs**2, axis=0)) <= _STILL] = 0.0
     bias = y0 - matrix @ x0
     predicted, predicted_test = x @ matrix.T + bias, x_test @ matrix.T + bias

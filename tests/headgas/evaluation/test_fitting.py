@@ -90,6 +90,15 @@ def test_what_cannot_be_predicted_is_hardly_moved() -> None:
     assert np.isnan(found.held_out_error).all() and np.isnan(found.held_out_r2).all()
 
 
+def test_an_input_that_hardly_moved_gets_no_gain() -> None:
+    generator = np.random.default_rng(0)
+    x = generator.random((300, 3))
+    y = x[:, :1] + 0.05 * generator.normal(size=(300, 1))
+    x[:, 2] *= 1e-5  # MediaPipe's cheekPuff
+    found = fit(x, y, np.zeros(3), np.zeros(1), x, y)
+    assert abs(found.matrix[0, 0] - 1) < 0.05 and found.matrix[0, 2] == 0.0
+
+
 def test_parameters_that_do_not_move(tmp_path: Path) -> None:
     def hold(data: dict[str, Any]) -> None:
         for frame in data["frames"]:
@@ -165,11 +174,11 @@ def write_gaussian_avatars(folder: Path, frames: int = 24) -> np.ndarray:
 
 
 def write_table(path: Path, x: np.ndarray, blank: bool = False) -> Path:
-    lines = [",".join(["frame", *ARKIT])]
+    lines = [",".join(["frame", "_neutral", *ARKIT])]
     for i, row in enumerate(x):
-        cells = [f"{value:.6f}" for value in row]
+        cells = ["", *(f"{value:.6f}" for value in row)]
         if blank and i == 2:
-            cells[1] = ""
+            cells[2] = ""
         lines += [",".join([f"{i:05d}_{camera:02d}", *cells]) for camera in (0, 8)]
     path.write_text("\ufeff" + "\n".join(lines) + "\n\n", encoding="utf-8")
     return path
@@ -180,6 +189,7 @@ def test_a_table_beside_frames_of_gaussian_avatars(tmp_path: Path) -> None:
     table = write_table(tmp_path / "mediapipe.csv", x, blank=True)
     fitted = fit_mapping(tmp_path / "id", str(table), "flame")
     names = ["expr_000", "expr_001", "jaw_x", "jaw_y", "jaw_z"]
+    assert list(fitted.source.space.names) == ARKIT
     assert list(fitted.target.space.names) == [*names, *(f"{s}_eye_{a}" for s in ("left", "right") for a in "xyz")]
     assert (fitted.train, fitted.test) == (38, 8)
     np.testing.assert_allclose(fitted.fit.matrix[:3], TRUTH, atol=1e-3)
