@@ -64,6 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("capture", type=Path)
     check.set_defaults(run=_lazily("check"))
 
+    fit = commands.add_parser("fit-mapping", help="a mapping between two descriptions of a capture's frames")
+    fit.add_argument("capture", type=Path)
+    name_help = "expression, one of the capture's other_expressions, flame, or a CSV file with a row per frame"
+    fit.add_argument("--from", dest="source", required=True, metavar="NAME", help=name_help)
+    fit.add_argument("--to", dest="target", required=True, metavar="NAME", help="the same")
+    fit.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="the mapping, which Blender loads")
+    fit.add_argument("--licence", default="", metavar="TEXT", help="under which others may use it; goes into the file")
+    fit.add_argument("--json", action="store_true")
+    fit.set_defaults(run=_lazily("fit_mapping"))
+
     doctor = commands.add_parser("doctor", help="what is installed, what works, what is missing")
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=_lazily("doctor"))

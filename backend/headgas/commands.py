@@ -19,6 +19,8 @@ from headgas.evaluation import evaluate as compare_with_photographs
 from headgas.evaluation.compare import check_presets
 from headgas.evaluation.compare import compare as compare_presets
 from headgas.evaluation.explain import explain as explain_avatar
+from headgas.evaluation.fitting import fit_mapping as fit_capture
+from headgas.evaluation.fitting import mean_r2, write_mapping
 from headgas.evaluation.metrics import check_same_space, evaluation_row
 from headgas.evaluation.report import table_text
 from headgas.evaluation.sheet import preview_writer
@@ -186,6 +188,25 @@ def check(options: argparse.Namespace) -> None:
     print(f"{len(space)} parameters ({space.kind}).")
     if still:
         print(f"Never moves in training, so an avatar cannot learn it: {', '.join(still)}")
+
+
+def fit_mapping(options: argparse.Namespace) -> None:
+    fitted = fit_capture(options.capture, options.source, options.target)
+    described = f"{options.source} to {options.target}, fitted to {fitted.train} frames of {options.capture.name}"
+    write_mapping(options.out, fitted, described, options.licence)
+    report = fitted.report()
+    if options.json:
+        print(json.dumps(report))
+        return
+    print(f"{'parameter':>24} {'R²':>7} {'held out':>9} {'error':>9}")
+    for row in report["parameters"]:
+        numbers = (row["r2"], row["held_out_r2"], row["held_out_error"])
+        r2, held_out, error = ("—" if number is None else f"{number:.3f}" for number in numbers)
+        print(f"{row['name']:>24} {r2:>7} {held_out:>9} {error:>9}")
+    held_out = f"{mean_r2(fitted.fit.held_out_r2):.3f}" if fitted.test else "not measured: there are no test frames"
+    print(f"\n{fitted.train} training and {fitted.test} test frames have both.")
+    print(f"Mean R² {mean_r2(fitted.fit.r2):.3f}, held out {held_out}")
+    print(options.out)
 
 
 def doctor(options: argparse.Namespace) -> None:

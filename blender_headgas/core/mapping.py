@@ -49,10 +49,10 @@ class Mapping:
             "version": VERSION,
             "names_in": list(self.names_in),
             "names_out": list(self.names_out),
-            "matrix": self.matrix.tolist(),
-            "bias": self.bias.tolist(),
-            "low": [value if math.isfinite(value) else None for value in self.low.tolist()],
-            "high": [value if math.isfinite(value) else None for value in self.high.tolist()],
+            "matrix": [_plain(row) for row in self.matrix],
+            "bias": _plain(self.bias),
+            "low": _plain(self.low),
+            "high": _plain(self.high),
             "source": self.source,
             "licence": self.licence,
         }
@@ -88,10 +88,16 @@ def parse_mapping(text: str, where: str) -> Mapping:
     for name, least, most in zip(outputs, low, high, strict=True):
         if least > most:
             raise _wrong(where, f"has 'low' above 'high' for {name}")
-    arrays = (np.array(part, np.float32) for part in (bias, low, high))
-    shaped = np.array(matrix, np.float32).reshape(len(outputs), len(inputs))
-    source, licence = (str(data.get(field, "")) for field in ("source", "licence"))
-    return Mapping(inputs, outputs, shaped, *arrays, source, licence)
+    return Mapping(
+        inputs,
+        outputs,
+        np.array(matrix, np.float32).reshape(len(outputs), len(inputs)),
+        np.array(bias, np.float32),
+        np.array(low, np.float32),
+        np.array(high, np.float32),
+        str(data.get("source", "")),
+        str(data.get("licence", "")),
+    )
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -105,15 +111,28 @@ def load_mapping(path: Path) -> Mapping:
     return parse_mapping(text, str(path))
 
 
+def mapping_text(mapping: Mapping) -> str:
+    """The file's text, a row of the matrix in a line."""
+    fields = mapping.to_json()
+    rows = ",\n  ".join(json.dumps(row) for row in fields.pop("matrix"))
+    text = ",\n ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
+    return f'{{{text},\n "matrix": [\n  {rows}\n ]}}\n'
+
+
 def save_mapping(path: Path, mapping: Mapping) -> None:
     """Writes the file at `path`, whole or not at all."""
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(json.dumps(mapping.to_json(), indent=1) + "\n", encoding="utf-8")
+        part.write_text(mapping_text(mapping), encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise HeadGaSError(f"{path} cannot be written: {error.strerror or error}", "Choose another folder") from None
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    """Values [n] with the digits that single precision has; None for what is no limit."""
+    return [float(f"{value:.7g}") if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _wrong(where: str, what: str) -> HeadGaSError:
@@ -132,10 +151,12 @@ def _names(where: str, data: Dictionary[str, Any], field: str) -> tuple[str, ...
 
 def _numbers(where: str, field: str, values: Any, count: int, missing: float | None = None) -> list[float]:
     """`count` finite numbers; null stands for `missing` where that is given."""
-    fits = isinstance(values, list) and len(values) == count
-    if not fits or not all(_is_number(v) or (v is None and missing is not None) for v in values):
+    listed = values if isinstance(values, list) else []
+    numbers = [missing if value is None else float(value) if _is_number(value) else None for value in listed]
+    found = [number for number in numbers if number is not None]
+    if not len(found) == len(listed) == count:
         raise _wrong(where, f"needs {count} finite numbers in '{field}'")
-    return [missing if v is None and missing is not None else float(v) for v in values]
+    return found
 
 
 def _is_number(value: Any) -> bool:

@@ -17,6 +17,19 @@ from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_imp
 from .import_take import HEADGAS_FH_take, HEADGAS_OT_import_take, draw_import_take_menu
 from .keys import HEADGAS_OT_key_expression, HEADGAS_OT_unkey_expression
 from .live import HEADGAS_OT_record_live, HEADGAS_OT_start_live, HEADGAS_OT_stop_live
+from .map_bone import HEADGAS_OT_map_bone
+from .map_character import (
+    HEADGAS_OT_create_drivers,
+    HEADGAS_OT_edit_review,
+    HEADGAS_OT_match_character,
+    HEADGAS_OT_remove_drivers,
+)
+from .mapping_files import (
+    HEADGAS_OT_add_mapping_preset,
+    HEADGAS_OT_clear_mapping,
+    HEADGAS_OT_load_mapping,
+    HEADGAS_OT_save_mapping,
+)
 from .mute import HEADGAS_OT_solo_channel, HEADGAS_OT_unmute_all
 from .photograph_drawing import stop_drawing, update_drawing
 from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
@@ -52,6 +65,15 @@ classes = (
     HEADGAS_OT_unlink_performance,
     HEADGAS_OT_compare_with_capture,
     HEADGAS_OT_clear_comparison,
+    HEADGAS_OT_match_character,
+    HEADGAS_OT_create_drivers,
+    HEADGAS_OT_remove_drivers,
+    HEADGAS_OT_edit_review,
+    HEADGAS_OT_map_bone,
+    HEADGAS_OT_load_mapping,
+    HEADGAS_OT_save_mapping,
+    HEADGAS_OT_clear_mapping,
+    HEADGAS_OT_add_mapping_preset,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
 )

@@ -4,6 +4,7 @@
 
 from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar
 from .face import HEADGAS_PT_face, HEADGAS_UL_face
+from .mapping import HEADGAS_MT_mapping_presets, HEADGAS_PT_mapping, HEADGAS_UL_mapping
 from .motion import HEADGAS_PT_live, HEADGAS_PT_motion, HEADGAS_PT_photographs
 from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
@@ -15,6 +16,9 @@ classes = (
     HEADGAS_PT_avatar_sidebar,
     HEADGAS_UL_face,
     HEADGAS_PT_face,
+    HEADGAS_MT_mapping_presets,
+    HEADGAS_UL_mapping,
+    HEADGAS_PT_mapping,
     HEADGAS_PT_takes,
     HEADGAS_PT_live,
     HEADGAS_PT_motion,

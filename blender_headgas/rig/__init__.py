@@ -8,9 +8,17 @@ from .evaluated import avatar_channels, beyond_seen, expression_of, mapping_of, 
 from .face import HeadGaSFaceFilter, register_face, unregister_face
 from .live import HeadGaSLiveSettings
 from .photographs import HeadGaSComparison, register_comparisons, unregister_comparisons
+from .review import HeadGaSMappingReview, HeadGaSMappingRow, register_review, unregister_review
 from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
 
-classes = (HeadGaSAvatarSettings, HeadGaSFaceFilter, HeadGaSLiveSettings, HeadGaSComparison)
+classes = (
+    HeadGaSAvatarSettings,
+    HeadGaSFaceFilter,
+    HeadGaSLiveSettings,
+    HeadGaSComparison,
+    HeadGaSMappingRow,
+    HeadGaSMappingReview,
+)
 
 __all__ = [
     "avatar_channels",
@@ -32,6 +40,7 @@ def register() -> None:
     """Gives every object its avatar settings."""
     register_settings()
     register_face()
+    register_review()
     links.register()
     live.register()
     register_comparisons()
@@ -43,4 +52,5 @@ def unregister() -> None:
     live.unregister()
     links.unregister()
     unregister_face()
+    unregister_review()
     unregister_settings()

@@ -28,6 +28,12 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
         description="How the channels become the avatar's parameters; empty where they are its parameters",
         override={'LIBRARY_OVERRIDABLE'},
     )
+    mapping: bpy.props.PointerProperty(
+        type=bpy.types.Text,
+        name="Mapping",
+        description="How the channels become the avatar's parameters; empty where they are its parameters",
+        override={'LIBRARY_OVERRIDABLE'},
+    )
 
 
 def register_settings() -> None:

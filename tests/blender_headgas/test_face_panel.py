@@ -83,7 +83,8 @@ def test_renamed_and_deleted_keys(mesh, face):
     mesh.data.shape_keys.key_blocks["jawOpen"].name = 'a "name" \\ of\tmine'
     mesh.shape_key_remove(mesh.data.shape_keys.key_blocks["browInnerUp"])
     assert _panel().rows == ["mouthSmileLeft", "mouthSmileRight", 'a "name" \\ of\tmine']
-    assert "no shape key 'jawOpen', 'browInnerUp': renamed or deleted" in " ".join(draw("HEADGAS_PT_avatar_sidebar").labels)
+    shown = " ".join(draw("HEADGAS_PT_avatar_sidebar").labels)
+    assert "no shape key 'jawOpen', 'browInnerUp': renamed or deleted" in shown
 
 
 def test_a_missing_file(mesh, face):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headgas.avatars.checkpoint import VERSION
+from headgas.evaluation import fitting
 from headgas.exchange.axes import AXES
 from headgas.exchange.reading import READERS
 
@@ -18,6 +19,10 @@ def constant(path: str, name: str) -> Any:
     for node in ast.parse((EXTENSION / path).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
             return ast.literal_eval(node.value)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+            names = [target.id for target in node.targets[0].elts if isinstance(target, ast.Name)]
+            if name in names:
+                return ast.literal_eval(node.value)[names.index(name)]
     raise AssertionError(f"{path} assigns no {name}")
 
 
@@ -28,6 +33,11 @@ def test_blender_offers_every_format_that_the_backend_reads() -> None:
 
 def test_both_read_the_same_versions_of_our_own() -> None:
     assert constant("core/checkpoint.py", "VERSION") == VERSION
+
+
+def test_both_write_the_same_mappings() -> None:
+    for name in ("FORMAT", "VERSION"):
+        assert constant("core/mapping.py", name) == getattr(fitting, name)
 
 
 def test_blender_offers_every_way_that_a_head_can_lie() -> None:

@@ -22,7 +22,8 @@ BACKEND_ROOMS += ["avatars", "splatting"]
 EXTENSION_ROOMS = ["panels", "operators", "engine", "rig", "capture", "character", "client", "core"]
 # Single files that any room may use.
 BACKEND_COMMON = {"errors", "devices", "files", "perceptual"}
-BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "gpu", "gpu_extras", "bl_ui", "cycles", "addon_utils", "numpy"}
+BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "gpu", "gpu_extras", "bl_ui", "bl_operators", "cycles"}
+BLENDER_MODULES |= {"addon_utils", "numpy"}
 
 
 def sources(folder: Path) -> list[Path]:

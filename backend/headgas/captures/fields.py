@@ -52,7 +52,7 @@ class Fields:
     def text(self, field: str, default: Any = _REQUIRED) -> str:
         value = self.data.get(field, default)
         if not isinstance(value, str) or not value:
-            if value is default:
+            if value is default and value is not _REQUIRED:
                 return value
             raise self.error(field, "a text")
         return value

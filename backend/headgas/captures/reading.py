@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headgas.captures import folder, transforms
 from headgas.captures.capture import Capture
+from headgas.captures.expressions import other_names, read_expressions
 from headgas.errors import HeadGaSError
 
 _SHOWN = 5  # complaints in one message
@@ -39,6 +40,11 @@ def check_capture(path: Path | str) -> tuple[Capture | None, list[str]]:
     messages = [problem.message for problem in problems]
     try:
         capture.load_points()
+    except HeadGaSError as error:
+        messages.append(error.message)
+    try:
+        for name in other_names(capture.path):
+            read_expressions(capture.path, name)
     except HeadGaSError as error:
         messages.append(error.message)
     for frame in capture.frames:

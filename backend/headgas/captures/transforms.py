@@ -33,7 +33,13 @@ _BOX_MARGIN = 0.25  # of the landmarks' width, on every side: lids and lips lie 
 
 
 def is_transforms_folder(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (*_SPLIT_FILES, _SINGLE_FILE))
+    return bool(files(folder))
+
+
+def files(folder: Path) -> list[Path]:
+    """The files that list a capture's frames, in the order of their claim to one; none where it is no such capture."""
+    split = [folder / name for name in _SPLIT_FILES if (folder / name).is_file()]
+    return split or [path for path in [folder / _SINGLE_FILE] if path.is_file()]
 
 
 def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Capture:
@@ -42,7 +48,7 @@ def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Cap
     Raises:
         HeadGaSError: a file as a whole cannot be used.
     """
-    paths = [folder / name for name in _SPLIT_FILES if (folder / name).is_file()] or [folder / _SINGLE_FILE]
+    paths = files(folder)
     space: ExpressionSpace | None = None
     frames: dict[str, Frame] = {}
     for path in paths:
@@ -50,13 +56,13 @@ def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Cap
         entries = fields.data.get("frames")
         if not isinstance(entries, list) or not entries:
             raise fields.error("frames", "a list of at least one frame")
-        here = _expression_space(fields, entries)
+        here = expression_space(fields, entries)
         if space is None:
             space = here
         elif len(here) != len(space):
             raise HeadGaSError(f"{path}: frames have {len(here)} expression values, {paths[0]} has {len(space)}.")
         for number, entry in enumerate(entries):
-            split = _SPLIT_FILES.get(path.name) or _single_file_split(entry, number, entries)
+            split = split_of(path, entry, number, entries)
             try:
                 frame = _frame(folder, fields, number, entry, space, split)
                 if frame.name in frames:
@@ -69,7 +75,10 @@ def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Cap
     return Capture(folder, seen_range(space, kept) if kept else space, kept)
 
 
-def _single_file_split(entry: Any, number: int, entries: list[Any]) -> str:
+def split_of(path: Path, entry: Any, number: int, entries: list[Any]) -> str:
+    """What a frame is for: as the file's name says, as the frame says, else the last ones are held out."""
+    if path.name in _SPLIT_FILES:
+        return _SPLIT_FILES[path.name]
     said = entry.get("split") if isinstance(entry, dict) else None
     if said is not None:
         return "test" if said == "test" else "train"
@@ -78,7 +87,12 @@ def _single_file_split(entry: Any, number: int, entries: list[Any]) -> str:
     return "test" if number >= len(entries) - max(1, round(_HELD_OUT * len(entries))) else "train"
 
 
-def _expression_space(fields: Fields, entries: list[Any]) -> ExpressionSpace:
+def expression_space(fields: Fields, entries: list[Any]) -> ExpressionSpace:
+    """The space of a file's expressions; unnamed parameters get numbers.
+
+    Raises:
+        HeadGaSError: the first frame has no expression.
+    """
     first = Fields(entries[0], f"{fields.where}, frame 0")
     values = first.data.get("expression")
     if not isinstance(values, list) or not values:

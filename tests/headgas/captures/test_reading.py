@@ -61,6 +61,18 @@ def test_wrong_fields_are_named(edit_capture: Edit, change: Callable[[dict], Non
         assert word in str(caught.value)
 
 
+def test_other_descriptions_are_checked(edit_capture: Edit) -> None:
+    def describe(data: dict) -> None:
+        data["other_expressions"] = {"arkit": {"names": ["jawOpen"]}}
+        data["frames"][0]["other_expressions"] = {"arkit": [0.5]}
+
+    assert check_capture(edit_capture(describe))[1] == []
+    folder = edit_capture(lambda d: d["frames"][4].update(other_expressions={"arkit": [1, 2]}))
+    (problem,) = check_capture(folder)[1]
+    assert "frame 4" in problem and "'arkit'" in problem
+    load_capture(folder)  # an avatar is trained on what it is trained on
+
+
 def test_all_problems_are_listed_at_once(edit_capture: Edit, capture_folder: Path) -> None:
     (capture_folder / "images/0005.png").unlink()
     Image.new("RGBA", (8, 8)).save(capture_folder / "images/0006.png")
