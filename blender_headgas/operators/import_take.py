@@ -12,9 +12,9 @@ from ..core.messages import listed, reportable
 from ..core.takes import Take, read_take
 from ..core.takes.edit import at_rate, cut, gained, mirrored, moving, renamed, smoothed, zeroed
 from ..core.takes.reading import SUFFIXES
-from ..rig import avatar_of
 from ..rig.channels import channels_of, why_not_editable
 from ..rig.takes import beyond_sliders, frames_per_second, head_bone, key_take
+from .selection import has_avatar, selected_avatars
 
 
 class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
@@ -84,10 +84,7 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not _avatars(context):
-            cls.poll_message_set("Select an avatar first: its control mesh or its armature")
-            return False
-        return True
+        return has_avatar(cls, context)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         if not self.properties.is_property_set("start_frame"):
@@ -95,7 +92,7 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
         return self.invoke_popup(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        scene, avatars = context.scene, _avatars(context)
+        scene, avatars = context.scene, selected_avatars(context)
         path = Path(bpy.path.abspath(self.filepath))
         try:
             take = self._edited(read_take(path, self._rate(scene), landscape=self.landscape))
@@ -145,18 +142,12 @@ class HEADGAS_FH_take(bpy.types.FileHandler):
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:
-        return context.area is not None and context.area.type == 'VIEW_3D' and bool(_avatars(context))
+        return context.area is not None and context.area.type == 'VIEW_3D' and bool(selected_avatars(context))
 
 
 def draw_import_take_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
     """The entry in File > Import."""
     menu.layout.operator(HEADGAS_OT_import_take.bl_idname, text="HeadGaS Take (.csv, .json, .npz)")
-
-
-def _avatars(context: bpy.types.Context) -> list[bpy.types.Object]:
-    """The avatars that are selected or active, each once."""
-    found = [avatar_of(obj) for obj in (context.object, *context.selected_objects)]
-    return list(dict.fromkeys(avatar for avatar in found if avatar is not None))
 
 
 def _fitted(take: Take, path: Path, avatar: bpy.types.Object) -> tuple[Take, list[str]]:
