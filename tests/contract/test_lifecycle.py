@@ -95,12 +95,19 @@ def test_killed_in_mid_render_the_frame_fails_and_the_next_works(scene, head, re
         os.kill(killed, number)
         os.kill(killed, signal.SIGCONT)
 
-    timer = threading.Timer(0.5, kill)
-    timer.start()
+    timer = threading.Timer(1.0, kill)
+
+    def start_timer(*_: object) -> None:  # as late as can be: on a busy machine much lies between a call and its render
+        timer.start()
+
+    bpy.app.handlers.render_pre.append(start_timer)
     scene.render.filepath = str(tmp_path / "failed.exr")
     scene.frame_set(7)
-    with pytest.raises(RuntimeError) as error:
-        bpy.ops.render.render(write_still=True)
+    try:
+        with pytest.raises(RuntimeError) as error:
+            bpy.ops.render.render(write_still=True)
+    finally:
+        bpy.app.handlers.render_pre.remove(start_timer)
     timer.join()
     message = str(error.value)
     assert "Frame 7" in message and number.name in message and "Traceback" not in message
