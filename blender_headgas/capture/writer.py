@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import HeadGaSError
+from ..core.files import write_text
 
 MANIFEST, PLAN, POINTS, IMAGES = "capture.json", "capture.plan.json", "points.npy", "images"
 _CHOOSE = "Choose a folder you may write to."
@@ -22,10 +23,8 @@ def expression_kind(names: Sequence[str]) -> str:
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Beside its final name first, so that a reader never sees half a file."""
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    unfinished.replace(path)
+    """Whole or not at all: a reader never sees half a file."""
+    write_text(path, json.dumps(content, indent=1))
 
 
 def write_points(folder: Path, points: np.ndarray) -> None:

@@ -60,3 +60,20 @@ def region_of(name: str) -> str:
         if name in names:
             return region
     return "Other"
+
+
+def canonical(name: str) -> str:
+    """A name in ARKit's own spelling, from EyeBlinkLeft, eye_blink_left, eyeBlink_L …; itself where it is another.
+
+    What other people call the same shapes, core/names.py matches.
+    """
+    return _BY_SPELLING.get(_plain(name), name)
+
+
+def _plain(name: str) -> str:
+    """The same for all spellings of a name."""
+    full = re.sub(r"[_.\-]([LRlr])$", lambda side: {"l": "left", "r": "right"}[side[1].lower()], name)
+    return re.sub(r"[^a-z0-9]", "", full.lower())
+
+
+_BY_SPELLING = {_plain(name): name for name in NAMES}

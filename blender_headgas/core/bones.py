@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arkit import canonical
+
 BONES = ("jaw", "eye.L", "eye.R")
 _TURN_X, _TURN_Y, _TURN_Z, _MOVE_X, _MOVE_Y = range(5)  # columns of a pose
 _JAW_OPEN, _JAW_ASIDE, _GAZE = (1 / math.radians(degrees) for degrees in (25.0, 10.0, 30.0))  # what is 1
@@ -63,10 +65,9 @@ class BoneInputs:
 def bone_inputs(names: Sequence[str], without: frozenset[str] = frozenset()) -> BoneInputs:
     """What listens to the bones among values of these names; to the bones `without`, nothing shall."""
     found: list[tuple[int, str, Mapping[int, float], bool]] = []
-    directions = {_plain(name): listener for name, listener in _ARKIT.items()}
     for number, name in enumerate(names):
-        if _plain(name) in directions:
-            found.append((number, *directions[_plain(name)], True))
+        if canonical(name) in _ARKIT:
+            found.append((number, *_ARKIT[canonical(name)], True))
     for bone, numbers in _rotation_vectors(names).items():
         found += [(number, bone, axis, False) for number, axis in zip(numbers, _FLAME, strict=True)]
     found = [listener for listener in found if listener[1] not in without]
@@ -99,9 +100,3 @@ def _rotation_vectors(names: Sequence[str]) -> dict[str, list[int]]:
     if sorted(both) == list(range(6)):  # the left eye's three, then the right one's
         found |= {"eye.L": {i: both[i] for i in range(3)}, "eye.R": {i: both[i + 3] for i in range(3)}}
     return {joint: [axes[i] for i in range(3)] for joint, axes in found.items() if sorted(axes) == [0, 1, 2]}
-
-
-def _plain(name: str) -> str:
-    """The same for all spellings: jawOpen, JawOpen, jaw_open; eyeLookInLeft, eyeLookIn_L."""
-    full = re.sub(r"[_.\-]([LRlr])$", lambda side: {"l": "left", "r": "right"}[side[1].lower()], name)
-    return re.sub(r"[^a-z0-9]", "", full.lower())

@@ -12,7 +12,6 @@ out = clip(matrix · in + bias, low, high)
 
 import json
 import math
-import os
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .errors import HeadGaSError
+from .files import write_text
 
 FORMAT, VERSION = "headgas-mapping", 1
 
@@ -121,13 +121,7 @@ def mapping_text(mapping: Mapping) -> str:
 
 def save_mapping(path: Path, mapping: Mapping) -> None:
     """Writes the file at `path`, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(mapping_text(mapping), encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise HeadGaSError(f"{path} cannot be written: {error.strerror or error}", "Choose another folder") from None
+    write_text(path, mapping_text(mapping))
 
 
 def _plain(values: np.ndarray) -> list[float | None]:

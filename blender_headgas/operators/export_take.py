@@ -11,8 +11,8 @@ from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..core.takes import write_table
 from ..rig import avatar_of
-from ..rig.channels import keys_of
 from ..rig.takes import sampled_take
+from .selection import has_channels
 
 
 class HEADGAS_OT_export_take(bpy.types.Operator, ExportHelper):
@@ -27,28 +27,17 @@ class HEADGAS_OT_export_take(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        avatar = avatar_of(context.object)
-        if avatar is None:
-            cls.poll_message_set("Select an avatar first: its control mesh or its armature")
-            return False
-        if keys_of(avatar) is None:
-            cls.poll_message_set("The control mesh has lost its shape keys: import the avatar again")
-            return False
-        return True
+        return has_channels(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         frames = range(context.scene.frame_start, context.scene.frame_end + 1)
         path = Path(bpy.path.abspath(self.filepath))
-        manager = context.window_manager
-        manager.progress_begin(0, len(frames))
         try:
-            take = sampled_take(context, avatar_of(context.object), frames, manager.progress_update)
+            take = sampled_take(context, avatar_of(context.object), frames)
             write_table(path, take)
         except HeadGaSError as error:
             self.report({'ERROR'}, reportable(error))
             return {'CANCELLED'}
-        finally:
-            manager.progress_end()
         self.report({'INFO'}, f"{len(frames)} frames in {path}")
         return {'FINISHED'}
 

@@ -10,8 +10,8 @@ from ..core.driving import Linear, written
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..rig import avatar_of, drivers
+from ..rig.channels import neutral_values
 from ..rig.drivers import Variable
-from ..rig.mappings import channels_of
 
 _VARIABLE = "bone"
 _PROPERTY = 'PROPERTY'
@@ -114,8 +114,8 @@ class HEADGAS_OT_map_bone(bpy.types.Operator):
         return {'FINISHED'}
 
     def _drive(self, avatar: bpy.types.Object, mover: bpy.types.Object, bone: str) -> None:
-        channels = channels_of(avatar)
-        if self.channel not in channels or self.channel not in avatar.data.shape_keys.key_blocks:
+        neutral = neutral_values(avatar)
+        if self.channel not in neutral or self.channel not in avatar.data.shape_keys.key_blocks:
             raise HeadGaSError(f"The avatar '{avatar.name}' has no channel '{self.channel}'", "Choose one that it has")
         if self.limit and self.low > self.high:
             raise HeadGaSError("The minimum is above the maximum", "Change one of them")
@@ -128,7 +128,7 @@ class HEADGAS_OT_map_bone(bpy.types.Operator):
         linear = Linear(
             {self._measured(): self.gain},
             # at rest a scale is 1, and the channel is to be neutral
-            channels[self.channel].neutral + self.offset - (self.gain if self.component.startswith("SCALE") else 0.0),
+            neutral[self.channel] + self.offset - (self.gain if self.component.startswith("SCALE") else 0.0),
             self.low if self.limit else -math.inf,
             self.high if self.limit else math.inf,
         )

@@ -9,6 +9,7 @@ from ..core.messages import reportable
 from ..rig import avatar_of
 from ..rig import drivers as rig_drivers
 from ..rig.review import create_drivers, fill_review, has_shape_keys
+from .selection import has_channels
 
 
 class HEADGAS_OT_match_character(bpy.types.Operator):
@@ -33,7 +34,7 @@ class HEADGAS_OT_match_character(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not poll_avatar(cls, context):
+        if not has_channels(cls, context):
             return False
         if source_of(context) is None:
             cls.poll_message_set("Select the character's mesh too, or choose it in the panel: it needs shape keys")
@@ -69,7 +70,7 @@ class HEADGAS_OT_create_drivers(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not poll_avatar(cls, context):
+        if not has_channels(cls, context):
             return False
         review = context.scene.headgas_review
         if review.source is None or not any(row.use and row.is_pair for row in review.rows):
@@ -103,7 +104,7 @@ class HEADGAS_OT_remove_drivers(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not poll_avatar(cls, context):
+        if not has_channels(cls, context):
             return False
         if not rig_drivers.ours(avatar_of(context.object)):
             cls.poll_message_set("HeadGaS has made no driver on this avatar")
@@ -145,15 +146,6 @@ class HEADGAS_OT_edit_review(bpy.types.Operator):
             review.rows.remove(review.active)
             review.active = max(0, min(review.active, len(review.rows) - 1))
         return {'FINISHED'}
-
-
-def poll_avatar(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
-    """Whether the active object is an avatar with channels."""
-    avatar = avatar_of(context.object)
-    if avatar is None or avatar.data.shape_keys is None:
-        operator.poll_message_set("Make an avatar the active object: its control mesh or its armature")
-        return False
-    return True
 
 
 def source_of(context: bpy.types.Context) -> bpy.types.Object | None:

@@ -16,7 +16,7 @@ from ..rig import avatar_of, mapping_of
 from ..rig.evaluated import header_of
 from ..rig.mappings import clear_mapping, mapping_of_drivers, set_mapping
 from ..rig.settings import avatar_path
-from .map_character import poll_avatar
+from .selection import has_channels
 
 
 class HEADGAS_OT_load_mapping(bpy.types.Operator, ImportHelper):
@@ -31,7 +31,7 @@ class HEADGAS_OT_load_mapping(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return poll_avatar(cls, context)
+        return has_channels(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         path = Path(bpy.path.abspath(self.filepath))
@@ -59,7 +59,7 @@ class HEADGAS_OT_clear_mapping(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not poll_avatar(cls, context):
+        if not has_channels(cls, context):
             return False
         if not _has_mapping(avatar_of(context.object)):
             cls.poll_message_set("The avatar has no mapping")
@@ -93,7 +93,7 @@ class HEADGAS_OT_save_mapping(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return poll_avatar(cls, context)
+        return has_channels(cls, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         self.what = 'MAPPING' if _has_mapping(avatar_of(context.object)) else 'DRIVERS'

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.errors import HeadGaSError
 from ..core.messages import listed
 from ..rig import avatar_of
+from ..rig.channels import keys_of
 from ..rig.performance import driven_channels
 
 
@@ -55,6 +56,16 @@ def has_avatar(operator: type[bpy.types.Operator], context: bpy.types.Context) -
         return True
     operator.poll_message_set("Select an avatar first: its control mesh or its armature")
     return False
+
+
+def has_channels(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether the active object is an avatar with channels; says so where it is not."""
+    avatar = avatar_of(context.object)
+    if avatar is None:
+        operator.poll_message_set("Make an avatar the active object: its control mesh or its armature")
+    elif keys_of(avatar) is None:
+        operator.poll_message_set("The control mesh has lost its shape keys: import the avatar again")
+    return avatar is not None and keys_of(avatar) is not None
 
 
 def warn_of_drivers(operator: bpy.types.Operator, avatar: bpy.types.Object) -> None:

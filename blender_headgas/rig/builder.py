@@ -15,6 +15,7 @@ from ..core.expressions import slider_range
 from ..core.mapping import load_mapping
 from .armature import add_armature
 from .links import relative_link
+from .mappings import text_of
 
 _NAME_LIMIT = 63  # bytes in the name of a shape key
 _SLIDER_LIMIT = 10.0  # Blender's own, in either direction
@@ -36,7 +37,7 @@ def build_avatar(context: bpy.types.Context, path: Path, mapping: Path | None = 
     mesh.headgas.is_avatar = True
     mesh.headgas.filepath = relative_link(str(path), bpy.data.filepath)
     if mapping is not None:
-        mesh.headgas.mapping = _text(mapping.name, mapping.read_text(encoding="utf-8"))
+        mesh.headgas.mapping = text_of(mapping.name, mapping.read_text(encoding="utf-8"))
     _add_channels(mesh, channels)
     context.collection.objects.link(mesh)
     _attach(mesh, rig)
@@ -59,16 +60,6 @@ def _check_buildable(path: Path, surface: Surface, channels: Channels, limited: 
                 f"The parameter '{name}' reaches from {low:g} to {high:g}; a shape key only from -10 to 10",
                 "Scale this parameter in the capture and train again",
             )
-
-
-def _text(name: str, content: str) -> bpy.types.Text:
-    """A text of this content; several avatars share one."""
-    for text in bpy.data.texts:
-        if text.library is None and text.name.startswith(name) and text.as_string() == content:
-            return text
-    text = bpy.data.texts.new(name)
-    text.write(content)
-    return text
 
 
 def _control_mesh(name: str, surface: Surface) -> bpy.types.Object:

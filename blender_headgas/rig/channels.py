@@ -10,6 +10,7 @@ import bpy
 
 from ..core.errors import HeadGaSError
 from .actions import fcurves
+from .drivers import key_path
 from .evaluated import avatar_channels
 
 _BONE_PROPERTY = re.compile(r'pose\.bones\["((?:[^"\\]|\\.)+)"\](\["(?:[^"\\]|\\.)+"\])')
@@ -56,7 +57,7 @@ class Channel:
 def channel_of(key: bpy.types.ShapeKey) -> Channel:
     """The channel that a shape key is. Needs no file, and is quick enough for every row of every redraw."""
     animation = key.id_data.animation_data
-    curve = animation and animation.drivers.find(f'key_blocks["{bpy.utils.escape_identifier(key.name)}"].value')
+    curve = animation and animation.drivers.find(key_path(key.name))
     handle = followed(curve.driver) if curve else None
     holder, name = handle or (key, "value")
     return Channel(key, holder, name, (curve is None or handle is not None) and holder.id_data.is_editable)

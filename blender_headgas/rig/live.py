@@ -10,11 +10,11 @@ import numpy as np
 from mathutils import Quaternion
 
 from ..client.launch import preferences
+from ..core.arkit import canonical
 from ..core.errors import HeadGaSError
 from ..core.live_link import CHANNELS, PORT, Moment, Receiver, Reception, head_rotation, relative_rotation
 from ..core.takes import Take
 from ..core.takes.edit import at_rate, renamed
-from ..core.takes.words import canonical
 from .channels import Channel, channels_of
 from .performance import as_bone_turn, check_animatable, set_rotation
 from .takes import frames_per_second, head_bone, key_take

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mapping of an avatar: a text of the .blend file, so that it is linked and appended with the avatar."""
 
-from dataclasses import dataclass
-
 import bpy
 import numpy as np
 
@@ -11,25 +9,8 @@ from ..core.driving import Linear, read
 from ..core.errors import HeadGaSError
 from ..core.mapping import Mapping, mapping_text
 from . import drivers
-from .evaluated import avatar_channels, header_of
+from .evaluated import header_of
 from .settings import avatar_path
-
-
-@dataclass(frozen=True)
-class Channel:
-    """What a slider means."""
-
-    neutral: float
-    high: float  # the largest value that the avatar has learnt
-
-
-def channels_of(avatar: bpy.types.Object) -> dict[str, Channel]:
-    """The channels that the avatar listens to."""
-    channels = avatar_channels(avatar)
-    return {
-        name: Channel(float(neutral), float(high))
-        for name, neutral, high in zip(channels.names, channels.neutral, channels.high, strict=True)
-    }
 
 
 def set_mapping(avatar: bpy.types.Object, mapping: Mapping, name: str) -> list[str]:
@@ -48,18 +29,22 @@ def set_mapping(avatar: bpy.types.Object, mapping: Mapping, name: str) -> list[s
             "Choose a mapping that was made for this avatar's parameters",
         )
     drivers.make_local(avatar)
-    content = mapping_text(mapping)
-    texts = (text for text in bpy.data.texts if text.library is None and text.as_string().strip() == content.strip())
-    text = next(texts, None)  # several avatars share one
-    if text is None:
-        text = bpy.data.texts.new(name)
-        text.from_string(content)
-    avatar.headgas.mapping = text
+    avatar.headgas.mapping = text_of(name, mapping_text(mapping))
     keys = avatar.data.shape_keys.key_blocks
     new = [channel for channel in mapping.names_in if channel not in keys]
     for channel in new:
         avatar.shape_key_add(name=channel, from_mix=False).value = 0.0  # Blender 5 makes them with 1
     return new
+
+
+def text_of(name: str, content: str) -> bpy.types.Text:
+    """A text of this content; several avatars share one."""
+    texts = (text for text in bpy.data.texts if text.library is None and text.as_string().strip() == content.strip())
+    text = next(texts, None)
+    if text is None:
+        text = bpy.data.texts.new(name)
+        text.from_string(content)
+    return text
 
 
 def clear_mapping(avatar: bpy.types.Object) -> None:

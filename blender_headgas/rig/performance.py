@@ -11,6 +11,7 @@ from mathutils import Quaternion
 from ..core.errors import HeadGaSError
 from . import actions
 from .channels import channels_of, why_not_editable
+from .drivers import key_path
 
 _BONES = ("root", "neck", "head", "jaw", "eye.L", "eye.R")  # those that there are; old avatars lack some
 _STILL = 1e-6  # what moves less does not move
@@ -101,5 +102,5 @@ def moves(values: np.ndarray) -> bool:
 
 
 def _is_muted(key: bpy.types.ShapeKey) -> bool:
-    curve = key.id_data.animation_data and key.id_data.animation_data.drivers.find(f"{key.path_from_id()}.value")
+    curve = key.id_data.animation_data and key.id_data.animation_data.drivers.find(key_path(key.name))
     return bool(curve and curve.mute)

@@ -11,7 +11,7 @@ from ..core.driving import Linear, written
 from ..core.errors import HeadGaSError
 from ..core.names import Match, match
 from . import drivers
-from .mappings import Channel, channels_of
+from .channels import neutral_values, seen_ranges
 
 _SLIDER = 10.0  # Blender's limit of a shape key, in either direction
 _SURE = 0.5  # confidence from which a row is used
@@ -72,10 +72,10 @@ def fill_review(
 
     `keep`: pairs that the list has already stay as the user made them.
     """
-    channels = channels_of(avatar)
+    neutral, seen = neutral_values(avatar), seen_ranges(avatar)
     keys = source.data.shape_keys
     names = [key.name for key in keys.key_blocks if key != keys.reference_key]
-    matches = sorted(match(names, list(channels)), key=_order)
+    matches = sorted(match(names, list(neutral)), key=_order)
     edited = {(row.source, row.channel): {field: getattr(row, field) for field in _EDITED} for row in review.rows}
     review.source = source
     review.rows.clear()
@@ -83,7 +83,7 @@ def fill_review(
     for hit in matches:
         row = review.rows.add()
         row.source, row.channel, row.offset = hit.source, hit.channel, hit.offset
-        row.gain = hit.gain * (_reach(channels[hit.channel]) if fit and hit.channel else 1.0)
+        row.gain = hit.gain * (_reach(neutral[hit.channel], seen[hit.channel][1]) if fit and hit.channel else 1.0)
         row.limit = hit.low > -math.inf and hit.high < math.inf
         if row.limit:
             row.low, row.high = hit.low, hit.high
@@ -102,15 +102,14 @@ def create_drivers(
     Returns:
         The channels that are driven now, and those that keep a driver of the user.
     """
-    source = review.source
-    channels = channels_of(avatar)
+    source, neutral = review.source, neutral_values(avatar)
     by_channel: dict[str, list[HeadGaSMappingRow]] = {}
     for row in review.rows:
         if row.use and row.is_pair:
             _check_row(row, source, avatar)
             by_channel.setdefault(row.channel, []).append(row)
     plans = {
-        channel: _plan(rows, channels[channel].neutral if channel in channels else 0.0, source.data)
+        channel: _plan(rows, neutral.get(channel, 0.0), source.data)
         for channel, rows in by_channel.items()
     }
     drivers.make_local(avatar)
@@ -129,9 +128,9 @@ def _order(hit: Match) -> tuple[int, int, str]:
     return kind, regions.index(region_of(hit.channel)) if hit.channel else 0, hit.channel
 
 
-def _reach(channel: Channel) -> float:
+def _reach(neutral: float, high: float) -> float:
     """From neutral to the largest value that training saw; 1 where it saw none."""
-    return channel.high - channel.neutral if channel.high > channel.neutral else 1.0
+    return high - neutral if high > neutral else 1.0
 
 
 def _check_row(row: HeadGaSMappingRow, source: bpy.types.Object, avatar: bpy.types.Object) -> None:

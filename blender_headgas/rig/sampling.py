@@ -3,7 +3,7 @@
 """What avatars do over time: values of their channels and poses of their bones as Blender evaluates them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import bpy
@@ -33,33 +33,39 @@ class Samples:
         return np.array([matrix.to_scale() for matrix in self.bones[bone]])
 
 
-def sample(context: bpy.types.Context, avatars: Sequence[bpy.types.Object], frames: np.ndarray) -> list[Samples]:
-    """Each avatar at `frames` [T], parts of frames included. The scene is put back to its frame."""
+def evaluated_at(context: bpy.types.Context, frames: Sequence[float] | np.ndarray) -> Iterator[bpy.types.Depsgraph]:
+    """The evaluated scene at each of `frames` [T], with progress. Afterwards the scene is back at its frame."""
     scene, manager = context.scene, context.window_manager
     before = scene.frame_current, scene.frame_subframe
-    rows: list[list[np.ndarray]] = [[] for _ in avatars]
-    found = [Samples({}, {bone.name: [] for bone in pose_bones(avatar)}) for avatar in avatars]
     manager.progress_begin(0, len(frames))
     try:
         for number, frame in enumerate(frames):
             whole = math.floor(frame)
             scene.frame_set(whole, subframe=float(frame - whole))
-            depsgraph = context.evaluated_depsgraph_get()
-            for avatar, row, samples in zip(avatars, rows, found, strict=True):
-                row.append(_values(avatar, depsgraph))
-                for name, matrices in samples.bones.items():
-                    matrices.append(_own_transform(avatar.parent, name, depsgraph))
+            yield context.evaluated_depsgraph_get()
             manager.progress_update(number)
     finally:
         scene.frame_set(before[0], subframe=before[1])
         manager.progress_end()
+
+
+def sample(context: bpy.types.Context, avatars: Sequence[bpy.types.Object], frames: np.ndarray) -> list[Samples]:
+    """Each avatar at `frames` [T], parts of frames included. The scene is put back to its frame."""
+    rows: list[list[np.ndarray]] = [[] for _ in avatars]
+    found = [Samples({}, {bone.name: [] for bone in pose_bones(avatar)}) for avatar in avatars]
+    for depsgraph in evaluated_at(context, frames):
+        for avatar, row, samples in zip(avatars, rows, found, strict=True):
+            row.append(key_values(avatar, depsgraph))
+            for name, matrices in samples.bones.items():
+                matrices.append(_own_transform(avatar.parent, name, depsgraph))
     for avatar, row, samples in zip(avatars, rows, found, strict=True):
         names = avatar.data.shape_keys.key_blocks.keys()
         samples.channels = dict(zip(names[1:], np.stack(row, 1)[1:], strict=True))
     return found
 
 
-def _values(avatar: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
+def key_values(avatar: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
+    """The values [K] float32 of an avatar's shape keys, the mesh at rest first."""
     blocks = avatar.data.shape_keys.evaluated_get(depsgraph).key_blocks
     values = np.empty(len(blocks), np.float32)
     blocks.foreach_get("value", values)

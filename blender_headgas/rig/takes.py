@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes on an avatar: keys on its channels and its head bone, and what both do over a range of frames."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import bpy
 import numpy as np
@@ -12,6 +12,7 @@ from ..core.rotations import continuous, from_matrices, inverse, multiplied
 from ..core.takes.take import Take
 from .actions import ensured, give_new_action, replace_keys
 from .channels import channels_of, neutral_values
+from .sampling import evaluated_at, key_values
 
 HEAD = "head"  # the bone
 _NEAR = 1e-3  # by so much a value may miss a slider's end
@@ -74,35 +75,24 @@ def key_take(avatar: bpy.types.Object, take: Take, start: float, action: str | N
         replace_keys(ensured(owner, path, index), frames, values)
 
 
-def sampled_take(
-    context: bpy.types.Context, avatar: bpy.types.Object, frames: Sequence[int], progress: Callable[[int], None]
-) -> Take:
+def sampled_take(context: bpy.types.Context, avatar: bpy.types.Object, frames: Sequence[int]) -> Take:
     """What an avatar's channels and its head bone do at `frames`: drivers, constraints and NLA included.
 
     A muted channel is at rest. The scene returns to its frame.
     """
-    scene, names = context.scene, [channel.name for channel in channels_of(avatar)]
-    keys, bone = avatar.data.shape_keys, head_bone(avatar)
-    values = np.empty((len(frames), len(names) + 1), np.float32)
+    names, bone = [channel.name for channel in channels_of(avatar)], head_bone(avatar)
     muted = np.empty(len(names) + 1, bool)
-    keys.key_blocks.foreach_get("mute", muted)
-    poses = np.empty((len(frames), 4, 4))
-    before = scene.frame_current, scene.frame_subframe
-    try:
-        for place, frame in enumerate(frames):
-            scene.frame_set(frame)
-            depsgraph = context.evaluated_depsgraph_get()
-            keys.evaluated_get(depsgraph).key_blocks.foreach_get("value", values[place])
-            if bone is not None:
-                poses[place] = avatar.parent.evaluated_get(depsgraph).pose.bones[HEAD].matrix
-            progress(place)
-    finally:
-        scene.frame_set(before[0], subframe=before[1])
+    avatar.data.shape_keys.key_blocks.foreach_get("mute", muted)
+    values, poses = np.empty((len(frames), len(muted)), np.float32), np.empty((len(frames), 4, 4))
+    for place, depsgraph in enumerate(evaluated_at(context, frames)):
+        values[place] = key_values(avatar, depsgraph)
+        if bone is not None:
+            poses[place] = avatar.parent.evaluated_get(depsgraph).pose.bones[HEAD].matrix
     values = values[:, 1:]
     if muted[1:].any():
         rests = neutral_values(avatar)
         values[:, muted[1:]] = [rests.get(name, 0.0) for name, off in zip(names, muted[1:], strict=True) if off]
-    times = (np.asarray(frames, np.float64) - frames[0]) / frames_per_second(scene)
+    times = (np.asarray(frames, np.float64) - frames[0]) / frames_per_second(context.scene)
     if bone is None:
         return Take(tuple(names), times, values)
     rest = np.array(bone.bone.matrix_local)

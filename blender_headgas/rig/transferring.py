@@ -10,6 +10,7 @@ from ..core.errors import HeadGaSError
 from ..core.transfer import Transfer
 from . import actions
 from .channels import channels_of
+from .drivers import source_path
 from .evaluated import avatar_channels
 from .performance import (
     as_bone_turn,
@@ -82,7 +83,6 @@ def transfer_keys(
 
 def link(source: bpy.types.Object, target: bpy.types.Object, transfer: Transfer) -> int:
     """Drives the target's channels with the source's; how many. Channels with drivers of their own are left alone."""
-    keys = source.data.shape_keys
     if _listens_to(source, target):
         raise HeadGaSError(
             f"'{source.name}' is driven by '{target.name}'", "Remove that link first: they would wait for each other"
@@ -99,8 +99,8 @@ def link(source: bpy.types.Object, target: bpy.types.Object, transfer: Transfer)
         variable = driver.variables.new()
         variable.name, variable.type = _VARIABLE, 'SINGLE_PROP'
         listened = variable.targets[0]
-        listened.id_type, listened.id = 'KEY', keys
-        listened.data_path = f'{keys.key_blocks[channel.name].path_from_id()}.value'
+        listened.id_type, listened.id = 'MESH', source.data
+        listened.data_path = source_path(channel.name)
         count += 1
     return count
 
@@ -130,7 +130,7 @@ def _links(avatar: bpy.types.Object) -> list[tuple[bpy.types.ID, bpy.types.FCurv
 def _listens_to(avatar: bpy.types.Object, other: bpy.types.Object) -> bool:
     """Whether drivers of one avatar's channels read another avatar's."""
     return any(
-        target.id in owners_of(other)
+        target.id in (other.data, *owners_of(other))
         for owner in owners_of(avatar)
         for curve in (owner.animation_data.drivers if owner.animation_data else ())
         for variable in curve.driver.variables

@@ -226,7 +226,7 @@ def test_a_capture_folder_holds_what_the_format_says(head, tmp_path):
         for x0, y0, x1, y1 in frame["boxes"].values():
             assert 0 <= x0 < x1 <= 64 and 0 <= y0 < y1 <= 64
         assert frame["boxes"]["eyes"][1] < frame["boxes"]["mouth"][1]
-    assert not list(folder.rglob("*unfinished*"))
+    assert not [*folder.rglob("*unfinished*"), *folder.rglob("*.part")]
 
 
 def test_alpha_is_straight(head, tmp_path):

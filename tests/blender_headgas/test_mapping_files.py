@@ -9,8 +9,7 @@ import bpy
 import numpy as np
 import pytest
 from bl_ext.user_default.headgas.core.mapping import Mapping, load_mapping, save_mapping
-from bl_ext.user_default.headgas.rig import drivers, mapping_of
-from bl_ext.user_default.headgas.rig.mappings import channels_of
+from bl_ext.user_default.headgas.rig import avatar_channels, drivers, mapping_of
 from characters import avatar, character, choose, set_values, values
 
 
@@ -38,7 +37,7 @@ def test_loading_adds_the_channels_that_are_missing_and_keeps_the_others(face, t
     assert keys.key_blocks["jawOpen"].value == pytest.approx(0.7) and keys.animation_data.action is not None
     assert (keys.key_blocks["jaw"].value, keys.key_blocks["smile"].value) == (0.0, 0.0)
     assert mapping_of(face).names_in == ("jaw", "smile", "jawOpen") and mapping_of(face).licence == "CC0"
-    assert list(channels_of(face)) == ["jaw", "smile", "jawOpen"]
+    assert list(avatar_channels(face).names) == ["jaw", "smile", "jawOpen"]
     output = capfd.readouterr().out
     assert "2 parameters stay at rest" in output and "3 channels, 2 of them new" in output
     bpy.ops.headgas.load_mapping(filepath=str(tmp_path / "mapping.json"))

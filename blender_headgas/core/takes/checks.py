@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arkit import canonical
 from ..errors import HeadGaSError
-from .words import canonical
 
 _HINT = "The manual's part 'Takes' lists the formats; record or export the take again"
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..arkit import canonical
 from ..arkit import mirrored as mirrored_name
 from ..errors import HeadGaSError
 from ..rotations import continuous, inverse, multiplied, normalised, slerped
 from .take import Take
-from .words import canonical
 
 # Components of FLAME's rotation vectors that change their sign in a mirror; the X axis points through both ears.
 _TURNED = re.compile(r"(neck|jaw|left_eye|right_eye|head)_[yz]")

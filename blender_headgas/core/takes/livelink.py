@@ -27,11 +27,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arkit import canonical
 from ..rotations import about, multiplied
 from .checks import ReadingOptions, is_number, usable, wrong
 from .take import Take
 from .timecodes import parse_times
-from .words import canonical
 
 TIME, COUNT = "Timecode", "BlendShapeCount"
 HEAD = ("HeadYaw", "HeadPitch", "HeadRoll")

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arkit import canonical
 from ..rotations import from_matrices
 from .checks import ReadingOptions, checked_rate, is_number, number, rising, table, wrong
 from .head_axes import moves_to_head_space, turns_to_head_space
 from .take import Take
-from .words import canonical
 
 _SHAPES = ("blendshapes", "face_blendshapes", "faceBlendshapes", "blendShapes")
 _NAMES = ("category_name", "categoryName", "display_name", "displayName", "name")

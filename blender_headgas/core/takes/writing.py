@@ -8,14 +8,14 @@ moves have no place in either.
 """
 
 import csv
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from .. import arkit
-from ..errors import HeadGaSError
+from ..files import write_text
 from ..rotations import to_matrices
 from .livelink import COUNT, EYES, HEAD, TIME
 from .take import Take
@@ -42,17 +42,12 @@ def write_table(path: Path, take: Take) -> None:
         HeadGaSError: it cannot be written.
     """
     names, values = columns(take)
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([TIME, COUNT, *names])
-            for moment, row in zip(take.times.tolist(), values.tolist(), strict=True):
-                writer.writerow([timecode(moment), len(names), *(f"{value:.10f}" for value in row)])
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise HeadGaSError(f"{path} cannot be written: {error.strerror or error}", "Choose another folder") from None
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([TIME, COUNT, *names])
+    for moment, row in zip(take.times.tolist(), values.tolist(), strict=True):
+        writer.writerow([timecode(moment), len(names), *(f"{value:.10f}" for value in row)])
+    write_text(path, text.getvalue())
 
 
 def columns(take: Take) -> tuple[Sequence[str], np.ndarray]:
