@@ -4,10 +4,9 @@
 
 import bpy
 
-from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..rig import baking
 from ..rig.sampling import sample
+from .reporting import reported
 from .selection import FrameRange, fill_range, frames_of, has_avatar, selected_avatars
 
 
@@ -35,18 +34,15 @@ class HEADGAS_OT_bake(FrameRange, bpy.types.Operator):
         fill_range(self, context.scene)
         return context.window_manager.invoke_props_dialog(self)
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         fill_range(self, context.scene)
         avatars = selected_avatars(context)
-        try:
-            frames = frames_of(self)
-            for avatar in avatars:
-                baking.check_bakeable(avatar)
-            for avatar, samples in zip(avatars, sample(context, avatars, frames), strict=True):
-                baking.bake(avatar, samples, frames, self.only_changed, self.bones)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        frames = frames_of(self)
+        for avatar in avatars:
+            baking.check_bakeable(avatar)
+        for avatar, samples in zip(avatars, sample(context, avatars, frames), strict=True):
+            baking.bake(avatar, samples, frames, self.only_changed, self.bones)
         _evaluate_again(context.scene)
         self.report({'INFO'}, f"Baked {len(frames)} frames of {len(avatars)} avatar{'s' * (len(avatars) > 1)}")
         return {'FINISHED'}

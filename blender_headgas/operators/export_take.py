@@ -7,11 +7,10 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..core.takes import write_table
 from ..rig import avatar_of
 from ..rig.takes import sampled_take
+from .reporting import reported
 from .selection import has_channels
 
 
@@ -29,15 +28,12 @@ class HEADGAS_OT_export_take(bpy.types.Operator, ExportHelper):
     def poll(cls, context: bpy.types.Context) -> bool:
         return has_channels(cls, context)
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         frames = range(context.scene.frame_start, context.scene.frame_end + 1)
         path = Path(bpy.path.abspath(self.filepath))
-        try:
-            take = sampled_take(context, avatar_of(context.object), frames)
-            write_table(path, take)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        take = sampled_take(context, avatar_of(context.object), frames)
+        write_table(path, take)
         self.report({'INFO'}, f"{len(frames)} frames in {path}")
         return {'FINISHED'}
 

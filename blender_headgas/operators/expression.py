@@ -5,11 +5,10 @@
 import bpy
 
 from ..core.arkit import mirrored
-from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..rig import avatar_of
 from ..rig.channels import channel_of, channels_of, neutral_values, seen_ranges
 from .channels import ChannelsOperator, ScopedOperator, active_avatar, change
+from .reporting import reported
 
 
 class HEADGAS_OT_reset_expression(ScopedOperator, bpy.types.Operator):
@@ -19,12 +18,9 @@ class HEADGAS_OT_reset_expression(ScopedOperator, bpy.types.Operator):
     bl_label = "Reset Expression"
     bl_options = {'REGISTER', 'UNDO'}
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            neutral = neutral_values(active_avatar(context))
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        neutral = neutral_values(active_avatar(context))
         change(context, self, {channel: neutral.get(channel.name, 0.0) for channel in self.chosen(context)})
         return {'FINISHED'}
 

@@ -4,12 +4,11 @@
 
 import bpy
 
-from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..rig import avatar_of
 from ..rig.channels import why_not_editable
 from ..rig.face_bones import add_face_bones, has_face_bones, remove_face_bones, save_pose_asset, why_no_face_bones
 from .channels import active_avatar
+from .reporting import reported
 
 
 class HEADGAS_OT_add_face_bones(bpy.types.Operator):
@@ -29,12 +28,9 @@ class HEADGAS_OT_add_face_bones(bpy.types.Operator):
             cls.poll_message_set(reason)
         return not reason
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            count = add_face_bones(context, active_avatar(context))
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        count = add_face_bones(context, active_avatar(context))
         self.report({'INFO'}, f"{count} channels are on the face bones now")
         return {'FINISHED'}
 

@@ -8,12 +8,13 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ..core.errors import HeadGaSError
-from ..core.messages import listed, reportable
+from ..core.messages import listed
 from ..core.takes import Take, read_take
 from ..core.takes.edit import at_rate, cut, gained, mirrored, moving, renamed, smoothed, zeroed
 from ..core.takes.reading import SUFFIXES
 from ..rig.channels import channels_of, why_not_editable
 from ..rig.takes import beyond_sliders, frames_per_second, head_bone, key_take
+from .reporting import reported
 from .selection import has_avatar, selected_avatars
 
 
@@ -91,19 +92,16 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
             self.start_frame = context.scene.frame_start
         return self.invoke_popup(context)
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene, avatars = context.scene, selected_avatars(context)
         path = Path(bpy.path.abspath(self.filepath))
-        try:
-            take = self._edited(read_take(path, self._rate(scene), landscape=self.landscape))
-            fitting = [(avatar, *_fitted(take, path, avatar)) for avatar in avatars]
-            for avatar, fitted, unknown in fitting:
-                played = at_rate(fitted, frames_per_second(scene))
-                key_take(avatar, played, self.start_frame, path.stem if self.new_action else None, self.head)
-                self._report(avatar, played, unknown)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        take = self._edited(read_take(path, self._rate(scene), landscape=self.landscape))
+        fitting = [(avatar, *_fitted(take, path, avatar)) for avatar in avatars]
+        for avatar, fitted, unknown in fitting:
+            played = at_rate(fitted, frames_per_second(scene))
+            key_take(avatar, played, self.start_frame, path.stem if self.new_action else None, self.head)
+            self._report(avatar, played, unknown)
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)  # shows the keys of this frame
         return {'FINISHED'}
 

@@ -5,10 +5,9 @@
 import bpy
 import numpy as np
 
-from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..rig.channels import Channel, action_time, curves_of, neutral_values
 from .channels import ScopedOperator, active_avatar, insert_keys
+from .reporting import reported
 
 _CHANGED = 1e-4  # smaller differences are rounding
 
@@ -40,13 +39,10 @@ class HEADGAS_OT_key_expression(ScopedOperator, bpy.types.Operator):
         super().draw(context)
         self.layout.prop(self, "only_changed")
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         free = [channel for channel in self.chosen(context) if channel.is_free]
-        try:
-            wanted = _changed(context, free) if self.only_changed else free
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        wanted = _changed(context, free) if self.only_changed else free
         if not wanted:
             self.report({'INFO'}, "Nothing has changed" if self.only_changed else "There is no channel to key")
             return {'CANCELLED'}

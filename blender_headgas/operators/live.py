@@ -7,6 +7,7 @@ import bpy
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..rig import live
+from .reporting import reported
 from .selection import has_avatar, selected_avatars, warn_of_drivers
 
 
@@ -20,13 +21,10 @@ class HEADGAS_OT_start_live(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return has_avatar(cls, context)
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         avatars = selected_avatars(context)
-        try:
-            session = live.start(avatars)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        session = live.start(avatars)
         for avatar in avatars:
             warn_of_drivers(self, avatar)
         self.report({'INFO'}, f"Listening on port {session.port}")

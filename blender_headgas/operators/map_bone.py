@@ -8,10 +8,10 @@ import bpy
 
 from ..core.driving import Linear, written
 from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..rig import avatar_of, drivers
 from ..rig.channels import neutral_values
 from ..rig.drivers import Variable
+from .reporting import reported
 
 _VARIABLE = "bone"
 _PROPERTY = 'PROPERTY'
@@ -105,12 +105,9 @@ class HEADGAS_OT_map_bone(bpy.types.Operator):
         column.prop(self, "high")
         layout.prop(self, "replace")
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            self._drive(avatar_beside(context), *mover_of(context))
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        self._drive(avatar_beside(context), *mover_of(context))
         return {'FINISHED'}
 
     def _drive(self, avatar: bpy.types.Object, mover: bpy.types.Object, bone: str) -> None:

@@ -4,11 +4,10 @@
 
 import bpy
 
-from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..rig import avatar_of
 from ..rig import drivers as rig_drivers
 from ..rig.review import create_drivers, fill_review, has_shape_keys
+from .reporting import reported
 from .selection import has_channels
 
 
@@ -41,13 +40,10 @@ class HEADGAS_OT_match_character(bpy.types.Operator):
             return False
         return True
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            review = context.scene.headgas_review
-            matches = fill_review(review, avatar_of(context.object), source_of(context), self.fit, self.keep)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        review = context.scene.headgas_review
+        matches = fill_review(review, avatar_of(context.object), source_of(context), self.fit, self.keep)
         driven = {hit.channel for hit in matches if hit.source and hit.channel}
         channels = {hit.channel for hit in matches if hit.channel}
         name = review.source.name
@@ -78,12 +74,9 @@ class HEADGAS_OT_create_drivers(bpy.types.Operator):
             return False
         return True
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            made, kept = create_drivers(avatar_of(context.object), context.scene.headgas_review, self.replace)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        made, kept = create_drivers(avatar_of(context.object), context.scene.headgas_review, self.replace)
         if kept:
             self.report(
                 {'WARNING'},
@@ -111,14 +104,11 @@ class HEADGAS_OT_remove_drivers(bpy.types.Operator):
             return False
         return True
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         avatar = avatar_of(context.object)
         channels = rig_drivers.ours(avatar)
-        try:
-            rig_drivers.make_local(avatar)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        rig_drivers.make_local(avatar)
         rig_drivers.remove(avatar, channels)
         self.report({'INFO'}, f"{len(channels)} driver{'' if len(channels) == 1 else 's'} removed")
         return {'FINISHED'}

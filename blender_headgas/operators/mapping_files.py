@@ -11,11 +11,11 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..core.errors import HeadGaSError
 from ..core.mapping import Mapping, load_mapping, save_mapping
-from ..core.messages import reportable
 from ..rig import avatar_of, mapping_of
 from ..rig.evaluated import header_of
 from ..rig.mappings import clear_mapping, mapping_of_drivers, set_mapping
 from ..rig.settings import avatar_path
+from .reporting import reported
 from .selection import has_channels
 
 
@@ -33,16 +33,13 @@ class HEADGAS_OT_load_mapping(bpy.types.Operator, ImportHelper):
     def poll(cls, context: bpy.types.Context) -> bool:
         return has_channels(cls, context)
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         path = Path(bpy.path.abspath(self.filepath))
         avatar = avatar_of(context.object)
-        try:
-            mapping = load_mapping(path)
-            new = set_mapping(avatar, mapping, path.name)
-            names = header_of(avatar_path(avatar)).expression_space.names
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        mapping = load_mapping(path)
+        new = set_mapping(avatar, mapping, path.name)
+        names = header_of(avatar_path(avatar)).expression_space.names
         resting = [name for name in names if name not in mapping.names_out]
         if resting:
             self.report({'WARNING'}, f"{len(resting)} parameters stay at rest: the mapping does not make them")
@@ -99,14 +96,11 @@ class HEADGAS_OT_save_mapping(bpy.types.Operator, ExportHelper):
         self.what = 'MAPPING' if _has_mapping(avatar_of(context.object)) else 'DRIVERS'
         return ExportHelper.invoke(self, context, event)
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         path = Path(bpy.path.abspath(self.filepath))
-        try:
-            mapping = self._mapping(avatar_of(context.object))
-            save_mapping(path, mapping)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        mapping = self._mapping(avatar_of(context.object))
+        save_mapping(path, mapping)
         self.report({'INFO'}, f"{path.name}: {len(mapping.names_in)} in, {len(mapping.names_out)} out")
         return {'FINISHED'}
 

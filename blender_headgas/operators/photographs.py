@@ -6,11 +6,11 @@ from pathlib import Path
 
 import bpy
 
-from ..core.errors import HeadGaSError
-from ..core.messages import listed, reportable
+from ..core.messages import listed
 from ..core.photographs import read_photographs
 from ..rig.photographs import add_comparison, comparison_cameras, remove_comparison
 from .photograph_drawing import update_drawing
+from .reporting import reported
 from .selection import has_avatar, selected_avatars
 
 
@@ -41,13 +41,10 @@ class HEADGAS_OT_compare_with_capture(bpy.types.Operator):
         context.window_manager.fileselect_add(self)
         return {'RUNNING_MODAL'}
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            capture = read_photographs(Path(bpy.path.abspath(self.filepath)))
-            add_comparison(context.scene, selected_avatars(context)[0], capture, self.start, self.use_size)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        capture = read_photographs(Path(bpy.path.abspath(self.filepath)))
+        add_comparison(context.scene, selected_avatars(context)[0], capture, self.start, self.use_size)
         update_drawing()
         _look_through(context)
         missing = capture.missing()

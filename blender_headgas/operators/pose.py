@@ -5,12 +5,11 @@
 import bpy
 
 from ..core.arkit import mirrored
-from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..core.pose import parse_pose, pose_text
 from ..rig import avatar_of
 from ..rig.channels import channels_of
 from .channels import ScopedOperator, active_avatar, change
+from .reporting import reported
 
 
 class HEADGAS_OT_copy_pose(bpy.types.Operator):
@@ -56,13 +55,10 @@ class HEADGAS_OT_paste_pose(ScopedOperator, bpy.types.Operator):
         super().draw(context)
         self.layout.prop(self, "use_mirror")
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         self.text = self.text or context.window_manager.clipboard  # stays while the user changes the other options
-        try:
-            values = parse_pose(self.text)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        values = parse_pose(self.text)
         if self.use_mirror:
             values = {mirrored(name): value for name, value in values.items()}
         wanted = {channel: values[channel.name] for channel in self.chosen(context) if channel.name in values}

@@ -4,11 +4,10 @@
 
 import bpy
 
-from ..core.errors import HeadGaSError
-from ..core.messages import reportable
 from ..core.transfer import Transfer, across_people, same_person
 from ..rig import transferring
 from ..rig.sampling import sample
+from .reporting import reported
 from .selection import FrameRange, fill_range, frames_of, selected_avatars, warn_of_drivers
 
 
@@ -62,18 +61,15 @@ class HEADGAS_OT_transfer_performance(FrameRange, bpy.types.Operator):
         for name in ("start", "end", "step", "bones"):
             part.prop(self, name)
 
+    @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
         fill_range(self, context.scene)
         source, *targets = selected_avatars(context)
-        try:
-            transfers = [self._transfer(source, target) for target in targets]
-            if self.result == 'KEYS':
-                self._key(context, source, targets, transfers)
-            else:
-                self._link(source, targets, transfers)
-        except HeadGaSError as error:
-            self.report({'ERROR'}, reportable(error))
-            return {'CANCELLED'}
+        transfers = [self._transfer(source, target) for target in targets]
+        if self.result == 'KEYS':
+            self._key(context, source, targets, transfers)
+        else:
+            self._link(source, targets, transfers)
         return {'FINISHED'}
 
     def _transfer(self, source: bpy.types.Object, target: bpy.types.Object) -> Transfer:

@@ -15,6 +15,7 @@ from ..rig.channels import channel_of, keys_of, seen_ranges, why_not_editable
 from ..rig.face import REGION_ITEMS, region_identifier, regions_of, shown, soloed
 from ..rig.face_bones import has_face_bones
 from .lines import characters_of, draw_error
+from .sidebar import AvatarPart
 
 _ROWS = 12
 _SLACK = 1e-4  # beyond the seen range, for rounding
@@ -56,19 +57,12 @@ class HEADGAS_UL_face(bpy.types.UIList):
         return [self.bitflag_filter_item if mark else 0 for mark in marks], places
 
 
-class HEADGAS_PT_face(bpy.types.Panel):
+class HEADGAS_PT_face(AvatarPart):
     """The channels of the active avatar"""
 
     bl_idname = "HEADGAS_PT_face"
     bl_label = "Face"
-    bl_space_type = 'VIEW_3D'
-    bl_region_type = 'UI'
-    bl_category = "HeadGaS"
-    bl_parent_id = "HEADGAS_PT_avatar_sidebar"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return avatar_of(context.object) is not None
+    bl_options = set()  # open
 
     def draw(self, context: bpy.types.Context) -> None:
         avatar = avatar_of(context.object)

@@ -7,6 +7,7 @@ import bpy
 from ..operators.mapping_files import HEADGAS_OT_add_mapping_preset
 from ..rig import avatar_of, drivers
 from ..rig.review import HeadGaSMappingReview
+from .sidebar import AvatarPart
 
 
 class HEADGAS_MT_mapping_presets(bpy.types.Menu):
@@ -46,19 +47,11 @@ class HEADGAS_UL_mapping(bpy.types.UIList):
         return [self.bitflag_filter_item if wanted in f"{row.source} {row.channel}".lower() else 0 for row in rows], []
 
 
-class HEADGAS_PT_mapping(bpy.types.Panel):
+class HEADGAS_PT_mapping(AvatarPart):
     """What drives the avatar, in the 3D view's sidebar"""
 
     bl_idname = "HEADGAS_PT_mapping"
     bl_label = "Mapping"
-    bl_space_type = 'VIEW_3D'
-    bl_region_type = "UI"
-    bl_category = "HeadGaS"
-    bl_options = {'DEFAULT_CLOSED'}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return avatar_of(context.object) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         avatar, review = avatar_of(context.object), context.scene.headgas_review

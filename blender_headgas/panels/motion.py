@@ -4,28 +4,14 @@
 
 import bpy
 
-from ..rig import avatar_of, live
+from ..rig import live
 from ..rig.photographs import is_missing
-from .avatar import HEADGAS_PT_avatar_sidebar
+from .sidebar import AvatarPart
 
 _LAMPS = {'GREEN': 'COLORSET_03_VEC', 'YELLOW': 'COLORSET_09_VEC', 'RED': 'COLORSET_01_VEC'}  # coloured squares
 
 
-class _MotionPanel(bpy.types.Panel):
-    """What the parts have in common"""
-
-    bl_space_type = 'VIEW_3D'
-    bl_region_type = 'UI'
-    bl_category = "HeadGaS"
-    bl_parent_id = HEADGAS_PT_avatar_sidebar.bl_idname
-    bl_options = {'DEFAULT_CLOSED'}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return avatar_of(context.object) is not None
-
-
-class HEADGAS_PT_live(_MotionPanel):
+class HEADGAS_PT_live(AvatarPart):
     """A phone with the app Live Link Face drives the selected avatars"""
 
     bl_idname = "HEADGAS_PT_live"
@@ -58,7 +44,7 @@ class HEADGAS_PT_live(_MotionPanel):
         _draw_reception(layout.column(align=True), session)
 
 
-class HEADGAS_PT_motion(_MotionPanel):
+class HEADGAS_PT_motion(AvatarPart):
     """Keys from what drives the selected avatars, and performances of several avatars"""
 
     bl_idname = "HEADGAS_PT_motion"
@@ -73,7 +59,7 @@ class HEADGAS_PT_motion(_MotionPanel):
         column.operator("headgas.unlink_performance", icon='UNLINKED')
 
 
-class HEADGAS_PT_photographs(_MotionPanel):
+class HEADGAS_PT_photographs(AvatarPart):
     """The photographs of a capture in the camera's view"""
 
     bl_idname = "HEADGAS_PT_photographs"

@@ -4,17 +4,14 @@
 
 import bpy
 
+from .sidebar import AvatarPart
 
-class HEADGAS_PT_takes(bpy.types.Panel):
+
+class HEADGAS_PT_takes(AvatarPart):
     """Recorded motion of the active avatar"""
 
     bl_idname = "HEADGAS_PT_takes"
     bl_label = "Takes"
-    bl_space_type = 'VIEW_3D'
-    bl_region_type = 'UI'
-    bl_category = "HeadGaS"
-    bl_parent_id = "HEADGAS_PT_avatar_sidebar"
-    bl_options = {'DEFAULT_CLOSED'}
 
     def draw(self, _context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)

@@ -204,3 +204,14 @@ def test_what_cannot_be_transferred_is_refused(scene, cast, tmp_path):
     with pytest.raises(RuntimeError, match="no avatar at"):
         bpy.ops.headgas.transfer_performance()
     assert not ben.data.shape_keys.animation_data and len(NAMES) == 4
+
+
+def test_an_appended_avatar_brings_the_one_that_it_follows(scene, cast, tmp_path):
+    bpy.ops.headgas.transfer_performance(result='DRIVERS')
+    name = cast[1].name
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=False) as (_, wanted):
+        wanted.objects = [name]
+    (curve, *_) = wanted.objects[0].data.shape_keys.animation_data.drivers
+    assert curve.driver.variables[0].targets[0].id is not None

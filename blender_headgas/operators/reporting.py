@@ -1,0 +1,26 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How operators tell what a user's input made impossible."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import bpy
+
+from ..core.errors import HeadGaSError
+from ..core.messages import reportable
+
+
+def reported(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any, bpy.types.Context], set[str]]:
+    """An operator's `execute` whose HeadGaSError becomes a report, and the operator is cancelled."""
+
+    @wraps(execute)
+    def wrapped(self: Any, context: bpy.types.Context) -> set[str]:
+        try:
+            return execute(self, context)
+        except HeadGaSError as error:
+            self.report({'ERROR'}, reportable(error))
+            return {'CANCELLED'}
+
+    return wrapped
