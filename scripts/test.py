@@ -3,13 +3,14 @@
 """Sets up what is missing and runs every test: `python3 scripts/test.py [pytest arguments]`.
 
 The backend's tests run in `.venv`; the extension's and the seam's run once in each Blender version whose Python is on
-this machine. With pytest arguments, what they select runs wherever it belongs.
+this machine; two of these runs at a time. With pytest arguments, what they select runs wherever it belongs.
 """
 
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import environment
@@ -18,6 +19,7 @@ _NO_TESTS = 5  # pytest's exit code when the arguments select nothing here
 _BLENDER_PACKAGES = ("pytest==9.2.0",)
 _BACKEND_TESTS = ("tests/headgas", "tests/repository")
 _BLENDER_TESTS = ("tests/blender_headgas", "tests/contract")
+_AT_A_TIME = 2  # runs; each uses little more than one core
 
 
 def main() -> int:
@@ -29,13 +31,21 @@ def main() -> int:
         print(f"test.py: {error}", file=sys.stderr)
         return 2
     started = time.monotonic()
-    results = {"backend": _pytest(backend, _BACKEND_TESTS, arguments, {})}
-    for version, python in blenders.items():
-        if python is None:
-            wanted = ".".join(map(str, environment.BLENDER_PYTHONS[version]))
-            print(f"\nBlender {version}: skipped, no Python {wanted} on this machine", flush=True)
-            continue
-        results[f"Blender {version}"] = _pytest(python, _BLENDER_TESTS, arguments, {"HEADGAS_PYTHON": str(backend)})
+    results: dict[str, int] = {}
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        runs: dict[Future[tuple[int, str]], str] = {}
+        runs[pool.submit(_pytest, backend, _BACKEND_TESTS, arguments, {})] = "backend"
+        for version, python in blenders.items():
+            if python is None:
+                wanted = ".".join(map(str, environment.BLENDER_PYTHONS[version]))
+                print(f"\nBlender {version}: skipped, no Python {wanted} on this machine", flush=True)
+                continue
+            run = pool.submit(_pytest, python, _BLENDER_TESTS, arguments, {"HEADGAS_PYTHON": str(backend)})
+            runs[run] = f"Blender {version}"
+        print(f"Testing {', '.join(runs.values())}; each shows its results when it ends", flush=True)
+        for run in as_completed(runs):
+            results[runs[run]], output = run.result()
+            print(f"\n=== {runs[run]}, after {time.monotonic() - started:.0f} seconds\n{output}", flush=True)
     print()
     for name, code in results.items():
         print(f"{name}: {'no tests selected' if code == _NO_TESTS else 'passed' if code == 0 else 'FAILED'}")
@@ -45,18 +55,28 @@ def main() -> int:
     return max(code for code in (0, *results.values()) if code != _NO_TESTS)
 
 
-def _pytest(python: Path, folders: tuple[str, ...], arguments: list[str], variables: dict[str, str]) -> int:
-    """Runs pytest on the arguments' own paths that lie in `folders`, else on all of these."""
-    print(f"\n=== {python.relative_to(environment.ROOT)}", flush=True)
+def _pytest(
+    python: Path, folders: tuple[str, ...], arguments: list[str], variables: dict[str, str]
+) -> tuple[int, str]:
+    """Runs pytest on the arguments' own paths that lie in `folders`, else on all of these: exit code and output."""
     options = [a for a in arguments if not _is_test_path(a)]
     paths = [a for a in arguments if _is_test_path(a)]
     here = [p for p in paths if p.replace("\\", "/").startswith(folders)]
     if paths and not here:
-        return _NO_TESTS
+        return _NO_TESTS, ""
     selected = here or [folder for folder in folders if (environment.ROOT / folder).is_dir()]
     command = [str(python), "-m", "pytest", *options, *selected]
-    finished = subprocess.run(command, check=False, cwd=environment.ROOT, env=os.environ | variables)
-    return abs(finished.returncode)
+    finished = subprocess.run(
+        command,
+        check=False,
+        cwd=environment.ROOT,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    return abs(finished.returncode), finished.stdout
 
 
 def _is_test_path(argument: str) -> bool:
