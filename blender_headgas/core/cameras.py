@@ -20,14 +20,19 @@ class PixelRegion:
 
 
 @dataclass(frozen=True)
-class PinholeCamera:
-    """An OpenCV pinhole camera: x right, y down, z forward, pixel centres at +0.5."""
+class Camera:
+    """An OpenCV camera: x right, y down, z forward, pixel centres at +0.5.
+
+    A pinhole sees a point of camera space at the pixel (fx x / z + cx, fy y / z + cy), an orthographic camera at
+    (fx x + cx, fy y + cy).
+    """
 
     viewmat: np.ndarray  # [4,4] float64, world to camera space, metres
-    K: np.ndarray  # [3,3] float64, pixels
+    K: np.ndarray  # [3,3] float64, pixels; fx and fy in pixels per metre when orthographic
     width: int  # pixels
     height: int  # pixels
-    near: float  # metres
+    near: float  # metres; of an orthographic camera it may be negative
+    orthographic: bool = False
 
 
 def opencv_viewmat(camera_to_world: np.ndarray) -> np.ndarray:
@@ -37,15 +42,22 @@ def opencv_viewmat(camera_to_world: np.ndarray) -> np.ndarray:
     return _OPENGL_TO_OPENCV @ np.linalg.inv(rigid)
 
 
+def is_orthographic(projection: np.ndarray) -> bool:
+    """Whether an OpenGL projection matrix [4,4] keeps parallels: it divides by 1, not by the depth."""
+    return bool(projection[3, 3] == 1.0)
+
+
 def intrinsics(projection: np.ndarray, width: int, height: int) -> np.ndarray:
     """K [3,3] in pixels, of an OpenGL projection matrix [4,4] (lens shift and pixel aspect included).
 
-    OpenGL: x_ndc = P00 X/-Z - P02 and u = (x_ndc + 1) width/2; v counts from the top, so y_ndc enters negated.
+    OpenGL: x_ndc = P00 X/-Z - P02, or P00 X + P03 when orthographic, and u = (x_ndc + 1) width/2; v counts from the
+    top, so y_ndc enters negated.
     """
+    x, y = projection[:2, 3] if is_orthographic(projection) else -projection[:2, 2]
     return np.array(
         [
-            [projection[0, 0] * width / 2, 0.0, (1.0 - projection[0, 2]) * width / 2],
-            [0.0, projection[1, 1] * height / 2, (1.0 + projection[1, 2]) * height / 2],
+            [projection[0, 0] * width / 2, 0.0, (1.0 + x) * width / 2],
+            [0.0, projection[1, 1] * height / 2, (1.0 - y) * height / 2],
             [0.0, 0.0, 1.0],
         ]
     )

@@ -5,7 +5,7 @@
 import bpy
 import numpy as np
 
-from ..core.cameras import PinholeCamera, PixelRegion, border_region, cropped, intrinsics, opencv_viewmat
+from ..core.cameras import Camera, PixelRegion, border_region, cropped, intrinsics, is_orthographic, opencv_viewmat
 from ..core.errors import HeadGaSError
 
 
@@ -19,24 +19,28 @@ def region_of(render: bpy.types.RenderSettings, width: int, height: int) -> Pixe
 
 def camera_of(
     camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, width: int, height: int, region: PixelRegion
-) -> PinholeCamera:
+) -> Camera:
     """The evaluated `camera` that sees `region` of a frame of `width` by `height` pixels."""
-    if camera.type != 'CAMERA' or camera.data.type != 'PERSP':
+    if camera.type != 'CAMERA' or camera.data.type not in ('PERSP', 'ORTHO'):
         kind = camera.data.type.lower() if camera.type == 'CAMERA' else camera.type.lower()
         raise HeadGaSError(
-            f"The camera '{camera.name}' is of the type '{kind}'; HeadGaS renders through perspective cameras only",
-            "Set the camera's lens type to Perspective",
+            f"The camera '{camera.name}' is of the type '{kind}'; "
+            "HeadGaS renders through perspective and orthographic cameras only",
+            "Set the camera's lens type to Perspective or Orthographic",
         )
     render = depsgraph.scene.render
-    projection = camera.calc_matrix_camera(
-        depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
+    projection = np.array(
+        camera.calc_matrix_camera(
+            depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
+        )
     )
-    return PinholeCamera(
+    return Camera(
         viewmat=opencv_viewmat(np.array(camera.matrix_world)),
-        K=cropped(intrinsics(np.array(projection), width, height), height, region),
+        K=cropped(intrinsics(projection, width, height), height, region),
         width=region.width,
         height=region.height,
         near=camera.data.clip_start,
+        orthographic=is_orthographic(projection),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import client
 from ..client.launch import launch_settings, render_deadline
-from ..core.cameras import PinholeCamera
+from ..core.cameras import Camera
 from ..core.errors import HeadGaSError
 from ..core.images import DEPTH_OF_NOTHING, over_colour
 from ..core.messages import reportable
@@ -63,7 +63,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         image, depth = self._pixels(depsgraph, seen)
         self._hand_over(depsgraph, image if background is None else over_colour(image, background), depth)
 
-    def _pixels(self, depsgraph: bpy.types.Depsgraph, camera: PinholeCamera) -> tuple[np.ndarray, np.ndarray]:
+    def _pixels(self, depsgraph: bpy.types.Depsgraph, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         """Image [H,W,4] and depth [H,W] (metres), row 0 on top."""
         avatars = posed_avatars(depsgraph)
         if not any(obj.headgas.is_avatar for obj in bpy.data.objects):
@@ -79,7 +79,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
             self.report({'WARNING'}, backend.facts["notice"])
         rendering = f"rendering {len(avatars)} avatar{'s' if len(avatars) > 1 else ''}"
         self.update_stats("", f"HeadGaS: {backend.compiling(self.test_break) or rendering}")
-        return backend.render(avatars, camera, render_deadline(), self.test_break)
+        picture = backend.render(avatars, camera, render_deadline(), self.test_break)
+        return picture.image, picture.depth
 
     def _hand_over(self, depsgraph: bpy.types.Depsgraph, image: np.ndarray, depth: np.ndarray) -> None:
         """Gives Blender the image [H,W,4] and the depth [H,W] (row 0 on top; Blender's is at the bottom)."""

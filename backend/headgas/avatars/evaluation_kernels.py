@@ -44,20 +44,22 @@ _NINE = (0,) * len(CONSTANTS)  # how many constants exp2 takes along
 def _may_be_seen(view, means, sizes, i):
     """Whether any pixel lies within `reach` standard deviations of a Gaussian; may say yes where none does.
 
-    view [20] = R row by row, t, fx, fy, cx, cy, width, height, reach, blur. The screen variance is at most
-    (f/z)² (1 + (x/z)²) size² + blur², its root at most the sum of the roots.
+    view [21] = R row by row, t, fx, fy, cx, cy, width, height, reach, blur, 1 (0 when orthographic). The screen
+    variance is at most (f/z)² (1 + (x/z)²) size² + blur², its root at most the sum of the roots; of an orthographic
+    camera, where nothing is divided by z, f² size² + blur².
     """
     X, Y, Z = means[i, 0], means[i, 1], means[i, 2]
     z = view[6] * X + view[7] * Y + view[8] * Z + view[11]
     if z <= f32(0):
         return False
-    inverse = f32(1) / z
+    perspective = view[20]
+    inverse = f32(1) / (perspective * z + (f32(1) - perspective))
     x = (view[0] * X + view[1] * Y + view[2] * Z + view[9]) * inverse
     y = (view[3] * X + view[4] * Y + view[5] * Z + view[10]) * inverse
     width, height, reach, blur = view[16], view[17], view[18], view[19]
     size = sizes[i] * inverse
-    radius_x = reach * (view[12] * size * (f32(1) + abs(x)) + blur) + f32(1)
-    radius_y = reach * (view[13] * size * (f32(1) + abs(y)) + blur) + f32(1)
+    radius_x = reach * (view[12] * size * (f32(1) + perspective * abs(x)) + blur) + f32(1)
+    radius_y = reach * (view[13] * size * (f32(1) + perspective * abs(y)) + blur) + f32(1)
     u, v = view[12] * x + view[14], view[13] * y + view[15]
     return not (u + radius_x < 0 or u - radius_x > width or v + radius_y < 0 or v - radius_y > height)
 

@@ -88,6 +88,7 @@ class Inference:
         """See `Avatar.visible_gaussians`; offset [B] of the expression from neutral."""
         expression = offset.numpy().tobytes()
         view = (camera.viewmat.numpy().tobytes(), camera.K.numpy().tobytes(), camera.width, camera.height)
+        view += (camera.orthographic,)
         if expression != self._expression:
             self._harmonics = _NOTHING
             self._frame = self._evaluated(offset, camera)
@@ -112,7 +113,7 @@ class Inference:
         opacities, colors = torch.empty(len(self._sizes)), torch.empty(len(self._sizes), 3)
         matrix, K = camera.viewmat.numpy(), camera.K.numpy()
         view = [*matrix[:3, :3].ravel(), *matrix[:3, 3], K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
-        view += [camera.width, camera.height, _REACH, _BLUR]
+        view += [camera.width, camera.height, _REACH, _BLUR, not camera.orthographic]
         with announced("the evaluation of expressions", _COMPILE_SECONDS):
             run(
                 evaluate, -(-len(opacities) // BLOCK), self._rows, self._stride, active + self._first_row,

@@ -108,6 +108,7 @@ def rasterize_gsplat(
         backgrounds=background[None],  # [1,C]
         render_mode="RGB+ED" if with_depth else "RGB",
         rasterize_mode="antialiased" if antialiased else "classic",
+        camera_model="ortho" if camera.orthographic else "pinhole",
     )
     if screen_offsets is not None and screen_offsets.requires_grad:
         _route_screen_gradient(meta["means2d"], screen_offsets)

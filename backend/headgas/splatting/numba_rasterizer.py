@@ -17,7 +17,7 @@ from headgas.splatting.simd import CONSTANTS, LANES
 from headgas.splatting.threads import get_threads, run
 
 f32 = np.float32
-_NO_OFFSETS = np.empty((0, 2), np.float32)
+NO_OFFSETS = np.empty((0, 2), np.float32)
 _NO_IMAGE = np.empty((0, 0), np.float32)
 _LINE = 16  # floats in a cache line
 _COMPILE_SECONDS = 10
@@ -26,7 +26,7 @@ _COMPILE_SECONDS = 10
 class Settings(NamedTuple):
     """What one image is made with; see `rasterize`."""
 
-    camera: np.ndarray  # [16] float32: R row by row, t, fx, fy, cx, cy
+    camera: np.ndarray  # [17] float32: R row by row, t, fx, fy, cx, cy, 1 (0 when orthographic)
     width: int
     height: int
     with_depth: bool
@@ -49,7 +49,7 @@ class Settings(NamedTuple):
         return -(-self.tiles // binning.NEIGHBOURS)
 
 
-class _Lists(NamedTuple):
+class Lists(NamedTuple):
     """Each tile's Gaussians, nearest first."""
 
     first_entry: np.ndarray  # [N+1]
@@ -59,7 +59,8 @@ class _Lists(NamedTuple):
     fullest: np.ndarray  # [groups] the order in which threads take groups of tiles
 
 
-def _array(tensor: Tensor) -> np.ndarray:
+def array_of(tensor: Tensor) -> np.ndarray:
+    """Its values, in place where they are contiguous."""
     return tensor.detach().contiguous().numpy()
 
 
@@ -75,7 +76,8 @@ def _aligned(*shape: int) -> np.ndarray:
     return memory[start : start + size].reshape(shape)
 
 
-def _project(arrays: tuple[np.ndarray, ...], offsets: np.ndarray, settings: Settings) -> tuple[np.ndarray, ...]:
+def project_arrays(arrays: tuple[np.ndarray, ...], offsets: np.ndarray, settings: Settings) -> tuple[np.ndarray, ...]:
+    """rows, touched, depths and entries as `projection.project` writes them, of a Gaussian's five fields."""
     count, channels = len(arrays[0]), arrays[-1].shape[1] + settings.with_depth
     rows = _aligned(count, -(-(projection.HEADER + channels) // _LINE) * _LINE)
     touched, depths = np.empty((count, 4), np.uint16), np.empty(count, f32)
@@ -88,8 +90,8 @@ def _project(arrays: tuple[np.ndarray, ...], offsets: np.ndarray, settings: Sett
     return rows, touched, depths, entries
 
 
-def _list(touched: np.ndarray, depths: np.ndarray, first_entry: np.ndarray, settings: Settings) -> _Lists:
-    """first_entry [N+1] as `project` wrote its `entries`; changed."""
+def list_tiles(touched: np.ndarray, depths: np.ndarray, first_entry: np.ndarray, settings: Settings) -> Lists:
+    """The tiles' lists; first_entry [N+1] as `project` wrote its `entries`, changed."""
     count, columns = len(depths), settings.columns
     order = np.empty(count, np.int32)
     keys, spare = np.empty((2, count), np.uint64)
@@ -102,18 +104,18 @@ def _list(touched: np.ndarray, depths: np.ndarray, first_entry: np.ndarray, sett
     binning.tile_offsets(counts, first_of_tile, fullest)
     listed, entries = np.empty(total, np.int32), np.empty(total, np.int32)
     run(binning.list_entries, blocks, order, touched, columns, counts, first_entry, listed, entries)
-    return _Lists(first_entry, listed, entries, first_of_tile, fullest)
+    return Lists(first_entry, listed, entries, first_of_tile, fullest)
 
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, means, quaternions, scales, opacities, colors, offsets, background, settings: Settings):
-        arrays = tuple(_array(tensor) for tensor in (means, quaternions, scales, opacities, colors))
+        arrays = tuple(array_of(tensor) for tensor in (means, quaternions, scales, opacities, colors))
         height, width, channels = settings.height, settings.width, arrays[-1].shape[1]
-        moved = _NO_OFFSETS if offsets is None else _array(offsets)
-        rows, touched, depths, entries = _project(arrays, moved, settings)
-        lists = _list(touched, depths, entries, settings)
-        behind = tuple(_array(background)) + (f32(0),) * settings.with_depth
+        moved = NO_OFFSETS if offsets is None else array_of(offsets)
+        rows, touched, depths, entries = project_arrays(arrays, moved, settings)
+        lists = list_tiles(touched, depths, entries, settings)
+        behind = tuple(array_of(background)) + (f32(0),) * settings.with_depth
         color, alpha = _aligned(height, width, channels), _aligned(height, width)
         transmittance = _aligned(height, width)
         depth = _aligned(height, width) if settings.with_depth else _NO_IMAGE
@@ -136,10 +138,10 @@ class _Rasterize(torch.autograd.Function):
         shapes, color, depth, settings, rows, lists, transmittance, ends = ctx.kept
         height, width, colors = color.shape
         with_depth = settings.with_depth and depth_gradient is not None  # else its channel need not be walked through
-        g_depth = _NO_IMAGE if depth_gradient is None or not with_depth else _array(depth_gradient)
+        g_depth = _NO_IMAGE if depth_gradient is None or not with_depth else array_of(depth_gradient)
         channels = colors + with_depth
-        g_color = np.zeros_like(color) if color_gradient is None else _array(color_gradient)
-        g_alpha = np.zeros((height, width), f32) if alpha_gradient is None else _array(alpha_gradient)
+        g_color = np.zeros_like(color) if color_gradient is None else array_of(color_gradient)
+        g_alpha = np.zeros((height, width), f32) if alpha_gradient is None else array_of(alpha_gradient)
         slots = _aligned(len(lists.listed), -(-(6 + channels) // LANES) * LANES)
         count = len(shapes[0])
         gradients = [np.empty_like(array) for array in shapes]
@@ -162,10 +164,12 @@ class _Rasterize(torch.autograd.Function):
         return *results, None if through is None else torch.from_numpy(through), None
 
 
-def _settings(camera: Camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max) -> Settings:
+def settings_of(camera: Camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max) -> Settings:
+    """Those of a picture, see `rasterize`."""
     first, second, third, _ = camera.viewmat.tolist()
     (fx, _, cx), (_, fy, cy), _ = camera.K.tolist()
     packed = [*first[:3], *second[:3], *third[:3], first[3], second[3], third[3], fx, fy, cx, cy]
+    packed.append(not camera.orthographic)
     return Settings(
         np.array(packed, f32), camera.width, camera.height, with_depth, antialiased, f32(eps2d), f32(near),
         f32(alpha_threshold), f32(alpha_max),
@@ -177,7 +181,7 @@ def rasterize_numba(
     near: float, alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
-    settings = _settings(camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max)
+    settings = settings_of(camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max)
     with announced(f"the rasterizer for {gaussians.colors.shape[1] + with_depth} channels", _COMPILE_SECONDS):
         color, alpha, depth = _Rasterize.apply(
             gaussians.means, gaussians.quaternions, gaussians.scales, gaussians.opacities, gaussians.colors,

@@ -26,12 +26,16 @@ _LN2 = f32(math.log(2))
 
 @compiled
 def _limits(camera, width, height):
-    """How far x/z and y/z may leave the image before the Jacobian is held: 0.3 of the field of view, as in gsplat."""
-    fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
+    """How far x/z and y/z may leave the image before the Jacobian is held: 0.3 of the field of view, as in gsplat.
+
+    Of an orthographic camera both are held at 0: its Jacobian is the same everywhere.
+    """
+    fx, fy, cx, cy, perspective = camera[12], camera[13], camera[14], camera[15], camera[16]
     border_x = f32(0.3) * (f32(0.5) * f32(width) / fx)
     border_y = f32(0.3) * (f32(0.5) * f32(height) / fy)
     high_x, high_y = (f32(width) - cx) / fx + border_x, (f32(height) - cy) / fy + border_y
-    return -cx / fx - border_x, high_x, -cy / fy - border_y, high_y
+    low_x, low_y = -cx / fx - border_x, -cy / fy - border_y
+    return perspective * low_x, perspective * high_x, perspective * low_y, perspective * high_y
 
 
 @compiled
@@ -42,6 +46,12 @@ def _to_camera(camera, means, i):
     y = camera[3] * X + camera[4] * Y + camera[5] * Z + camera[10]
     z = camera[6] * X + camera[7] * Y + camera[8] * Z + camera[11]
     return x, y, z
+
+
+@compiled
+def _inverse_divisor(camera, z):
+    """What the screen's coordinates are divided by, as its inverse: z, or 1 for an orthographic camera."""
+    return f32(1) / (camera[16] * z + (f32(1) - camera[16]))
 
 
 @compiled
@@ -61,7 +71,7 @@ def _rotation(quaternions, i):
 
 @compiled
 def _jacobian_in_world(camera, slope_x, slope_y, inverse_z):
-    """U = J R [2,3], row by row, and J's entries (J00, J02, J11, J12); slopes are the limited x/z and y/z."""
+    """U = J R [2,3], row by row; slopes are the limited x/z and y/z."""
     J00, J02 = camera[12] * inverse_z, -camera[12] * slope_x * inverse_z
     J11, J12 = camera[13] * inverse_z, -camera[13] * slope_y * inverse_z
     return (
@@ -99,8 +109,9 @@ def project(  # noqa: PLR0915  one formula after another, in registers
     """Write what the tiles need of every Gaussian that can be seen; entries is 0 for the others.
 
     means [N,3], quaternions [N,4], scales [N,3], opacities [N], colors [N,C]; offsets [N,2] or [0,2], pixels; camera
-    [16] = R row by row, t, fx, fy, cx, cy. rows [N,S] = mean (u, v) in pixels, the exponent in base 2 (a dx dx +
-    b dx dy + c dy dy + log2 opacity), the pixel rows y0, y1 half open, channels (z behind the colors if with_depth);
+    [17] = R row by row, t, fx, fy, cx, cy, 1 (0 when orthographic). rows [N,S] = mean (u, v) in pixels, the exponent
+    in base 2 (a dx dx + b dx dy + c dy dy + log2 opacity), the pixel rows y0, y1 half open, channels (z behind the
+    colors if with_depth);
     touched [N,4] = tile columns and tile rows, half open; depths [N] = z, metres; entries [N+1] = number of tiles.
     """
     count = means.shape[0]
@@ -118,7 +129,7 @@ def project(  # noqa: PLR0915  one formula after another, in registers
             depths[i] = z
             if not (z >= near and z <= _FAR):
                 continue
-            inverse_z = f32(1) / z
+            inverse_z = _inverse_divisor(camera, z)
             slope_x = min(high_x, max(low_x, x * inverse_z))
             slope_y = min(high_y, max(low_y, y * inverse_z))
             _, _, _, _, _, Q = _rotation(quaternions, i)
@@ -207,7 +218,7 @@ def project_backward(  # noqa: PLR0912, PLR0915  one formula after another, in r
     inputs.
     """
     count = means.shape[0]
-    fx, fy = camera[12], camera[13]
+    fx, fy, perspective = camera[12], camera[13], camera[16]
     low_x, high_x, low_y, high_y = _limits(camera, width, height)
     colors = color_gradient.shape[1]
     stride = slots.shape[1]
@@ -248,7 +259,7 @@ def project_backward(  # noqa: PLR0912, PLR0915  one formula after another, in r
             S00, S01, S11 = -(t00 * A + t01 * B), -(t00 * B + t01 * C), -(t10 * B + t11 * C)
 
             x, y, z = _to_camera(camera, means, i)
-            inverse_z = one / z
+            inverse_z = _inverse_divisor(camera, z)
             slope_x = min(high_x, max(low_x, x * inverse_z))
             slope_y = min(high_y, max(low_y, y * inverse_z))
             qw, qx, qy, qz, inverse_length, Q = _rotation(quaternions, i)
@@ -298,7 +309,8 @@ def project_backward(  # noqa: PLR0912, PLR0915  one formula after another, in r
             g02 = V00 * camera[6] + V01 * camera[7] + V02 * camera[8]
             g11 = V10 * camera[3] + V11 * camera[4] + V12 * camera[5]
             g12 = V10 * camera[6] + V11 * camera[7] + V12 * camera[8]
-            per_x, per_y = fx * inverse_z * inverse_z, fy * inverse_z * inverse_z
+            per_x = perspective * fx * inverse_z * inverse_z  # of u, by z
+            per_y = perspective * fy * inverse_z * inverse_z
             px = gu * fx * inverse_z
             py = gv * fy * inverse_z
             pz = -gu * per_x * x - gv * per_y * y - g00 * per_x - g11 * per_y

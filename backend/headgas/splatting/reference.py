@@ -35,15 +35,18 @@ def project(gaussians: Gaussians, camera: Camera, eps2d: float) -> tuple[Tensor,
     viewmat, K = camera.viewmat.to(gaussians.means), camera.K.to(gaussians.means)
     rotation, (fx, fy, cx, cy) = viewmat[:3, :3], (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
     x, y, z = (gaussians.means @ rotation.T + viewmat[:3, 3]).unbind(-1)
-    slope_x, slope_y = _held(x / z, fx, cx, camera.width), _held(y / z, fy, cy, camera.height)
     zero = torch.zeros_like(z)
-    jacobian = torch.stack([fx / z, zero, -fx * slope_x / z, zero, fy / z, -fy * slope_y / z], -1).reshape(-1, 2, 3)
+    if camera.orthographic:
+        w, slope_x, slope_y = torch.ones_like(z), zero, zero
+    else:
+        w, slope_x, slope_y = z, _held(x / z, fx, cx, camera.width), _held(y / z, fy, cy, camera.height)
+    jacobian = torch.stack([fx / w, zero, -fx * slope_x / w, zero, fy / w, -fy * slope_y / w], -1).reshape(-1, 2, 3)
     root = jacobian @ rotation @ (_rotations(gaussians.quaternions) * gaussians.scales[:, None, :])
     covariance = root @ root.transpose(1, 2)
     a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
     sharp, determinant = a * c - b * b, (a + eps2d) * (c + eps2d) - b * b
     inverse = torch.stack([c + eps2d, -b, a + eps2d], -1) / determinant[:, None]
-    means = torch.stack([fx * x / z + cx, fy * y / z + cy], -1)
+    means = torch.stack([fx * x / w + cx, fy * y / w + cy], -1)
     return means, inverse, (sharp / determinant).clamp_min(0).sqrt(), z
 
 
