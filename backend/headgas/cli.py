@@ -108,13 +108,7 @@ def _avatar_commands(commands: Any) -> None:
     _machine(explain)
     explain.set_defaults(run=_lazily("explain"))
 
-    render = commands.add_parser("render", help="render an avatar as one frame of a capture shows it")
-    render.add_argument("avatar", type=Path)
-    render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
-    render.add_argument("--frame", type=int, required=True, metavar="N", help="its place in the capture, from 0")
-    render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
-    _machine(render)
-    render.set_defaults(run=_lazily("render"))
+    _rendering(commands.add_parser("render", help="render an avatar as one frame of a capture shows it"))
 
     convert = commands.add_parser("convert", help="read an avatar of another program, or write one for it")
     convert.add_argument("source", type=Path, metavar="IN", help="a file or folder of any format in docs/formats.md")
@@ -141,6 +135,22 @@ def _avatar_commands(commands: Any) -> None:
     info.add_argument("avatar", type=Path)
     info.add_argument("--json", action="store_true")
     info.set_defaults(run=_lazily("info"))
+
+
+def _rendering(render: argparse.ArgumentParser) -> None:
+    render.add_argument("avatar", type=Path)
+    render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
+    render.add_argument("--frame", type=int, required=True, metavar="N", help="its place in the capture, from 0")
+    render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    render.add_argument("--orthographic", action="store_true", help="parallel rays, and the head as large")
+    modes_help = "look inside: depth, normal, opacity, count, features or influence instead of color"
+    render.add_argument("--inspect", default="color", metavar="MODE", help=modes_help)
+    render.add_argument("--parameter", default="", metavar="NAME", help="whose influence --inspect influence shows")
+    fraction_help = "how many of the Gaussians to show, the most important ones; 0 to 1"
+    render.add_argument("--fraction", type=float, default=1.0, metavar="F", help=fraction_help)
+    render.add_argument("--scale", type=float, default=1.0, metavar="F", help="of the Gaussians' size, 0 to 1")
+    _machine(render)
+    render.set_defaults(run=_lazily("render"))
 
 
 def _training(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from headgas.avatars import load_avatar, read_header
-from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
+from headgas.avatars.framing import parallel, visible_bounds
+from headgas.avatars.rendering import PlacedAvatar, Stage, linear_to_srgb
 from headgas.captures import check_capture, load_capture
 from headgas.devices import choose_device, notice
 from headgas.errors import HeadGaSError
@@ -21,6 +22,7 @@ from headgas.evaluation.compare import compare as compare_presets
 from headgas.evaluation.explain import explain as explain_avatar
 from headgas.evaluation.fitting import fit_mapping as fit_capture
 from headgas.evaluation.fitting import mean_r2, write_mapping
+from headgas.evaluation.inspection import Inspection, Inspector
 from headgas.evaluation.metrics import check_same_space, evaluation_row
 from headgas.evaluation.report import table_text
 from headgas.evaluation.sheet import preview_writer
@@ -120,7 +122,8 @@ def explain(options: argparse.Namespace) -> None:
 
 
 def render(options: argparse.Namespace) -> None:
-    """The frame as Blender's engine renders it, encoded to sRGB with straight alpha."""
+    """The frame as Blender's engine renders it or its viewport shows it, encoded to sRGB with straight alpha."""
+    inspection = Inspection(options.inspect, options.parameter, options.fraction, options.scale)
     device = _device(options)
     checkpoint, capture = load_avatar(options.avatar, device), load_capture(options.capture)
     check_same_space(checkpoint, capture)
@@ -128,11 +131,15 @@ def render(options: argparse.Namespace) -> None:
         raise HeadGaSError(f"--frame {options.frame}: the capture has the frames 0 to {len(capture.frames) - 1}.")
     frame = capture.frames[options.frame]
     expression = torch.from_numpy(frame.expression)
-    rgba, _ = render_frame([PlacedAvatar(checkpoint.avatar, expression, torch.eye(4))], frame.camera)
+    camera = parallel(frame.camera, visible_bounds(checkpoint.avatar)) if options.orthographic else frame.camera
+    stage = Stage.of([PlacedAvatar(checkpoint.avatar, expression, torch.eye(4))], camera)
+    _, rgba, _, legend = Inspector().view(stage, [checkpoint.avatar], inspection)
     alpha = rgba[..., 3:]
     straight = linear_to_srgb(rgba[..., :3] / alpha.clamp_min(1e-6))
     picture = (torch.cat([straight, alpha], -1).clamp(0, 1) * 255).round().to(torch.uint8)
     save_image(options.out, np.asarray(picture.cpu()))
+    if legend:
+        print(legend, file=sys.stderr)
     print(options.out)
 
 

@@ -4,6 +4,7 @@
 
 from .backend import Backend, BackendBug, PosedAvatar
 from .launch import launch_settings
+from .pixels import Picture
 from .registry import backend, running, stop
 from .waiting import Cancelled
 
@@ -14,6 +15,7 @@ __all__ = [
     "Backend",
     "BackendBug",
     "Cancelled",
+    "Picture",
     "PosedAvatar",
     "backend",
     "classes",

@@ -4,17 +4,18 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..core.cameras import PinholeCamera
+from ..core.cameras import Camera
 from ..core.errors import HeadGaSError
+from ..core.inspection import Inspection
 from .connection import ConnectionLost, ServiceConnection, ServiceError
-from .pixels import PixelBuffer, frame_bytes, split_frame
+from .pixels import Layout, Picture, PixelBuffer, split_frame
 from .process import BackendProcess, LaunchSettings
 from .protocol import ANSWER_DEADLINE, CONVERSION_DEADLINE, PROTOCOL, VERSION
 from .waiting import Cancelled, Patience, in_thread, never
@@ -90,21 +91,27 @@ class Backend:
     def render(
         self,
         avatars: Sequence[PosedAvatar],
-        camera: PinholeCamera,
+        camera: Camera,
         deadline: float,
         cancelled: Callable[[], bool] = never,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The image [H,W,4] (scene-linear, premultiplied) and the depth [H,W] (metres), float32, row 0 on top."""
-        size = frame_bytes(camera.width, camera.height)
+        inspection: Inspection | None = None,
+        coverage: bool = False,
+    ) -> Picture:
+        """The avatars as `camera` sees them, or as `inspection` shows them; with `coverage`, which pixels are whose.
+
+        deadline: seconds.
+        """
+        layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0)
         with self._lock:
-            name = self._pixels.reserve(size)
+            name = self._pixels.reserve(layout.bytes)
             patience = self._patience("render", deadline, cancelled)
             try:
-                self._call("render", _render_params(avatars, camera, name), patience)
+                params = _render_params(avatars, camera, name, inspection, coverage)
+                legend = str(self._call("render", params, patience).get("legend", ""))
                 if name is not None:
-                    return self._pixels.frame(camera.width, camera.height)
-                data = self._guarded(lambda: self._connection.receive_binary(size, patience))
-                return split_frame(data, camera.width, camera.height)
+                    return self._pixels.frame(layout)._replace(legend=legend)
+                data = self._guarded(lambda: self._connection.receive_binary(layout.bytes, patience))
+                return split_frame(data, layout)._replace(legend=legend)
             except Cancelled:
                 if name is None:  # pixels that nobody awaits would be taken for the next answer
                     self._process.kill()
@@ -158,7 +165,9 @@ class Backend:
             ) from None
 
 
-def _render_params(avatars: Sequence[PosedAvatar], camera: PinholeCamera, pixels: str | None) -> dict[str, Any]:
+def _render_params(
+    avatars: Sequence[PosedAvatar], camera: Camera, pixels: str | None, inspection: Inspection | None, coverage: bool
+) -> dict[str, Any]:
     return {
         "avatars": [
             {
@@ -174,6 +183,9 @@ def _render_params(avatars: Sequence[PosedAvatar], camera: PinholeCamera, pixels
             "width": camera.width,
             "height": camera.height,
             "near": camera.near,
+            "orthographic": camera.orthographic,
         },
         "pixels": pixels,
+        "inspect": asdict(inspection) if inspection else None,
+        "coverage": coverage,
     }

@@ -5,23 +5,40 @@
 import logging
 import os
 from multiprocessing.shared_memory import SharedMemory
+from typing import NamedTuple
 
 import numpy as np
 
-_BYTES_PER_PIXEL = 20  # float32 RGBA and depth
 _log = logging.getLogger(__name__)
 
 
-def frame_bytes(width: int, height: int) -> int:
-    """The size of one frame in bytes."""
-    return width * height * _BYTES_PER_PIXEL
+class Layout(NamedTuple):
+    """How many pixels a frame has, and of how many avatars it tells them apart."""
+
+    width: int
+    height: int
+    covering: int = 0  # planes of coverage
+
+    @property
+    def bytes(self) -> int:
+        """What a frame takes: float32 RGBA, depth and coverage."""
+        return 4 * self.width * self.height * (5 + self.covering)
 
 
-def split_frame(data: memoryview | bytes | None, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Copies of the image [H,W,4] and the depth [H,W] (metres), float32, row 0 on top."""
-    values = np.ndarray(width * height * 5, np.float32, data)
-    image, depth = values[: width * height * 4], values[width * height * 4 :]
-    return image.reshape(height, width, 4).copy(), depth.reshape(height, width).copy()
+class Picture(NamedTuple):
+    """What the backend answers with; float32, row 0 on top."""
+
+    image: np.ndarray  # [H,W,4] scene-linear, premultiplied
+    depth: np.ndarray  # [H,W] metres; 1e10 where nothing is hit
+    coverage: np.ndarray | None = None  # [A,H,W] each avatar's share of alpha, where it was asked for
+    legend: str = ""  # what the colours of an inspection mean, for the user
+
+
+def split_frame(data: memoryview | bytes | None, layout: Layout) -> Picture:
+    """Copies of a frame's planes."""
+    planes = np.ndarray((5 + layout.covering, layout.height, layout.width), np.float32, data)
+    image, depth, coverage = planes[:4].reshape(layout.height, layout.width, 4), planes[4], planes[5:]
+    return Picture(image.copy(), depth.copy(), coverage.copy() if layout.covering else None)
 
 
 class PixelBuffer:
@@ -40,11 +57,11 @@ class PixelBuffer:
             self._memory = _allocated(size)
         return self._memory.name if self._memory else None
 
-    def frame(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-        """Copies of the image [H,W,4] and the depth [H,W] in the segment."""
+    def frame(self, layout: Layout) -> Picture:
+        """Copies of the planes in the segment."""
         if self._memory is None:
             raise RuntimeError("no memory is reserved")
-        return split_frame(self._memory.buf, width, height)
+        return split_frame(self._memory.buf, layout)
 
     def close(self) -> None:
         """Gives the memory back to the system."""

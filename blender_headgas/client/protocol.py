@@ -3,7 +3,7 @@
 """The constants of the conversation with the backend; docs/formats.md describes it."""
 
 VERSION = "0.1.0"  # of the extension; a test holds it to the manifest's and the backend's
-PROTOCOL = 1
+PROTOCOL = 2
 KEY_VARIABLE = "HEADGAS_KEY"
 
 START_DEADLINE = 180.0  # seconds; the first import of torch from a cold disk takes a minute

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from avatar_files import write_avatar
 from bl_ext.user_default.headgas import client
-from bl_ext.user_default.headgas.client import discovery, process
-from bl_ext.user_default.headgas.core.cameras import PinholeCamera
+from bl_ext.user_default.headgas.client import discovery, pixels, process
+from bl_ext.user_default.headgas.core.cameras import Camera
 from bl_ext.user_default.headgas.core.errors import HeadGaSError
+from bl_ext.user_default.headgas.core.inspection import Inspection
 
-CAMERA = PinholeCamera(np.eye(4), np.diag([10.0, 10.0, 1.0]), 8, 6, 0.01)
+CAMERA = Camera(np.eye(4), np.diag([10.0, 10.0, 1.0]), 8, 6, 0.01)
 
 
 def _avatar(path: Path) -> client.PosedAvatar:
@@ -78,7 +79,7 @@ def test_a_backend_that_compiles_nothing_is_not_asked(service):
     [
         ("die at start", ["exit status 3", "no torch here", "headgas doctor"]),
         ("garbage", ["Welcome to something else"]),
-        ("newer", ["0.1.0", "9.9.0", "protocol 2", "pip install headgas=="]),
+        ("newer", ["0.1.0", "9.9.0", "protocol 99", "pip install headgas=="]),
         ("newer hello", ["0.1.0", "9.9.0", "Update"]),
         ("wrong key", ["connection to the backend broke"]),
     ],
@@ -115,7 +116,7 @@ def test_a_render_that_hangs_ends_at_the_deadline_and_the_next_works(service, tm
         backend.render([_avatar(tmp_path / "hang.safetensors")], CAMERA, 0.5)
     assert _gone(backend.pid)
     again = client.backend(client.launch_settings())
-    assert again.render([_avatar(tmp_path / "fine.safetensors")], CAMERA, 10.0)[0].shape == (6, 8, 4)
+    assert again.render([_avatar(tmp_path / "fine.safetensors")], CAMERA, 10.0).image.shape == (6, 8, 4)
 
 
 def test_escape_ends_the_wait_at_once_and_the_next_answer_is_the_right_one(service, tmp_path):
@@ -124,8 +125,8 @@ def test_escape_ends_the_wait_at_once_and_the_next_answer_is_the_right_one(servi
     with pytest.raises(client.Cancelled):
         backend.render([_avatar(tmp_path / "slow.safetensors")], CAMERA, 10.0, lambda: True)
     assert time.monotonic() - begin < 0.4
-    changed = PinholeCamera(CAMERA.viewmat, CAMERA.K, 4, 3, 0.01)
-    _, depth = backend.render([_avatar(tmp_path / "fine.safetensors")], changed, 10.0)
+    changed = Camera(CAMERA.viewmat, CAMERA.K, 4, 3, 0.01)
+    depth = backend.render([_avatar(tmp_path / "fine.safetensors")], changed, 10.0).depth
     assert (depth == np.arange(4) + 1000 * np.arange(3)[:, None]).all()
     assert client.backend(client.launch_settings()) is backend
 
@@ -153,13 +154,27 @@ def test_a_killed_backend_is_noticed_and_replaced(service):
     assert client.backend(client.launch_settings()).call("ping", {}) == {}
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_it_is_said_which_pixels_are_whose(service, tmp_path, monkeypatch, shared):
+    backend = client.backend(client.launch_settings())
+    if not shared:
+        monkeypatch.setattr(pixels, "_allocated", lambda size: None)
+    avatars = [_avatar(tmp_path / name) for name in "abc"]
+    plain = backend.render(avatars, CAMERA, 10.0)
+    assert plain.coverage is None and plain.legend == "" and service.requests[-1]["inspect"] is None
+    told = backend.render(avatars, CAMERA, 10.0, inspection=Inspection("count", scale=0.5), coverage=True)
+    assert service.requests[-1]["inspect"] == {"mode": "count", "parameter": "", "fraction": 1.0, "scale": 0.5}
+    assert (service.requests[-1]["pixels"] is not None) == shared and told.legend == "count"
+    assert (told.image == plain.image).all() and (told.depth == plain.depth).all()
+    assert (told.coverage == (np.arange(8) % 3 == np.arange(3)[:, None, None]).repeat(6, 1)).all()
+
+
 def test_shared_memory_grows_and_goes(service, tmp_path):
     backend = client.backend(client.launch_settings())
     names = []
     for size in (8, 16, 4):
-        backend.render(
-            [_avatar(tmp_path / "a")], PinholeCamera(np.eye(4), np.diag([9.0, 9.0, 1.0]), size, size, 0.01), 9
-        )
+        camera = Camera(np.eye(4), np.diag([9.0, 9.0, 1.0]), size, size, 0.01)
+        backend.render([_avatar(tmp_path / "a")], camera, 9)
         names.append(service.requests[-1]["pixels"])
     assert names[0] != names[1] == names[2]
     if Path("/dev/shm").is_dir():

@@ -3,8 +3,9 @@
 """A stand-in for `headgas serve` that speaks its protocol, draws what a test can check, and misbehaves on command.
 
 What it draws: red and green are the ray x/z and y/z through the pixel's centre, blue is the sum of
-(i + 1) * expression[i] over all avatars, alpha is 1; depth is column + 1000 * row, row 0 on top. What it converts, it
-copies. Every request for one of the two is added to the file that HEADGAS_FAKE_REQUESTS names, a JSON object a line.
+(i + 1) * expression[i] over all avatars, alpha is 1; depth is column + 1000 * row, row 0 on top. Avatars cover the
+pixels in turns, from left to right. The legend is the inspection's mode. What it converts, it copies. Every request
+for one of the two is added to the file that HEADGAS_FAKE_REQUESTS names, a JSON object a line.
 Misbehaviour is asked for in HEADGAS_FAKE and by the avatars' file names.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 _MODE = os.environ.get("HEADGAS_FAKE", "")
-_PROTOCOL = 2 if _MODE == "newer" else 1
+_PROTOCOL = 99 if _MODE == "newer" else 2
 _VERSION = "9.9.0" if _MODE in ("newer", "newer hello") else "0.1.0"
 _renders = 0
 _questions = 0
@@ -117,7 +118,8 @@ def _render(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
         _misbehave(os.path.basename(avatar["path"]))
     frame = _draw(params)
     camera = params["camera"]
-    result = {"width": camera["width"], "height": camera["height"], "milliseconds": 1.0}
+    legend = params["inspect"]["mode"] if params["inspect"] else ""
+    result = {"width": camera["width"], "height": camera["height"], "milliseconds": 1.0, "legend": legend}
     if params["pixels"] is None:
         return result, frame.tobytes()
     memory = _attach(params["pixels"])
@@ -159,7 +161,7 @@ def _misbehave(name: str) -> None:
 
 
 def _draw(params: dict[str, Any]) -> np.ndarray:
-    """The frame [H*W*5] float32."""
+    """The frame [H*W*5] float32, longer with coverage."""
     camera = params["camera"]
     width, height = camera["width"], camera["height"]
     inverse = np.linalg.inv(np.array(camera["K"]))
@@ -172,7 +174,9 @@ def _draw(params: dict[str, Any]) -> np.ndarray:
     if all("half" in os.path.basename(avatar["path"]) for avatar in params["avatars"]):
         image *= 0.5
     depth = (columns + 1000.0 * rows).astype(np.float32)
-    return np.concatenate([image.ravel(), depth.ravel()])
+    covering = len(params["avatars"]) if params["coverage"] else 0
+    coverage = [(columns % covering == number).astype(np.float32) for number in range(covering)]
+    return np.concatenate([plane.ravel() for plane in (image, depth, *coverage)])
 
 
 def _attach(name: str) -> SharedMemory:

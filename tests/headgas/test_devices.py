@@ -12,6 +12,7 @@ import torch
 
 from headgas import devices, doctor
 from headgas.errors import HeadGaSError
+from headgas.service.messages import PROTOCOL
 from headgas.service.requests import Requests
 from headgas.splatting import gsplat_rasterizer
 
@@ -67,7 +68,7 @@ def test_a_card_that_does_not_work_is_told_of(
     (said,) = [record.message for record in caplog.records]
     assert message in said and command in said and "runs on the CPU" in said
     assert said == devices.notice("auto") and devices.notice("cpu") is None
-    hello, _ = Requests(torch.device("cpu"), said).answer("hello", {"protocol": 1, "version": "0"})
+    hello, _ = Requests(torch.device("cpu"), said).answer("hello", {"protocol": PROTOCOL, "version": "0"})
     assert hello["notice"] == said
     (missing,) = [entry for entry in doctor._missing(torch.device("cpu")) if message in entry["what"]]
     assert command in missing["fix"]

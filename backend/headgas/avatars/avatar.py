@@ -48,6 +48,10 @@ class Avatar(nn.Module, ABC):
         """
         raise HeadGaSError(f"Avatars of the model {self.model} cannot be exported: their colours are no harmonics.")
 
+    def features(self) -> tuple[Tensor, str]:
+        """What tells its Gaussians apart [R,N,f], and what that is called: colours, where a model has nothing else."""
+        return self.splats(self.neutral()).harmonics.flatten(1)[None], "colours"
+
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """What `from_checkpoint` needs beside the tensors; JSON."""

@@ -3,6 +3,7 @@
 """Cameras that hold an avatar in their frame, for an avatar that comes without any."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,18 +17,41 @@ _MOST = 1_000_000  # Gaussians that are looked at
 _TRIMMED = 0.005  # of the Gaussians on each side: stray ones must not stretch the bounds
 
 
+def visible_points(avatar: Avatar) -> Tensor:
+    """Where Gaussians are that are visible at rest [n,3], metres, without the stray ones that lie apart from them."""
+    means = _visible_means(avatar)
+    low, high = _limits(means)
+    return means[((means >= low) & (means <= high)).all(1)]
+
+
 def visible_bounds(avatar: Avatar) -> tuple[Tensor, Tensor]:
     """Two corners [3] of the box around the Gaussians that are visible at rest, metres."""
+    low, high = _limits(_visible_means(avatar))
+    margin = (high - low) * _MARGIN
+    return low - margin, high + margin
+
+
+def _visible_means(avatar: Avatar) -> Tensor:
     far = torch.eye(4, device=avatar.device)
     far[2, 3] = 1.0
     gaussians = avatar.gaussians(avatar.neutral(), Camera(far, torch.eye(3, device=avatar.device), 1, 1))
     means = gaussians.means[gaussians.opacities > 0.1]
     if not len(means):
         means = gaussians.means
-    means = means[:: -(-len(means) // _MOST)]  # quantiles of more cannot be had
-    limits = torch.quantile(means, torch.tensor([_TRIMMED, 1 - _TRIMMED], device=means.device), dim=0)
-    margin = (limits[1] - limits[0]) * _MARGIN
-    return limits[0] - margin, limits[1] + margin
+    return means[:: -(-len(means) // _MOST)]  # quantiles of more cannot be had
+
+
+def _limits(means: Tensor) -> Tensor:
+    """The corners [2,3] of the box around points [n,3]."""
+    return torch.quantile(means, torch.tensor([_TRIMMED, 1 - _TRIMMED], device=means.device), dim=0)
+
+
+def parallel(camera: Camera, bounds: tuple[Tensor, Tensor]) -> Camera:
+    """The orthographic camera that shows the middle of `bounds`, two corners [3], as large as `camera` does."""
+    middle = (bounds[0] + bounds[1]).detach().to(camera.viewmat) / 2
+    K = camera.K.clone()
+    K[:2, :2] /= camera.viewmat[2, :3] @ middle + camera.viewmat[2, 3]
+    return replace(camera, K=K, orthographic=True)
 
 
 def camera_around(center: Tensor, diameter: float, yaw: float, pitch: float, size: int) -> Camera:

@@ -208,6 +208,10 @@ class GaussianHead(TrainableAvatar):
         self.refresh()
         return super()._apply(fn, recurse)
 
+    @torch.no_grad()
+    def features(self) -> tuple[Tensor, str]:
+        return self._factors(self._resting(self._axes()))[None], "factors at rest"
+
     def config(self) -> dict[str, Any]:
         return asdict(self.settings) | {"sh_degree_in_use": self.sh_degree, "moves": self.moves}
 

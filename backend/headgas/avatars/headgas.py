@@ -244,6 +244,9 @@ class HeadGaS(TrainableAvatar):
         self.refresh()
         return super()._apply(fn, recurse)
 
+    def features(self) -> tuple[Tensor, str]:
+        return self.basis, "feature basis"
+
     def config(self) -> dict[str, Any]:
         return asdict(self.settings) | {"sh_degree_in_use": self.sh_degree}
 

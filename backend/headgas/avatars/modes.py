@@ -203,6 +203,9 @@ class Modes(TrainableAvatar):
         self.refresh()
         return super()._apply(fn, recurse)
 
+    def features(self) -> tuple[Tensor, str]:
+        return self.shares().detach()[None], "shares of the motion modes"
+
     def config(self) -> dict[str, Any]:
         return asdict(self.settings) | {"sh_degree_in_use": self.sh_degree}
 

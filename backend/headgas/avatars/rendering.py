@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One picture of one or several avatars in a world: what Blender and `headgas render` show."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,13 +12,15 @@ from torch import Tensor
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.finishing import finish
 from headgas.errors import HeadGaSError
-from headgas.splatting import Camera, Gaussians, rasterize
+from headgas.splatting import Camera, Gaussians, Rendering, rasterize
 from headgas.splatting.gpu_kernels import kernels_work
 from headgas.splatting.rotations import matrices_of, products, quaternion_of, quaternions_of
 from headgas.splatting.simd import LANES
 
 NOTHING_HIT = 1e10  # metres: Blender's depth where a ray hits nothing
 _VISIBLE = 1e-6  # alpha below is no colour
+_FIRST = 0.01  # metres before an orthographic camera: the nearest that is drawn; depths that are sorted are positive
+_FARTHEST_GAUSSIAN = 100.0  # metres of head space from its origin that an orthographic camera sees at least
 
 
 @dataclass(frozen=True)
@@ -31,40 +34,128 @@ class PlacedAvatar:
 
 @torch.inference_mode()
 def render_frame(placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01) -> tuple[Tensor, Tensor]:
-    """Renders avatars together, so that they hide and blend with each other.
-
-    Expressions, transforms and camera are best on the CPU: a GPU is then never waited for.
-
-    Args:
-        camera: in the world.
-        near: metres; nothing nearer is drawn.
-
-    Returns:
-        [H,W,4] scene-linear premultiplied RGBA, and [H,W] camera-space depth in metres, 1e10 where nothing is hit;
-        on the avatars' device.
+    """Renders avatars together, so that they hide and blend with each other: the picture of their `Stage`.
 
     Raises:
         HeadGaSError: an expression or a transform cannot be used.
     """
-    if not placed:
-        empty = torch.zeros(camera.height, camera.width)
-        return empty[..., None].repeat(1, 1, 4), torch.full_like(empty, NOTHING_HIT)
-    device = placed[0].avatar.device
-    antialiased = all(item.avatar.antialiased for item in placed)
+    return Stage.of(placed, camera, near).picture()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The Gaussians of a picture, avatar by avatar, and the camera before them."""
+
+    groups: tuple[Gaussians, ...]  # of each avatar
+    placements: tuple[Tensor, ...]  # [4,4] of each avatar: its head space to the space of all
+    camera: Camera  # in their space, on their device
+    near: float  # in units of their space; nothing nearer is drawn
+    unit: float  # metres
+    moved_back: float  # metres that `camera` stands behind the one that was asked for
+    antialiased: bool
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01) -> "Stage":
+        """Evaluates the avatars for a camera.
+
+        Expressions, transforms and camera are best on the CPU: a GPU is then never waited for.
+
+        Args:
+            camera: in the world.
+            near: metres; nothing nearer is drawn. Of an orthographic camera it may be negative: what lies behind the
+                camera is seen, too.
+
+        Raises:
+            HeadGaSError: an expression or a transform cannot be used.
+        """
+        antialiased = all(item.avatar.antialiased for item in placed)
+        if not placed:
+            return cls((), (), camera, near, 1.0, 0.0, antialiased)
+        device = placed[0].avatar.device
+        for item in placed:
+            item.avatar.check_expression(item.expression)
+        moved_back = _FIRST - _first_seen(placed, camera, near) if camera.orthographic else 0.0
+        if camera.orthographic:
+            viewmat, near = camera.viewmat.double().cpu().clone(), _FIRST
+            viewmat[2, 3] += moved_back
+            camera = replace(camera, viewmat=viewmat)
+        places = [_Place.of(item, camera) for item in placed]
+        scale = places[0].scale if len(places) == 1 else None
+        if scale is not None:  # the camera goes to the avatar: nothing has to be done to each Gaussian
+            view = places[0].head_camera(device)
+            gaussians = placed[0].avatar.visible_gaussians(_to_device(placed[0].expression, device), view)
+            return cls((gaussians,), (torch.eye(4, device=device),), view, near / scale, scale, moved_back, antialiased)
+        groups = tuple(_in_world(item, place, device) for item, place in zip(placed, places, strict=True))
+        placements = tuple(_to_device(item.transform, device) for item in placed)
+        return cls(groups, placements, _uploaded(camera, device), near, 1.0, moved_back, antialiased)
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """Those of all avatars."""
+        return _joined(self.groups)
+
+    @torch.inference_mode()
+    def rasterized(self, colors: Tensor | None = None) -> Rendering:
+        """The Gaussians blended, in `colors` [N,3] of all avatars' Gaussians instead of their own where given."""
+        gaussians = self.gaussians if colors is None else replace(self.gaussians, colors=colors)
+        return rasterize(gaussians, self.camera, antialiased=self.antialiased, near=self.near, with_depth=True)
+
+    @torch.inference_mode()
+    def picture(self, colors: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What leaves the backend, on the avatars' device.
+
+        Args:
+            colors: [N,3] sRGB of all avatars' Gaussians; their own when left out.
+
+        Returns:
+            [H,W,4] scene-linear premultiplied RGBA, and [H,W] camera-space depth in metres, 1e10 where nothing is hit:
+            the mean of the depths of what a pixel shows, weighted as their colours are.
+        """
+        if not self.groups:
+            empty = torch.zeros(self.camera.height, self.camera.width)
+            return empty[..., None].repeat(1, 1, 4), torch.full_like(empty, NOTHING_HIT)
+        return self.finished(self.rasterized(colors))
+
+    @torch.inference_mode()
+    def finished(self, rendering: Rendering) -> tuple[Tensor, Tensor]:
+        """The picture of what was rasterized."""
+        assert rendering.depth is not None
+        image, depth = finished(rendering.color, rendering.alpha, rendering.depth, self.unit)
+        if self.moved_back:
+            depth = torch.where(depth < NOTHING_HIT, depth - self.moved_back, depth)
+        return image, depth
+
+    @torch.inference_mode()
+    def coverage(self, image: Tensor) -> Tensor:
+        """How much of each pixel each of A avatars covers [A,H,W]: what it adds to alpha, less what hides it.
+
+        image: [H,W,4], the picture.
+        """
+        if len(self.groups) < 2:
+            return image[..., 3].repeat(len(self.groups), 1, 1)
+        planes = []
+        for first in range(0, len(self.groups), 3):  # a colour channel for each: the kernels of pictures serve
+            colors = [group.colors.new_zeros(len(group), 3) for group in self.groups]
+            for channel, own in enumerate(colors[first : first + 3]):
+                own[:, channel] = 1
+            planes += self.rasterized(torch.cat(colors)).color.unbind(-1)[: len(self.groups) - first]
+        return torch.stack(planes)
+
+
+def _first_seen(placed: Sequence[PlacedAvatar], camera: Camera, near: float) -> float:
+    """The depth in metres from which on an orthographic camera must see: `near`, or just before the avatars.
+
+    Blender's viewports have near planes far behind them, from where float32 would have no depths to tell Gaussians
+    apart.
+    """
+    depths = []
     for item in placed:
-        item.avatar.check_expression(item.expression)
-    places = [_Place.of(item, camera) for item in placed]
-    scale = places[0].scale if len(places) == 1 else None
-    if scale is not None:  # the camera goes to the avatar: nothing has to be done to each Gaussian
-        view = places[0].head_camera(device)
-        gaussians = placed[0].avatar.visible_gaussians(_to_device(placed[0].expression, device), view)
-        rendering = rasterize(gaussians, view, antialiased=antialiased, near=near / scale, with_depth=True)
-    else:
-        groups = [_in_world(item, place, device) for item, place in zip(placed, places, strict=True)]
-        view = _uploaded(camera, device)
-        rendering = rasterize(_joined(groups), view, antialiased=antialiased, near=near, with_depth=True)
-    assert rendering.depth is not None
-    return finished(rendering.color, rendering.alpha, rendering.depth, scale or 1.0)
+        transform = item.transform.double().cpu()
+        origin = camera.viewmat[2, :3].double().cpu() @ transform[:3, 3] + camera.viewmat[2, 3].double().cpu()
+        depths.append(float(origin - _FARTHEST_GAUSSIAN * transform[:3, :3].norm(dim=0).max()))
+    nearest = min(depths)
+    return max(near, nearest) if math.isfinite(nearest) else near
 
 
 def finished(color: Tensor, alpha: Tensor, depth: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -131,7 +222,7 @@ class _Place:
         even = torch.allclose(lengths, lengths[:1].expand(3), rtol=1e-4)
         right_angled = torch.allclose(rotation.T @ rotation, torch.eye(3, dtype=torch.float64), atol=1e-4)
         scale = lengths.mean().item() if even and right_angled and torch.linalg.det(rotation) > 0 else None
-        there = Camera(camera.viewmat.double().cpu(), camera.K.cpu(), camera.width, camera.height)
+        there = replace(camera, viewmat=camera.viewmat.double().cpu(), K=camera.K.cpu())
         return cls(linear, offset, rotation, scale, there)
 
     def head_camera(self, device: torch.device) -> Camera:
@@ -140,7 +231,10 @@ class _Place:
         viewmat = self.camera.viewmat.clone()
         viewmat[:3, 3] = (viewmat[:3, :3] @ self.offset + viewmat[:3, 3]) / self.scale
         viewmat[:3, :3] = viewmat[:3, :3] @ self.rotation
-        return _uploaded(Camera(viewmat, self.camera.K, self.camera.width, self.camera.height), device)
+        K = self.camera.K
+        if self.camera.orthographic:  # pixels per metre of the world
+            K = K @ torch.diag(K.new_tensor([self.scale, self.scale, 1.0]))
+        return _uploaded(replace(self.camera, viewmat=viewmat, K=K), device)
 
     def color_camera(self, device: torch.device) -> Camera:
         """A camera that stands in head space where the world's stands; only its place matters to colours."""
@@ -155,7 +249,7 @@ def _to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def _uploaded(camera: Camera, device: torch.device) -> Camera:
-    return Camera(_to_device(camera.viewmat, device), _to_device(camera.K, device), camera.width, camera.height)
+    return replace(camera, viewmat=_to_device(camera.viewmat, device), K=_to_device(camera.K, device))
 
 
 def _in_world(item: PlacedAvatar, place: _Place, device: torch.device) -> Gaussians:

@@ -91,4 +91,5 @@ def _selected(gaussians: Gaussians, chosen: Tensor) -> Gaussians:
 
 
 def _detached(gaussians: Gaussians) -> Gaussians:
-    return Gaussians(**{name: value.detach() for name, value in vars(gaussians).items()})
+    """Copies: what an avatar keeps from a frame that it showed cannot be differentiated through."""
+    return Gaussians(**{name: value.detach().clone() for name, value in vars(gaussians).items()})

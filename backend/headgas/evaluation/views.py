@@ -52,7 +52,7 @@ def sampled_views(avatar: Avatar, count: int, size: int, seed: int) -> list[View
     neutral, extreme = np.array(space.neutral), np.array([extreme_of(space, i)[0] for i in range(len(space))])
     views = [View(avatar.neutral(), face_camera(avatar, size))]
     for _ in range(count - 1):
-        strength = generator.random(len(space)) * (generator.random(len(space)) < _ACTIVE / len(space))
+        strength = generator.random(len(space)) * (generator.random(len(space)) < _ACTIVE / max(1, len(space)))
         expression = torch.tensor(neutral + strength * (extreme - neutral), dtype=torch.float32, device=avatar.device)
         yaw, pitch = generator.uniform(-_YAW, _YAW), generator.uniform(-_PITCH, _PITCH)
         views.append(View(expression, face_camera(avatar, size, yaw, pitch)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from headgas.errors import HeadGaSError
 
-PROTOCOL = 1
+PROTOCOL = 2
 KEY_VARIABLE = "HEADGAS_KEY"
 
 

@@ -10,14 +10,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from multiprocessing import resource_tracker, shared_memory
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 import headgas
-from headgas.avatars import Checkpoint, load_avatar
-from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.avatars import Avatar, Checkpoint, load_avatar
+from headgas.avatars.rendering import PlacedAvatar, Stage
 from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
 from headgas.exchange import Conversion, beside, convert
@@ -25,10 +25,19 @@ from headgas.service.messages import PROTOCOL
 from headgas.splatting import Camera, get_threads
 from headgas.training.warmup import Progress
 
+if TYPE_CHECKING:
+    from headgas.evaluation.inspection import Inspection, Inspector
+
 _Method = Callable[[dict[str, Any]], tuple[dict[str, Any], bytes | None]]
 _KEPT_AVATARS = 16  # in memory; the least recently used goes first
 _MAX_SIDE = 32768  # pixels
-_BYTES_PER_PIXEL = 20  # float32 RGBA and depth
+
+
+class _Picture(NamedTuple):
+    """What a render request is answered with."""
+
+    planes: list[torch.Tensor]  # float32: RGBA [H,W,4], depth [H,W], and coverage [A,H,W] where it was asked for
+    legend: str  # what the colours mean, where something else than the avatars' own are shown
 
 
 class Requests:
@@ -40,7 +49,8 @@ class Requests:
         self._device = device
         self._avatars: OrderedDict[tuple[str, int, int], Checkpoint] = OrderedDict()
         self._last_asked: tuple[list[Any], str] = [], ""  # the same question has the same answer
-        self._last_picture = torch.empty(0), torch.empty(0)
+        self._last_picture = _Picture([], "")
+        self._inspector: Inspector | None = None
         self._lock = threading.Lock()
         self._methods: dict[str, _Method] = {
             "hello": self._hello,
@@ -122,20 +132,40 @@ class Requests:
             _matrix(view["K"], 3, "camera.K"),
             _side(view["width"], "camera.width"),
             _side(view["height"], "camera.height"),
+            bool(view.get("orthographic", False)),
         )
+        near, inspect, coverage = float(view.get("near", 0.01)), params.get("inspect"), bool(params.get("coverage"))
         placed = [self._placed(item) for item in params["avatars"]]
-        asked = [item.avatar for item in placed], repr([params["avatars"], view])
+        asked = [item.avatar for item in placed], repr([params["avatars"], view, inspect, coverage])
         if asked != self._last_asked:
-            self._last_picture = render_frame(placed, camera, near=float(view.get("near", 0.01)))
+            self._last_picture = self._picture(Stage.of(placed, camera, near), asked[0], inspect, coverage)
             self._last_asked = asked
-        rgba, depth = self._last_picture
-        size = {"width": camera.width, "height": camera.height}
+        planes = [plane.cpu().numpy() for plane in self._last_picture.planes]
         pixels = None
         if params["pixels"] is None:
-            pixels = rgba.cpu().numpy().tobytes() + depth.cpu().numpy().tobytes()
+            pixels = b"".join(plane.tobytes() for plane in planes)
         else:
-            _write_pixels(params["pixels"], rgba, depth)
-        return size | {"milliseconds": (time.perf_counter() - started) * 1e3}, pixels
+            _write_pixels(params["pixels"], planes)
+        facts = {"width": camera.width, "height": camera.height, "legend": self._last_picture.legend}
+        return facts | {"milliseconds": (time.perf_counter() - started) * 1e3}, pixels
+
+    def _picture(self, stage: Stage, avatars: list[Avatar], inspect: Any, coverage: bool) -> _Picture:
+        legend = ""
+        if inspect is None:
+            image, depth = stage.picture()
+        else:
+            inspection = self._inspection(inspect)
+            assert self._inspector is not None
+            stage, image, depth, legend = self._inspector.view(stage, avatars, inspection)
+        return _Picture([image, depth, stage.coverage(image)] if coverage else [image, depth], legend)
+
+    def _inspection(self, inspect: Any) -> "Inspection":
+        from headgas.evaluation.inspection import Inspection, Inspector  # what most never ask for is not loaded
+
+        self._inspector = self._inspector or Inspector()
+        if not isinstance(inspect, dict):
+            raise HeadGaSError(f"The request's inspect is {inspect!r}; expected a mode and what it needs.")
+        return Inspection.of(inspect)
 
     def _placed(self, item: dict[str, Any]) -> PlacedAvatar:
         avatar = self._avatar(item["path"]).avatar
@@ -183,21 +213,21 @@ def _side(value: Any, name: str) -> int:
     return value
 
 
-def _write_pixels(name: str, rgba: torch.Tensor, depth: torch.Tensor) -> None:
-    """Copies the picture into the client's shared memory."""
+def _write_pixels(name: str, planes: list[np.ndarray]) -> None:
+    """Copies the picture into the client's shared memory, one plane behind the other."""
     try:
         memory = _attach(name)
     except (FileNotFoundError, ValueError) as error:
         raise HeadGaSError(f"The shared memory {name!r} cannot be opened ({error}).") from None
     try:
-        height, width = depth.shape
-        needed = height * width * _BYTES_PER_PIXEL
+        needed = sum(plane.nbytes for plane in planes)
         if memory.size < needed:
             raise HeadGaSError(f"The shared memory {name!r} has {memory.size} bytes; the picture needs {needed}.")
         numbers = np.ndarray(needed // 4, np.float32, memory.buf)
-        split = height * width * 4
-        numbers[:split] = rgba.cpu().numpy().ravel()
-        numbers[split:] = depth.cpu().numpy().ravel()
+        start = 0
+        for plane in planes:
+            numbers[start : start + plane.size] = plane.ravel()
+            start += plane.size
         del numbers  # a view keeps the segment open
     finally:
         memory.close()

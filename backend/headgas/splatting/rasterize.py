@@ -17,6 +17,7 @@ Implementation = Literal["auto", "reference", "numba", "gsplat"]
 _LARGEST = 32768  # pixels along one side
 EPS2D = 0.3  # pixels², what 3D Gaussian Splatting blurs by
 ALPHA_THRESHOLD = 1 / 255  # what 3D Gaussian Splatting calls invisible
+ALPHA_MAX = 0.999
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def rasterize(
     eps2d: float = EPS2D,
     near: float = 0.01,
     alpha_threshold: float = ALPHA_THRESHOLD,
-    alpha_max: float = 0.999,
+    alpha_max: float = ALPHA_MAX,
     screen_offsets: Tensor | None = None,
     implementation: Implementation = "auto",
 ) -> Rendering:

@@ -46,7 +46,7 @@ PIXELS = TILE_WIDTH * TILE_HEIGHT  # the length of one plane of a tile's buffer
 _ROWS = LANES // TILE_WIDTH  # image rows in a vector
 _AHEAD = 8  # entries to prefetch
 _SLICE = 32  # entries between two looks at whether a tile is saturated
-_SATURATED = f32(1e-4)  # a Gaussian that would leave less transmittance than this is not blended, and ends its pixel
+SATURATED = f32(1e-4)  # a Gaussian that would leave less transmittance than this is not blended, and ends its pixel
 _NOWHERE = f32(1e10)  # depth where nothing is hit
 _SHAPE = (f32(0),) * HEADER
 _CONSTANTS = (f32(0),) * 9
@@ -149,7 +149,7 @@ def blend(  # noqa: PLR0915  one formula after another, in registers
                         before = load(buffer, q)
                         weight = opacity * before
                         after = before - weight
-                        live = after > _SATURATED
+                        live = after > SATURATED
                         store(buffer, q, select(live, after, minus_magnitude(before)))
                         add_weighted(buffer, q + PIXELS, PIXELS, select(live, weight, nothing), values)
                         dy = dy + f32(_ROWS)
@@ -256,7 +256,7 @@ def blend_backward(  # noqa: PLR0915  one formula after another, in registers
                     before = load(buffer, q)
                     weight = opacity * before
                     after = before - weight
-                    live = after > _SATURATED
+                    live = after > SATURATED
                     store(buffer, q, select(live, after, minus_magnitude(before)))
                     weight = select(live, weight, nothing)
                     own = weight * dot(buffer, q + 2 * PIXELS, PIXELS, values)

@@ -16,6 +16,7 @@ from headgas.avatars.shading import shade
 from headgas.avatars.skinning import skin, turned_quaternions
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
+from headgas.splatting.counting import count_contributions
 from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 
@@ -37,12 +38,14 @@ def _camera(distance: float = 0.0) -> Camera:
     return Camera(viewmat, torch.tensor([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), _SIZE, _SIZE)
 
 
-def _draw(with_depth: bool, differentiate: bool) -> None:
+def _some(differentiate: bool = False) -> Gaussians:
     means = torch.tensor([[0.0, 0.0, 1.0]]).repeat(_COUNT, 1).requires_grad_(differentiate)
-    gaussians = Gaussians(
-        means, torch.ones(_COUNT, 4), torch.ones(_COUNT, 3), torch.full([_COUNT], 0.5), torch.ones(_COUNT, 3)
-    )
-    rendering = rasterize(gaussians, _camera(), with_depth=with_depth)
+    shapes = torch.ones(_COUNT, 4), torch.ones(_COUNT, 3)
+    return Gaussians(means, *shapes, torch.full([_COUNT], 0.5), torch.ones(_COUNT, 3))
+
+
+def _draw(with_depth: bool, differentiate: bool) -> None:
+    rendering = rasterize(_some(differentiate), _camera(), with_depth=with_depth)
     if differentiate:
         total = rendering.color.sum() + rendering.alpha.sum()
         (total if rendering.depth is None else total + rendering.depth.sum()).backward()
@@ -121,6 +124,7 @@ ALL = tuple(
             *RENDERING,
             *TRAINING,
             Kernels("the blending of compact features", 1, _blend_compact),
+            Kernels("the counting of Gaussians", 1, lambda: count_contributions(_some(), _camera())),
             Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
         )
     )

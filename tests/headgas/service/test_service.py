@@ -21,8 +21,9 @@ import torch
 
 import headgas
 from headgas.avatars import load_avatar, save_avatar
-from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.avatars.rendering import PlacedAvatar, Stage, render_frame
 from headgas.exchange.ply import write_ply
+from headgas.service.messages import PROTOCOL
 from headgas.service.requests import Requests
 from headgas.splatting import Camera
 from headgas.splatting.splats import Splats
@@ -42,7 +43,7 @@ class Service:
     def connect(self, greet: bool = True) -> Connection:
         connection = Client(("127.0.0.1", self.port), "AF_INET", authkey=self.key)
         if greet:
-            ask(connection, "hello", version=headgas.__version__, protocol=1)
+            ask(connection, "hello", version=headgas.__version__, protocol=PROTOCOL)
         return connection
 
 
@@ -63,7 +64,7 @@ def service() -> Iterator[Service]:
     )  # fmt: skip
     assert process.stdout and process.stdin
     hello = json.loads(process.stdout.readline())
-    assert hello["headgas"] == headgas.__version__ and hello["protocol"] == 1
+    assert hello["headgas"] == headgas.__version__ and hello["protocol"] == PROTOCOL
     yield Service(process, hello["port"], key)
     process.stdin.close()
     process.wait(WAIT)
@@ -120,9 +121,10 @@ def test_the_same_question_is_rendered_once(
 
     def count(*arguments: Any, **options: Any) -> Any:
         rendered.append(arguments)
-        return render_frame(*arguments, **options)
+        return of(*arguments, **options)
 
-    monkeypatch.setattr("headgas.service.requests.render_frame", count)
+    of = Stage.of
+    monkeypatch.setattr(Stage, "of", count)
     path = tmp_path / "avatar.safetensors"
     path.write_bytes(Path(avatar_path).read_bytes())
     requests, params = Requests(torch.device("cpu")), request(str(path))
@@ -270,7 +272,7 @@ def test_shutdown_ends_the_service() -> None:
     assert process.stdout
     port = json.loads(process.stdout.readline())["port"]
     with Client(("127.0.0.1", port), "AF_INET", authkey=bytes.fromhex(key)) as connection:
-        ask(connection, "hello", version=headgas.__version__, protocol=1)
+        ask(connection, "hello", version=headgas.__version__, protocol=PROTOCOL)
         assert "result" in ask(connection, "shutdown")
     assert process.wait(WAIT) == 0
 
@@ -305,7 +307,7 @@ def test_kernels_are_compiled_in_the_background_and_the_client_can_follow(tmp_pa
     assert process.stdout and process.stdin
     service = Service(process, json.loads(process.stdout.readline())["port"], key)
     with service.connect(greet=False) as connection, service.connect() as other:
-        hello = ask(connection, "hello", version=headgas.__version__, protocol=1)["result"]
+        hello = ask(connection, "hello", version=headgas.__version__, protocol=PROTOCOL)["result"]
         assert hello["compiling"]["what"] and 1 <= hello["compiling"]["number"] <= hello["compiling"]["of"]
         assert ask(connection, "describe", avatar=avatar_path)["result"]["gaussians"] > 0
         assert ask(connection, "ping")["result"]["compiling"]
