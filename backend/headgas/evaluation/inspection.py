@@ -49,7 +49,7 @@ class Inspection:
         """Raises HeadGaSError on anything that cannot be shown."""
         if self.mode not in MODES:
             raise HeadGaSError(f"There is no mode {self.mode!r} of looking inside.", f"Modes: {', '.join(MODES)}")
-        if self.mode == "influence" and not self.parameter:
+        if self.mode == "influence" and not (self.parameter and isinstance(self.parameter, str)):
             raise HeadGaSError("The mode 'influence' needs the parameter whose influence is to be shown.")
         for name, value in (("fraction", self.fraction), ("scale", self.scale)):
             if not isinstance(value, int | float) or not 0 <= value <= 1:
@@ -247,6 +247,6 @@ def _influence(avatar: Avatar, parameter: str) -> tuple[Tensor, str]:
     colors = torch.stack([(change / largest[name]).clamp(0, 1) for name, change in changes.items()], 1)
     unseen = "" if seen else ", which training never saw move"
     return colors, (
-        f"{parameter} at {value:.2f}{unseen}: red moves up to {largest['position'] * 1000:.1f} mm, green fades up to "
-        f"{largest['opacity']:.0%}, blue changes colour up to {largest['colour']:.0%}"
+        f"{parameter} at {value:.2f}{unseen}: full red moves {largest['position'] * 1000:.1f} mm, full green fades by "
+        f"{largest['opacity']:.0%}, full blue changes colour by {largest['colour']:.0%}"
     )

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How many Gaussians make each pixel: what a picture costs, and where."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from headgas.splatting.threads import run
 from headgas.splatting.tiles import SATURATED
 
 f32 = np.float32
+_LN2 = f32(math.log(2))
 _COMPILE_SECONDS = 1
 
 
@@ -40,23 +43,27 @@ def count_contributions(
 @compiled
 def _count(work, blocks, rows, listed, first_of_tile, columns, threshold, alpha_max, counts):
     """counts [H,W]; the rest as in `tiles.blend`, one tile a block."""
-    height, width = counts.shape
-    log_threshold = f32(np.log2(threshold))
+    width = counts.shape[1]
+    log_threshold = f32(math.log2(threshold))
+    transmittance = np.empty((TILE_HEIGHT, TILE_WIDTH), np.float32)  # negative where a pixel is saturated
     while True:
         tile = fetch_add(work, 0)
         if tile >= blocks:
             return
         top, left = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
-        for row in range(top, min(height, top + TILE_HEIGHT)):
-            for column in range(left, min(width, left + TILE_WIDTH)):
-                transmittance = f32(1)
-                for entry in range(first_of_tile[tile], first_of_tile[tile + 1]):
-                    gaussian = rows[listed[entry]]
-                    dx, dy = f32(column) + f32(0.5) - gaussian[0], f32(row) + f32(0.5) - gaussian[1]
-                    power = dx * dx * gaussian[2] + dx * dy * gaussian[3] + dy * dy * gaussian[4] + gaussian[5]
-                    if power >= log_threshold:
-                        transmittance *= f32(1) - min(f32(np.exp2(power)), alpha_max)
-                        if not transmittance > SATURATED:
-                            break
-                        counts[row, column] += 1
+        transmittance[:] = f32(1)
+        for entry in range(first_of_tile[tile], first_of_tile[tile + 1]):
+            row = rows[listed[entry]]
+            u, v, a, b, c, level = row[0], row[1], row[2], row[3], row[4], row[5]
+            for y in range(max(int(row[6]) - top, 0), min(int(row[7]) - top, TILE_HEIGHT)):
+                dy = f32(top + y) + f32(0.5) - v
+                for x in range(min(TILE_WIDTH, width - left)):
+                    dx = f32(left + x) + f32(0.5) - u
+                    power = dx * dx * a + dx * dy * b + dy * dy * c + level
+                    before = transmittance[y, x]
+                    if power >= log_threshold and before > f32(0):
+                        after = before * (f32(1) - min(math.exp(power * _LN2), alpha_max))
+                        counted = after > SATURATED
+                        transmittance[y, x] = after if counted else -before
+                        counts[top + y, left + x] += counted
         fetch_add(work, 8)

@@ -10,6 +10,7 @@ import torch
 from headgas.errors import HeadGaSError
 from headgas.splatting import Gaussians, gsplat_rasterizer, rasterize
 from headgas.splatting.example import egg
+from tests.headgas.splatting.test_rasterize import parallel
 
 NAMES = [field.name for field in fields(Gaussians)]
 
@@ -84,9 +85,11 @@ def compare(ours, theirs, our_gaussians, their_gaussians, our_offsets, their_off
         assert error < 100 * tolerance, f"{name}: {error:.1e}"
 
 
+@pytest.mark.parametrize("orthographic", [False, True])
 @pytest.mark.parametrize("antialiased", [False, True])
-def test_numba_equals_gsplats_torch_twins(gsplat_without_cuda, antialiased):
+def test_numba_equals_gsplats_torch_twins(gsplat_without_cuda, antialiased, orthographic):
     gaussians, camera = egg(150, 16, 16, sigma=(0.4, 1.5), yaw=0.3)
+    camera = parallel(camera) if orthographic else camera
     ours, theirs = leaves(gaussians), leaves(gaussians)
     our_offsets, their_offsets = (torch.zeros(150, 2, requires_grad=True) for _ in range(2))
     background = torch.tensor([0.2, 0.4, 0.6])
@@ -129,9 +132,10 @@ def test_a_missing_gsplat_is_told_with_the_command_that_installs_it(monkeypatch)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("antialiased", [False, True])
-@pytest.mark.parametrize("channels", [3, 7])
-def test_numba_equals_gsplat_on_cuda(antialiased, channels):
+@pytest.mark.parametrize(("channels", "orthographic"), [(3, False), (7, False), (3, True)])
+def test_numba_equals_gsplat_on_cuda(antialiased, channels, orthographic):
     gaussians, camera = egg(5000, 128, 96, channels=channels, yaw=0.2)
+    camera = parallel(camera) if orthographic else camera
     ours, theirs = leaves(gaussians), leaves(gaussians, "cuda")
     our_offsets = torch.zeros(5000, 2, requires_grad=True)
     their_offsets = torch.zeros(5000, 2, device="cuda", requires_grad=True)

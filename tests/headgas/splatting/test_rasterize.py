@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from headgas.splatting import Camera, Gaussians, get_threads, rasterize, set_threads
+from headgas.splatting.counting import count_contributions
 from headgas.splatting.example import egg
 
 NAMES = [field.name for field in fields(Gaussians)]
@@ -51,14 +52,22 @@ def assert_gradients_close(ours: dict, truth: dict, tolerance: float) -> None:
         assert error < tolerance, f"{name}: {error:.1e}"
 
 
+def parallel(camera: Camera) -> Camera:
+    """The orthographic camera that shows `egg` as large as `camera` does from 5 m."""
+    return replace(camera, K=camera.K @ torch.diag(torch.tensor([0.2, 0.2, 1.0])), orthographic=True)
+
+
 @pytest.mark.parametrize(
-    ("channels", "antialiased", "with_depth", "size", "yaw"),
-    [(3, False, True, (70, 45), 0.0), (3, True, True, (70, 45), 0.3), (3, True, False, (33, 64), 0.3),
-     (4, False, True, (64, 32), -0.5), (1, True, True, (40, 41), 0.2), (7, False, True, (45, 37), 0.1),
-     (17, True, True, (24, 33), 0.1)],
+    ("channels", "antialiased", "with_depth", "size", "yaw", "orthographic"),
+    [(3, False, True, (70, 45), 0.0, False), (3, True, True, (70, 45), 0.3, False),
+     (3, True, False, (33, 64), 0.3, False), (4, False, True, (64, 32), -0.5, False),
+     (1, True, True, (40, 41), 0.2, False), (7, False, True, (45, 37), 0.1, False),
+     (17, True, True, (24, 33), 0.1, False), (3, False, True, (70, 45), 0.3, True),
+     (3, True, True, (33, 64), -0.5, True)],
 )  # fmt: skip
-def test_numba_equals_the_reference(channels, antialiased, with_depth, size, yaw):
+def test_numba_equals_the_reference(channels, antialiased, with_depth, size, yaw, orthographic):
     gaussians, camera = egg(300, *size, channels=channels, sigma=(0.8, 3.0), yaw=yaw)
+    camera = parallel(camera) if orthographic else camera
     gaussians.means[:60] *= 1.8  # over the frame's border
     gaussians.means[60:64, 2] -= 4.9  # close to the camera and behind it
     options = {"antialiased": antialiased, "with_depth": with_depth, "background": torch.rand(channels)}
@@ -90,9 +99,11 @@ def test_without_a_depth_gradient_the_depth_changes_nothing():
         assert torch.equal(with_depth[name], gradient), name
 
 
+@pytest.mark.parametrize("orthographic", [False, True])
 @pytest.mark.parametrize("antialiased", [False, True])
-def test_the_reference_passes_gradcheck(antialiased):
+def test_the_reference_passes_gradcheck(antialiased, orthographic):
     gaussians, camera = egg(5, 6, 5, channels=2, sigma=(1.0, 2.0), yaw=0.2)
+    camera = parallel(camera) if orthographic else camera
     inputs = [tensor.double().requires_grad_() for tensor in (*vars(gaussians).values(), torch.zeros(5, 2))]
 
     def outputs(*tensors):
@@ -104,6 +115,63 @@ def test_the_reference_passes_gradcheck(antialiased):
         return result.color, result.alpha, result.depth
 
     assert torch.autograd.gradcheck(outputs, inputs, atol=1e-4)
+
+
+@pytest.mark.parametrize("implementation", ["numba", "reference"])
+def test_a_point_before_an_orthographic_camera_lies_where_its_distance_does_not_matter(implementation):
+    view = parallel(egg(1, 40, 30, yaw=0.3)[1])
+    place = torch.tensor([(33.5 - 20) / view.K[0, 0], (7.5 - 15) / view.K[1, 1], 0.0])
+    for z in (0.5, 7.0):
+        mean = view.viewmat[:3, :3].T @ (place + torch.tensor([0.0, 0.0, z]) - view.viewmat[:3, 3])
+        one = Gaussians(mean[None], torch.ones(1, 4), torch.full((1, 3), 0.01), torch.ones(1), torch.ones(1, 3))
+        result = rasterize(one, view, implementation=implementation)
+        assert (result.alpha == result.alpha.max()).nonzero().tolist() == [[7, 33]] and result.alpha.max() > 0.99
+        assert result.depth[7, 33].item() == pytest.approx(z, rel=1e-5)
+    assert not rasterize(one, view, near=7.1, implementation=implementation).alpha.any()
+
+
+def test_an_orthographic_camera_sees_what_a_narrow_one_sees_from_far_away():
+    gaussians, camera = egg(300, 50, 40, yaw=0.4)
+    far = camera.viewmat.double()
+    far[2, 3] = 1e7
+    zoomed = replace(camera, viewmat=far, K=camera.K.double() @ torch.diag(torch.tensor([2e6, 2e6, 1.0])).double())
+    ours = rasterize(gaussians, parallel(camera))
+    narrow = rasterize(leaves(gaussians, torch.float64), zoomed, implementation="reference")
+    assert (ours.color - rasterize(gaussians, camera).color).abs().max() > 0.1
+    torch.testing.assert_close(ours.color.double(), narrow.color, rtol=0, atol=1e-4)
+    hit = ours.alpha > 0.1
+    torch.testing.assert_close(ours.depth[hit].double(), narrow.depth[hit] - far[2, 3] + 5, rtol=0, atol=1e-3)
+
+
+def test_an_orthographic_camera_looks_in_one_direction():
+    view = parallel(egg(1, 40, 30, yaw=0.3)[1])
+    directions = torch.nn.functional.normalize(torch.randn(50, 3) - view.position, dim=1)
+    torch.testing.assert_close(directions, view.viewmat[2, :3].expand(50, 3), rtol=0, atol=1e-5)
+
+
+def test_contributions_are_those_that_the_blending_counts():
+    gaussians, camera = egg(150, 30, 25, sigma=(2.0, 5.0), yaw=0.2)
+    gaussians = replace(gaussians, opacities=torch.linspace(0.3, 1.0, 150))
+    for view, antialiased in ((camera, False), (parallel(camera), True)):
+        counts = count_contributions(gaussians, view, antialiased=antialiased, near=4.8)
+        truth = counted_one_by_one(gaussians, view, antialiased, 4.8)
+        # a transmittance or an alpha within float32's rounding of its limit may count or not
+        assert ((counts - truth).abs() <= 1).all() and (counts == truth).float().mean() > 0.995
+        assert truth.max() > 8
+
+
+def counted_one_by_one(gaussians: Gaussians, camera: Camera, antialiased: bool, near: float) -> torch.Tensor:
+    """The naive twin: each Gaussian alone has its alpha in each pixel; then front to back until a pixel is full."""
+    depths = gaussians.means @ camera.viewmat[2, :3] + camera.viewmat[2, 3]
+    transmittance, live = torch.ones(camera.height, camera.width), torch.ones(camera.height, camera.width).bool()
+    counts = torch.zeros(camera.height, camera.width, dtype=torch.int32)
+    for i in depths.argsort().tolist():
+        alone = Gaussians(*(getattr(gaussians, name)[i : i + 1] for name in NAMES))
+        alpha = rasterize(alone, camera, antialiased=antialiased, near=near).alpha
+        live &= transmittance * (1 - alpha) > 1e-4
+        counts += live & (alpha > 0)
+        transmittance = torch.where(live, transmittance * (1 - alpha), transmittance)
+    return counts
 
 
 def test_screen_offsets_move_the_picture():
