@@ -4,6 +4,7 @@
 `material.py FOLDER`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from headgas import cli
 from headgas.avatars import load_avatar, save_avatar
-from headgas.avatars.rendering import PlacedAvatar, render_frame
+from headgas.avatars.rendering import PlacedAvatar, Stage, render_frame
 from headgas.captures import load_capture
+from headgas.evaluation.inspection import Inspection, Inspector
+from headgas.splatting import Camera
 from tests.headgas.avatars.test_modes import avatar as small_modes
 from tests.headgas.conftest import small_avatar, write_capture
 from tests.headgas.exchange.flame_files import write_flame
@@ -24,6 +27,7 @@ from tests.headgas.exchange.test_gaussian_blendshapes import write_dump
 from tests.headgas.exchange.test_gaussian_head_folder import some_weights, write_run
 from tests.headgas.exchange.test_lam import write_zip
 
+FOCUS = 0.6  # metres from the camera: there, the orthographic camera shows everything as large
 _APART = 0.15  # metres from the first avatar to the second, to the subject's left
 _SURFACE = {
     "vertices": 0.1 * torch.tensor([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]]),
@@ -53,11 +57,23 @@ def main(folder: Path) -> None:
         for name, placed in (("one", [one]), ("two", [one, PlacedAvatar(second, expression, aside)])):
             image, depth = render_frame(placed, frame.camera)
             arrays |= {f"{name}_image_{number}": image.numpy(), f"{name}_depth_{number}": depth.numpy()}
+        if number == 0:
+            arrays |= _parallel_views(placed, frame.camera)
     command = ["convert", str(folder / "a.safetensors"), str(folder / "a.ply"), "--capture", str(folder / "capture")]
     assert cli.main([*command, "--frame", "0"]) == 0
     np.savez(folder / "reference.npz", **arrays)
     save_avatar(folder / "modes.safetensors", small_modes(), "modes", {}, _SURFACE)
     _write_foreign(folder / "foreign")
+
+
+def _parallel_views(placed: list[PlacedAvatar], camera: Camera) -> dict[str, np.ndarray]:
+    """An orthographic camera's picture of avatars, their normals, and which pixels are whose."""
+    K = camera.K @ torch.diag(torch.tensor([1 / FOCUS, 1 / FOCUS, 1.0]))
+    stage = Stage.of(placed, replace(camera, K=K, orthographic=True))
+    image, depth = stage.picture()
+    normals = Inspector().view(stage, [item.avatar for item in placed], Inspection("normal")).image
+    shown = {"image": image, "depth": depth, "normals": normals, "coverage": stage.coverage(image)}
+    return {f"parallel_{name}": plane.numpy() for name, plane in shown.items()}
 
 
 def _write_foreign(folder: Path) -> None:

@@ -7,6 +7,10 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from bl_ext.user_default.headgas.core.cameras import PixelRegion
+from bl_ext.user_default.headgas.core.inspection import Inspection
+from bl_ext.user_default.headgas.engine.frame import camera_of
+from bl_ext.user_default.headgas.rig import posed_avatars
 from mathutils import Matrix
 
 from tests.blender_headgas.stand_in import read_layers, read_pixels, render_still
@@ -140,6 +144,31 @@ def test_two_avatars_hide_and_blend_with_each_other(scene, head, material, tmp_p
     image = render_still(tmp_path / "two.exr")
     assert np.abs(image - material.expected["two_image_0"]).max() < _CLOSE
     assert np.abs(image - material.expected["one_image_0"]).max() > 0.1
+
+
+def test_orthographic_cameras_show_the_inside_and_which_pixels_are_whose(scene, head, material, tmp_path, real_service):
+    bpy.ops.headgas.import_avatar(filepath=material.avatar("b"))
+    second = bpy.context.object
+    second.parent.location.x = 0.15
+    _express(second, material, 0)
+    data = scene.camera.data
+    data.type = 'ORTHO'
+    data.ortho_scale = 0.6 * _SIZE / material.frames[0]["K"][0][0]
+    image = render_still(tmp_path / "parallel.exr")
+    assert np.abs(image - material.expected["parallel_image"]).max() < _CLOSE
+    assert np.abs(image - material.expected["two_image_0"]).max() > 0.1
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    seen = camera_of(scene.camera, depsgraph, _SIZE, _SIZE, PixelRegion(0, 0, _SIZE, _SIZE))
+    avatars = posed_avatars(depsgraph)
+    if avatars[0].path != Path(material.avatar()):
+        avatars = avatars[::-1]
+    picture = real_service.running().render(avatars, seen, 60.0, inspection=Inspection("normal"), coverage=True)
+    assert picture.legend.startswith("Normals: ") and picture.coverage.shape == (2, _SIZE, _SIZE)
+    for name, plane in (("normals", picture.image), ("coverage", picture.coverage)):
+        assert np.abs(plane - material.expected[f"parallel_{name}"]).max() < 10 * _CLOSE, name
+    hit = material.expected["parallel_depth"] < 1e9
+    assert np.abs(picture.depth - material.expected["parallel_depth"])[hit].max() < 1e-3
+    assert np.abs(picture.coverage.sum(0) - image[..., 3]).max() < _CLOSE
 
 
 def test_a_border_render_is_a_crop_of_the_whole(scene, head, material, tmp_path):

@@ -17,8 +17,10 @@ from PIL import Image
 import headgas
 from headgas import cli, doctor
 from headgas.avatars import HeadGaSConfig, load_avatar, save_avatar
-from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
+from headgas.avatars.framing import parallel, visible_bounds
+from headgas.avatars.rendering import PlacedAvatar, Stage, linear_to_srgb, render_frame
 from headgas.captures import load_capture
+from headgas.evaluation.inspection import Inspection, Inspector
 from headgas.training.config import PRESETS, TrainingConfig
 from tests.headgas.conftest import NAMES, SIZE, small_avatar, write_capture
 
@@ -105,6 +107,26 @@ def test_render_writes_straight_alpha(folder: Path, capsys: Capture, tmp_path: P
     pixels = np.asarray(image, np.float32) / 255
     assert np.abs(pixels[..., :3] - straight)[half].max() <= 0.51 / 255
     assert np.abs(pixels[..., 3] - alpha).max() <= 0.51 / 255
+
+
+def test_render_looks_inside(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "inside.png"
+    avatar, capture = folder / "avatar.safetensors", folder / "capture"
+    command = ["render", str(avatar), "--capture", str(capture), "--frame", "4", "--out", str(out)]
+    options = ["--inspect", "influence", "--parameter", "jawOpen", "--fraction", "0.5", "--scale", "0.6"]
+    assert cli.main([*command, *options, "--orthographic"]) == 0
+    said = capsys.readouterr()
+    assert said.out.strip() == str(out) and "jawOpen at" in said.err
+    checkpoint, frame = load_avatar(avatar), load_capture(capture).frames[4]
+    camera = parallel(frame.camera, visible_bounds(checkpoint.avatar))
+    placed = PlacedAvatar(checkpoint.avatar, torch.from_numpy(frame.expression), torch.eye(4))
+    wanted = Inspection("influence", "jawOpen", 0.5, 0.6)
+    view = Inspector().view(Stage.of([placed], camera), [checkpoint.avatar], wanted)
+    pixels = np.asarray(Image.open(out), np.float32) / 255
+    assert view.image[..., 3].max() > 0.5
+    assert np.abs(pixels[..., 3] - view.image[..., 3].numpy()).max() <= 0.51 / 255
+    assert cli.main([*command, "--inspect", "xray"]) == 2
+    assert "depth, normal" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "word"), [("run", "is a folder"), ("scan.ply", "is not an avatar")])

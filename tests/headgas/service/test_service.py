@@ -22,6 +22,7 @@ import torch
 import headgas
 from headgas.avatars import load_avatar, save_avatar
 from headgas.avatars.rendering import PlacedAvatar, Stage, render_frame
+from headgas.evaluation.inspection import Inspection, Inspector
 from headgas.exchange.ply import write_ply
 from headgas.service.messages import PROTOCOL
 from headgas.service.requests import Requests
@@ -114,6 +115,34 @@ def test_pixels_come_over_the_connection(service: Service, avatar_path: str) -> 
         np.testing.assert_array_equal(np.frombuffer(connection.recv_bytes(), np.float32), expected(avatar_path))
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_inside_and_coverage_of_an_orthographic_view(service: Service, avatar_path: str, shared: bool) -> None:
+    params = request(avatar_path, inspect={"mode": "depth", "scale": 0.5}, coverage=True)
+    params["avatars"] *= 2
+    params["avatars"][1] = params["avatars"][1] | {"transform": (np.eye(4) + 0.05 * np.eye(4, k=3)).tolist()}
+    params["camera"] |= {"orthographic": True, "K": [[300, 0, 20], [0, 300, 20], [0, 0, 1]], "near": -5.0}
+    memory = shared_memory.SharedMemory(create=True, size=SIZE * SIZE * 28)
+    try:
+        with service.connect() as connection:
+            result = ask(connection, "render", **(params | {"pixels": memory.name if shared else None}))["result"]
+            data = bytes(memory.buf[: SIZE * SIZE * 28]) if shared else connection.recv_bytes()
+    finally:
+        memory.close()
+        memory.unlink()
+    assert result["legend"].startswith("Depth: white ")
+    avatar = load_avatar(avatar_path).avatar
+    places = [torch.tensor(item["transform"]) for item in params["avatars"]]
+    placed = [PlacedAvatar(avatar, torch.tensor([0.5, 0.0, 1.0]), place) for place in places]
+    K = torch.tensor(params["camera"]["K"]).float()
+    camera = Camera(torch.tensor(look_at(0.3)).float(), K, SIZE, SIZE, orthographic=True)
+    view = Inspector().view(Stage.of(placed, camera, -5.0), [avatar] * 2, Inspection("depth", scale=0.5))
+    planes = view.image, view.depth, view.stage.coverage(view.image)
+    assert planes[2][0].max() > 0.2 and planes[2][1].max() > 0.2
+    np.testing.assert_array_equal(
+        np.frombuffer(data, np.float32), np.concatenate([plane.numpy().ravel() for plane in planes])
+    )
+
+
 def test_the_same_question_is_rendered_once(
     avatar_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,9 +163,13 @@ def test_the_same_question_is_rendered_once(
     assert requests.answer("render", request(str(path), avatars=params["avatars"]))[1] != first
     params["camera"]["near"] = 0.02
     requests.answer("render", params)
+    for key, value in (("inspect", {"mode": "normal"}), ("inspect", {"mode": "opacity"}), ("coverage", True)):
+        params[key] = value
+        requests.answer("render", params)
+        requests.answer("render", params)
     save_avatar(path, small_avatar(80), "headgas", {})
     requests.answer("render", params)
-    assert len(rendered) == 4
+    assert len(rendered) == 7
 
 
 def test_hello_names_both_versions_on_a_mismatch(service: Service) -> None:
@@ -200,6 +233,10 @@ def test_an_avatar_that_needs_flame_says_where_to_name_it(
         ({"camera": {"viewmat": [[1]], "K": np.eye(3).tolist(), "width": 4, "height": 4}}, "viewmat must be 4×4"),
         ({"camera": {"viewmat": np.eye(4).tolist(), "K": np.eye(3).tolist(), "width": 0, "height": 4}}, "width"),
         ({"camera": {}}, "'viewmat'"),
+        ({"inspect": "depth"}, "inspect is 'depth'"),
+        ({"inspect": {"mode": "xray"}}, "mode 'xray'"),
+        ({"inspect": {"fraction": 2}}, "fraction"),
+        ({"inspect": {"mode": "influence", "parameter": "nose"}}, "'nose'"),
         ({"avatars": [{"path": "/nowhere.safetensors", "expression": [], "transform": []}]}, "nowhere"),
     ],
 )
