@@ -204,7 +204,8 @@ class Modes(TrainableAvatar):
         return super()._apply(fn, recurse)
 
     def features(self) -> tuple[Tensor, str]:
-        return self.shares().detach()[None], "shares of the motion modes"
+        with torch.inference_mode(False), torch.no_grad():
+            return self.shares()[None], "shares of the motion modes"
 
     def config(self) -> dict[str, Any]:
         return asdict(self.settings) | {"sh_degree_in_use": self.sh_degree}

@@ -30,7 +30,7 @@ _MANY = 100  # Gaussians in a pixel, in the last colour
 # Viridis at equal steps (van der Walt and Smith, matplotlib 1.5)
 _RAMP = ((0.267, 0.005, 0.329), (0.275, 0.195, 0.496), (0.213, 0.359, 0.552), (0.153, 0.497, 0.558),
          (0.122, 0.633, 0.531), (0.288, 0.758, 0.428), (0.627, 0.855, 0.223), (0.993, 0.906, 0.144))  # fmt: skip
-_VIEWS, _VIEW_SIZE = 24, 256  # to measure importance with; pixels
+_VIEWS, _VIEW_SIZE = 24, 128  # to measure importance with; pixels
 _SMALLEST = {"position": 1e-4, "opacity": 0.01, "colour": 0.01}  # metres, 1, sRGB: less is never in full colour
 _OUTLIERS = 0.005  # of the Gaussians, which may exceed what is in full colour
 _SIZE = 64  # pixels; of the camera before the face that sees colours change
