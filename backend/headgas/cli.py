@@ -47,12 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--preset", default=None, help="the recipe (default: modes)")
     _training(train)
     train.add_argument("--resume", action="store_true", help="go on with the killed run in RUN")
+    live_help = "write RUN/avatar.safetensors while it trains too, every 20 seconds or TIME"
+    train.add_argument("--live", type=_seconds, nargs="?", const=20.0, metavar="TIME", help=live_help)
     _machine(train)
     train.set_defaults(run=_lazily("train"))
 
-    compare = commands.add_parser("compare", help="train and evaluate presets under one protocol")
+    compare = commands.add_parser("compare", help="train and evaluate presets, or evaluate avatars, under one protocol")
     compare.add_argument("capture", type=Path)
-    compare.add_argument("--presets", type=_names, required=True, metavar="A,B,…", help="the recipes to compare")
+    compared = compare.add_mutually_exclusive_group(required=True)
+    compared.add_argument("--presets", type=_names, metavar="A,B,…", help="the recipes to compare")
+    compared.add_argument("--avatars", type=Path, nargs="+", metavar="AVATAR", help="avatars that are trained already")
     compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write, or to go on in")
     compare.add_argument("--json", action="store_true")
     _training(compare)
@@ -60,8 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=_lazily("compare"))
     _avatar_commands(commands)
 
-    check = commands.add_parser("check", help="everything that is wrong with a capture")
+    check = commands.add_parser("check", help="everything that is wrong with a capture, and what it does not show")
     check.add_argument("capture", type=Path)
+    check.add_argument("--json", action="store_true", help="all that was found, as one JSON object; docs/formats.md")
     check.set_defaults(run=_lazily("check"))
 
     fit = commands.add_parser("fit-mapping", help="a mapping between two descriptions of a capture's frames")

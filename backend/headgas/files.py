@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writing a file whole or not at all: beside the final name, then renamed."""
 
+import io
 import os
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from headgas.errors import HeadGaSError
 
@@ -21,3 +25,14 @@ def write(path: Path, content: bytes | str) -> None:
         os.replace(unfinished, path)
     except OSError as error:
         raise HeadGaSError(f"{path}: cannot be written ({error.strerror or error}).") from None
+
+
+def save_image(path: Path, image: np.ndarray) -> None:
+    """Writes [H,W,3 or 4] uint8 as PNG.
+
+    Raises:
+        HeadGaSError: the file cannot be written.
+    """
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format="PNG")
+    write(path, stream.getvalue())

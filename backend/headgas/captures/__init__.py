@@ -3,6 +3,7 @@
 """Datasets: reading and checking captures."""
 
 from headgas.captures.capture import Box, Capture, Frame
-from headgas.captures.reading import check_capture, load_capture
+from headgas.captures.checking import check_capture
+from headgas.captures.reading import load_capture
 
 __all__ = ["Box", "Capture", "Frame", "check_capture", "load_capture"]

@@ -14,7 +14,7 @@ from torch import Tensor
 from headgas.avatars import Avatar
 from headgas.captures import Capture, Frame
 from headgas.evaluation.metrics import photograph_over_white, render_over_white
-from headgas.evaluation.writing import save_image
+from headgas.files import save_image
 
 ERROR_GAIN = 4  # errors are shown this many times larger
 HEADER = 18  # pixels of a row of titles
