@@ -33,7 +33,26 @@ def flame_model() -> str:
 
 
 def launch_settings(avatars: Iterable[Path] = ()) -> LaunchSettings:
-    """The command line of the backend. `avatars` are the files to be rendered, beside which a `.venv` may lie."""
+    """How the service is started. `avatars` are the files to be rendered, beside which a `.venv` may lie."""
+    settings = preferences()
+    command = [*backend_program(avatars), "serve", "--stop-with-stdin", "--port", "0", *thread_options()]
+    if settings:
+        command += ["--device", settings.device.lower()]
+    return LaunchSettings(tuple(command), Path(bpy.app.tempdir) / "headgas-backend.log")
+
+
+def thread_options() -> list[str]:
+    """The options of the backend's commands that say how many threads to use."""
+    settings = preferences()
+    return ["--threads", str(settings.threads)] if settings and settings.threads else []
+
+
+def backend_program(avatars: Iterable[Path] = ()) -> list[str]:
+    """The backend's command line up to its command; `avatars` as for `launch_settings`.
+
+    Raises:
+        HeadGaSError: no backend is installed.
+    """
     settings = preferences()
     opened = [Path(bpy.data.filepath).parent] if bpy.data.filepath else []
     opened += [avatar.parent for avatar in avatars]
@@ -44,12 +63,15 @@ def launch_settings(avatars: Iterable[Path] = ()) -> LaunchSettings:
         _own_folders() + (opened if trusted else []),
         [] if trusted else opened,
     )
-    command = [str(python), "-m", "headgas", "serve", "--stop-with-stdin", "--port", "0"]
-    if settings and settings.threads:
-        command += ["--threads", str(settings.threads)]
-    if settings:
-        command += ["--device", settings.device.lower()]
-    return LaunchSettings(tuple(command), Path(bpy.app.tempdir) / "headgas-backend.log")
+    return [str(python), "-m", "headgas"]
+
+
+def user_folder() -> Path:
+    """The extension's own folder for user files, which outlives updates."""
+    try:
+        return Path(bpy.utils.extension_path_user(_EXTENSION, create=True))
+    except ValueError:  # not installed as an extension
+        return Path(bpy.utils.user_resource('CONFIG', path="headgas", create=True))
 
 
 def _own_folders() -> list[Path]:

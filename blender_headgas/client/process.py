@@ -98,12 +98,7 @@ class BackendProcess:
 
     def log_tail(self) -> str:
         """The last lines of the child's standard error, ready to be appended to a message."""
-        try:
-            lines = self.settings.log.read_text("utf-8", errors="replace").splitlines()
-        except OSError:
-            return ""
-        shown = [line for line in lines if line.strip()][-_LOG_LINES:]
-        return "\n".join(["; the end of its log:", *shown]) if shown else ""
+        return end_of_log(self.settings.log)
 
     def stop(self) -> None:
         """Ends the child: asks by closing its standard input, then insists."""
@@ -143,6 +138,16 @@ class BackendProcess:
             return f"signal {signal.Signals(-code).name}"
         except ValueError:
             return f"signal {-code}"
+
+
+def end_of_log(path: Path) -> str:
+    """The last lines of a process's log, ready to be appended to a message; empty where there are none."""
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    shown = [line for line in lines if line.strip()][-_LOG_LINES:]
+    return "\n".join(["; the end of its log:", *shown]) if shown else ""
 
 
 def _announcement(line: bytes, log_tail: str) -> Announcement:

@@ -35,6 +35,16 @@ from .photograph_drawing import stop_drawing, update_drawing
 from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
 from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
+from .train import HEADGAS_OT_check_capture, HEADGAS_OT_control_run, HEADGAS_OT_train_avatar
+from .train_results import (
+    HEADGAS_OT_compare_runs,
+    HEADGAS_OT_delete_run,
+    HEADGAS_OT_forget_run,
+    HEADGAS_OT_import_run,
+    HEADGAS_OT_show_run,
+)
+from .train_settings import HeadGaSTrainingSettings, register_training, unregister_training
+from .train_watch import register_watch, unregister_watch
 from .transfer import HEADGAS_OT_transfer_performance, HEADGAS_OT_unlink_performance
 
 classes = (
@@ -76,20 +86,33 @@ classes = (
     HEADGAS_OT_add_mapping_preset,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
+    HeadGaSTrainingSettings,
+    HEADGAS_OT_check_capture,
+    HEADGAS_OT_train_avatar,
+    HEADGAS_OT_control_run,
+    HEADGAS_OT_import_run,
+    HEADGAS_OT_show_run,
+    HEADGAS_OT_compare_runs,
+    HEADGAS_OT_forget_run,
+    HEADGAS_OT_delete_run,
 )
 
 
 def register() -> None:
-    """Adds the menu entries, and draws photographs in files that have some."""
+    """Adds the menu entries, draws photographs in files that have some, and watches trainings."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
     for handlers in _changes_of_files():
         handlers.append(update_drawing)
+    register_training()
+    register_watch()
 
 
 def unregister() -> None:
-    """Takes both away."""
+    """Takes all of it away."""
+    unregister_watch()
+    unregister_training()
     for handlers in _changes_of_files():
         handlers.remove(update_drawing)
     stop_drawing()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user sees."""
 
+from . import pictures
 from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar
 from .face import HEADGAS_PT_face, HEADGAS_UL_face
 from .mapping import HEADGAS_MT_mapping_presets, HEADGAS_PT_mapping, HEADGAS_UL_mapping
@@ -9,6 +10,7 @@ from .motion import HEADGAS_PT_live, HEADGAS_PT_motion, HEADGAS_PT_photographs
 from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
 from .takes import HEADGAS_PT_takes
+from .training import HEADGAS_PT_runs, HEADGAS_PT_training
 
 classes = (
     HeadGaSPreferences,
@@ -24,4 +26,7 @@ classes = (
     HEADGAS_PT_motion,
     HEADGAS_PT_photographs,
     HEADGAS_PT_render,
+    HEADGAS_PT_training,
+    HEADGAS_PT_runs,
 )
+unregister = pictures.close
