@@ -34,7 +34,8 @@ THUMBNAIL = "thumbnail.png"
 _LOG_EVERY = 1.0  # seconds between two lines of progress
 _SAVE_EVERY = 60.0  # seconds between two states to resume from, unless HEADGAS_SAVE_SECONDS says otherwise
 _FIRST_SHOWN = 0.25  # of the time between two avatars of a live run: nobody likes to wait for the first
-_SHOWN_SHARE = 0.025  # of the time that writing live avatars may take
+_SHOWN_SHARE = 0.025  # of the time that writing live avatars may take; else they come later,
+_LATEST_SHOWN = 6.0  # but at most so many times: the first may have had to wait for kernels to be compiled
 _PAUSED_LOOK = 0.2  # seconds
 _SPACE = "Free some space on the disk; --resume then goes on from the last saved state."
 
@@ -187,7 +188,7 @@ class Run:
         except HeadGaSError as error:
             log.warning("%s", error)
         now = time.monotonic()
-        return now + max(self._live, (now - started) / _SHOWN_SHARE)
+        return now + self._live * min(max(1.0, (now - started) / _SHOWN_SHARE / self._live), _LATEST_SHOWN)
 
     def _log(
         self, steps: list[Step], budget: Budget, metrics: TextIO, on_progress: Callable[[Progress], Any]
