@@ -17,6 +17,7 @@ from headgas.avatars import load_avatar
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
 from headgas.training import run as run_module
+from headgas.training import telling
 from headgas.training.run import Run
 from headgas.training.telling import Control, State, Status, Wish
 from headgas.training.trainer import Budget, Trainer
@@ -59,6 +60,7 @@ class Training:
 @pytest.fixture
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "_LOG_EVERY", 0.05)
+    monkeypatch.setattr(telling, "_LOOK_EVERY", 0.05)
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -163,7 +165,7 @@ def test_a_status_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"wish": "dance"}', "{}", "7"])
 def test_what_is_no_wish_changes_nothing(tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headgas.training.telling._LOOK_EVERY", 0.0)
+    monkeypatch.setattr(telling, "_LOOK_EVERY", 0.0)
     control = Control(tmp_path)
     assert control.wish() == Wish.TRAIN, "without a file"
     (tmp_path / "control.json").write_text('{"wish": "pause"}')
