@@ -65,6 +65,7 @@ class Run:
         if not self.ended and time.monotonic() - self._felt > _PULSE_EVERY:
             self._felt = time.monotonic()
             if not self._lives():
+                self._told = 0
                 self._read()  # it may have ended well since it was looked at
                 if not self.ended:
                     self.state, self.reason = "failed", self._cause()
@@ -219,6 +220,7 @@ class Runs:
 
     def _change(self, change: Callable[[list[RunRecord]], list[RunRecord]]) -> None:
         write_records(self._path, change(read_records(self._path)))
+        self._changed = -1  # two changes may be too near to each other for a file's time
         self.reload()
 
 

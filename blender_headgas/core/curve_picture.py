@@ -9,12 +9,12 @@ import numpy as np
 SIZE = 128  # pixels of each side
 _MARGIN = 6  # pixels
 _THICK = 1.6  # pixels: half of the line's width
-_LINE, _FILL, _GRID = (0.36, 0.72, 0.45, 1.0), (0.36, 0.72, 0.45, 0.22), (0.5, 0.5, 0.5, 0.35)
+_LINE, _FILL, _GRID = (0.36, 0.72, 0.45, 1.0), (0.09, 0.18, 0.11, 0.25), (0.2, 0.2, 0.2, 0.4)  # on any theme
 _LINES = 5.0  # dB between two lines of the grid
 
 
 def curve_picture(seconds: Sequence[float], values: Sequence[float]) -> np.ndarray:
-    """RGBA [SIZE,SIZE,4] float32 with straight alpha, row 0 at the bottom, of a curve that rises with time.
+    """RGBA [SIZE,SIZE,4] float32 with premultiplied alpha, row 0 at the bottom, as Blender draws icons.
 
     A line of the grid for every 5 dB; what is below the lower twentieth of the values is cut, as training begins with
     noise.
@@ -31,9 +31,9 @@ def curve_picture(seconds: Sequence[float], values: Sequence[float]) -> np.ndarr
     heights = (np.clip(np.interp(at, x, y), low, high) - low) / (high - low) * (inner - 1)  # [inner] pixels
     rows = np.arange(inner)[:, None]
     area = picture[_MARGIN : _MARGIN + inner, _MARGIN : _MARGIN + inner]
+    area[rows <= heights] = _FILL
     for level in np.arange(np.ceil(low / _LINES) * _LINES, high, _LINES):
         area[round((level - low) / (high - low) * (inner - 1))] = _GRID
-    area[rows <= heights] = _FILL
     slope = np.abs(np.gradient(heights))
     reach = _THICK * np.sqrt(1 + slope**2)  # a steep line covers more rows
     cover = np.clip(reach + 0.5 - np.abs(rows - heights), 0, 1)[..., None].astype(np.float32)

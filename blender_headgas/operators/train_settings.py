@@ -29,7 +29,13 @@ class HeadGaSTrainingSettings(bpy.types.PropertyGroup):
         ),
     )
     minutes: bpy.props.FloatProperty(
-        name="Minutes", description="Minutes of training", default=5.0, min=0.1, soft_max=120.0, precision=1
+        name="Minutes",
+        description="Minutes of training",
+        default=5.0,
+        min=0.1,
+        max=100_000.0,
+        soft_max=120.0,
+        precision=1,
     )
     steps: bpy.props.IntProperty(name="Steps", description="Steps of training", default=5000, min=1, soft_max=100_000)
     gaussians: bpy.props.IntProperty(

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for `headgas check` and `headgas train`: it writes the files of a run and heeds what it is told.
+"""A stand-in for `headgas check`, `compare` and `train`: it writes the files of a run and heeds what it is told.
 
 It trains until it is told to stop, or until the file `die` or `finish` lies in the run's folder.
 """
 
+import base64
 import json
 import os
 import sys
@@ -18,6 +19,8 @@ _FOUND = {
     "views": {"yaw": [-20.0, 25.0], "pitch": [-5.0, 5.0], "distance": [0.5, 0.6]}, "pictures": [],
 }  # fmt: skip
 
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # a PNG
+
 
 def main() -> None:
     """The command that the arguments ask for."""
@@ -26,6 +29,8 @@ def main() -> None:
         _check(Path(command[1]))
     elif command[0] == "train":
         _train(Path(command[command.index("--out") + 1]), "--resume" in command)
+    elif command[0] == "compare":
+        _compare(Path(command[1]), Path(command[command.index("--out") + 1]))
     else:
         sys.exit(f"the stand-in knows no {command[0]}")
 
@@ -37,6 +42,12 @@ def _check(capture: Path) -> None:
     if (capture / "crash").exists():
         sys.exit("headgas: out of memory")
     print(json.dumps(_FOUND | {"pictures": [str(path) for path in capture.glob("*.png")]}))
+
+
+def _compare(capture: Path, out: Path) -> None:
+    if (capture / "crash").exists():
+        sys.exit("headgas: out of memory")
+    (out / "comparison.png").write_bytes(base64.b64decode(_PIXEL))
 
 
 def _train(folder: Path, resumes: bool) -> None:

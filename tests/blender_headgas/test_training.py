@@ -11,6 +11,7 @@ from pathlib import Path
 
 import bpy
 import pytest
+from bl_ext.user_default.headgas.client import training
 from bl_ext.user_default.headgas.client.births import birth_of
 from bl_ext.user_default.headgas.core.runs import RunRecord, read_records, write_records
 from bl_ext.user_default.headgas.operators import train_watch
@@ -33,6 +34,7 @@ def settings(scene, tmp_path, monkeypatch):
     monkeypatch.setenv("HEADGAS_PYTHON", str(program))
     monkeypatch.setattr(train_watch, "user_folder", lambda: tmp_path)
     monkeypatch.setattr(train_watch, "_runs", None)
+    monkeypatch.setattr(training, "_PULSE_EVERY", 0.1)
     (tmp_path / "capture").mkdir()
     scene.headgas_training.capture = str(tmp_path / "capture")
     yield scene.headgas_training
@@ -233,6 +235,24 @@ def test_forgetting_leaves_the_folder_and_deleting_only_what_others_put_there(se
     bpy.ops.headgas.delete_run('EXEC_DEFAULT', run=second.record.number)
     assert [path.name for path in second.record.path.iterdir()] == ["notes.txt"]
     assert not train_watch.runs().all() and not bpy.types.HEADGAS_PT_runs.poll(bpy.context)
+
+
+def test_two_runs_are_compared_and_the_sheet_is_opened(settings):
+    first, second = started(settings), started(settings)
+    number, other = first.record.number, str(second.record.number)
+    with pytest.raises(TypeError, match="not found"):  # it has no avatar that could be chosen
+        bpy.ops.headgas.compare_runs(run=number, other=other)
+    for run in (first, second):
+        write_avatar(run.avatar)
+        control(run, 'STOP')
+    assert until(lambda: first.ended and second.ended)
+    assert bpy.ops.headgas.compare_runs(run=number, other=other) == {'FINISHED'}
+    assert f"Comparing with '{second.record.name}'" in " ".join(draw("HEADGAS_PT_runs").labels)
+    assert until(lambda: "comparison.png" in bpy.data.images)
+    assert tuple(bpy.data.images["comparison.png"].size) == (1, 1)
+    (Path(first.record.capture) / "crash").touch()
+    bpy.ops.headgas.compare_runs(run=number, other=other)
+    assert until(lambda: "out of memory" in " ".join(draw("HEADGAS_PT_runs").labels))
 
 
 def test_what_cannot_be_trained_is_said(settings, tmp_path, monkeypatch):

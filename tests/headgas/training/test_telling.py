@@ -57,6 +57,12 @@ class Training:
         return not self._thread.is_alive()
 
 
+@pytest.fixture(autouse=True)
+def without_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here looks at it, and it takes a second."""
+    monkeypatch.setattr(run_module, "extract_surface", lambda avatar: {})
+
+
 @pytest.fixture
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "_LOG_EVERY", 0.05)
