@@ -16,9 +16,8 @@ from ..core.runs import SHEET
 from ..rig import build_avatar
 from .reporting import reported
 from .train_pictures import show_picture
-from .train_watch import await_command, runs
+from .train_watch import await_command, runs, say
 
-_messages: dict[int, str] = {}  # by a run's number: how its comparison with another goes
 _others: list[tuple[str, str, str]] = []  # Blender keeps no reference to the texts of a menu
 
 
@@ -68,18 +67,15 @@ class HEADGAS_OT_compare_runs(RunOperator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         first, second = _with_avatar(runs().get(self.run)), _with_avatar(runs().get(int(self.other)))
         out = Path(tempfile.mkdtemp(prefix="compare-", dir=bpy.app.tempdir))
-        number = first.record.number
 
         def done(status: int, _output: str, log: str) -> None:
-            _messages.pop(number, None)
-            if status == 0:
+            say(first, f"The comparison failed{log}" if status else "")
+            if not status:
                 show_picture(out / "comparison.png")
-            else:
-                _messages[number] = f"The comparison failed{log}"
 
         words = ("compare", first.record.capture, "--avatars", first.avatar, second.avatar, "--out", out)
         command = Command([*backend_program(), *map(str, words), *thread_options()])
-        _messages[number] = f"Comparing with '{second.record.name}'…"
+        say(first, f"Comparing with '{second.record.name}'…")
         await_command(command, done)
         return {'FINISHED'}
 
@@ -109,11 +105,6 @@ class HEADGAS_OT_delete_run(RunOperator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         runs().forget(runs().get(self.run), delete=True)
         return {'FINISHED'}
-
-
-def comparison_of(run: Run) -> str:
-    """How the comparison of a run with another goes, or why it failed; empty where there is none."""
-    return _messages.get(run.record.number, "")
 
 
 def _with_avatar(run: Run) -> Run:

@@ -3,6 +3,7 @@
 """Keeps an eye on trainings and background commands: a timer that reads small files, and redraws when they changed."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import bpy
 
@@ -11,6 +12,7 @@ from ..client.launch import user_folder
 from ..client.training import Run, Runs
 from ..core.errors import HeadGaSError
 from ..core.runs import SHEET, describe, duration
+from ..rig import avatar_path
 from .train_pictures import show_picture
 
 _INTERVAL = 0.5  # seconds between two looks
@@ -18,6 +20,7 @@ _IDLE = 3.0  # the same while nothing trains: another Blender may start somethin
 
 _runs: Runs | None = None
 _commands: list[tuple[Command, Callable[[int, str, str], None]]] = []
+_messages: dict[int, str] = {}  # by a run's number
 _shown: dict[int, int] = {}  # when the avatar's file of a run was changed, as viewports show it
 
 
@@ -37,6 +40,16 @@ def await_command(command: Command, done: Callable[[int, str, str], None]) -> No
     """Has `done` called with exit status, output and the log's end of a command once it has ended."""
     _commands.append((command, done))
     look_soon()
+
+
+def say(run: Run, text: str) -> None:
+    """What the panel shows beneath a run; an empty text takes it away."""
+    _messages[run.record.number] = text
+
+
+def message_of(run: Run) -> str:
+    """What was said last of a run."""
+    return _messages.get(run.record.number, "")
 
 
 def look_soon() -> None:
@@ -61,6 +74,7 @@ def unregister_watch() -> None:
     for command, _ in _commands:
         command.close()
     _commands.clear()
+    _messages.clear()
     _shown.clear()
     _runs = None
 
@@ -98,8 +112,11 @@ def _see_to_end(known: Runs, run: Run) -> None:
         return
     if run.record.imports and not watched_by(run):
         windows = bpy.context.window_manager.windows
-        with bpy.context.temp_override(**({"window": windows[0]} if windows else {})):
-            bpy.ops.headgas.import_run('EXEC_DEFAULT', True, run=run.record.number)
+        try:
+            with bpy.context.temp_override(**({"window": windows[0]} if windows else {})):
+                bpy.ops.headgas.import_run('EXEC_DEFAULT', True, run=run.record.number)
+        except RuntimeError as error:  # what the operator reported
+            say(run, f"The avatar could not be imported: {error}")
     sheet = run.record.path / SHEET
     if run.record.shows and sheet.is_file() and not bpy.app.background:
         show_picture(sheet)
@@ -107,8 +124,14 @@ def _see_to_end(known: Runs, run: Run) -> None:
 
 def watched_by(run: Run) -> list[bpy.types.Object]:
     """The avatars in the open file that show what a run has learnt."""
-    found = (obj for obj in bpy.data.objects if obj.headgas.is_avatar and obj.headgas.filepath)
-    return [obj for obj in found if bpy.path.abspath(obj.headgas.filepath, library=obj.library) == str(run.avatar)]
+    return [obj for obj in bpy.data.objects if obj.headgas.is_avatar and _links_to(obj, run.avatar)]
+
+
+def _links_to(avatar: bpy.types.Object, path: Path) -> bool:
+    try:
+        return avatar_path(avatar) == path
+    except HeadGaSError:
+        return False
 
 
 def _redraw(known: Runs) -> None:

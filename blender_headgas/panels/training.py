@@ -11,8 +11,7 @@ from ..core.capture_check import GOOD, WARNING, CaptureCheck
 from ..core.errors import HeadGaSError
 from ..core.runs import SHEET, THUMBNAIL, describe, duration
 from ..operators.train import check_of, is_checking
-from ..operators.train_results import comparison_of
-from ..operators.train_watch import runs, watched_by
+from ..operators.train_watch import message_of, runs, watched_by
 from .lines import characters_of, draw_error, draw_text
 from .pictures import curve_icon, file_icon
 
@@ -134,7 +133,7 @@ def _draw_run(layout: bpy.types.UILayout, run: Run, has_others: bool, characters
         row.operator("headgas.show_run", icon='IMAGE_DATA').run = number
     if run.avatar_changed and has_others:
         layout.operator_menu_enum("headgas.compare_runs", "other", icon='IMAGE_REFERENCE').run = number
-    if message := comparison_of(run):
+    if message := message_of(run):
         draw_text(layout, message, characters, 'INFO')
     if run.ended:
         row = layout.row(align=True)
