@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A capture: images of one head with a camera, a matte and an expression per frame."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from headgas.avatars.expression_space import ExpressionSpace
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
+T = TypeVar("T")
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two exclusive
 
 
@@ -116,6 +118,11 @@ class Capture:
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
             raise HeadGaSError(f"{self.points}: the capture's points must be finite, of the shape [n,3].")
         return points.astype(np.float32)
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most so many items, spread evenly from the first to the last."""
+    return [items[i] for i in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]
 
 
 def seen_range(space: ExpressionSpace, frames: tuple[Frame, ...]) -> ExpressionSpace:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from headgas.avatars.expression_space import ExpressionSpace
-from headgas.captures.capture import Capture, Frame
+from headgas.captures.capture import Capture, Frame, spread
 from headgas.captures.expressions import other_names, read_expressions
 from headgas.captures.reading import read_capture
 from headgas.errors import HeadGaSError
@@ -69,7 +69,7 @@ class Checked:
             "kind": self.capture.expression_space.kind if self.capture else None,
             "parameters": [vars(parameter) for parameter in self.parameters],
             "views": vars(self.views) if self.views else None,
-            "pictures": [str(frame.image) for frame in _spread(frames, _SHOWN_FRAMES)],
+            "pictures": [str(frame.image) for frame in spread(frames, _SHOWN_FRAMES)],
         }
 
 
@@ -189,8 +189,3 @@ def _range(values: Sequence[float]) -> tuple[float, float] | None:
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
     return round(float(values.min()), 3), round(float(values.max()), 3)
-
-
-def _spread(frames: Sequence[Frame], most: int) -> list[Frame]:
-    """At most so many, from the first to the last."""
-    return [frames[i] for i in np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int)]
