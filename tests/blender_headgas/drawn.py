@@ -27,6 +27,9 @@ class Layout:
 
     row = column = box = grid_flow = column_flow = _part
 
+    def progress(self, factor: float, text: str = "") -> None:
+        self._root.labels.append(f"{text} {factor:.0%}")
+
     def separator(self, **_options: Any) -> None:
         pass
 

@@ -38,7 +38,7 @@ def test_one_backend_serves_all_and_ends_when_told(service):
     first = client.backend(client.launch_settings())
     assert client.backend(client.launch_settings()) is first
     assert first.facts["rasterizer"] == "fake" and first.call("ping", {}) == {}
-    assert first.facts["arguments"][:5] == ["-m", "headgas", "serve", "--stop-with-stdin", "--port"]
+    assert first.facts["arguments"][:5] == ["-P", "-m", "headgas", "serve", "--stop-with-stdin"]
     assert client.running() is first
     client.stop()
     assert client.running() is None and _gone(first.pid)

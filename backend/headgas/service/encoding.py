@@ -29,7 +29,8 @@ def encoded(planes: Sequence[np.ndarray], encoding: str) -> bytes:
     if encoding == "half":
         colours = np.clip(colours, -_HALF_LARGEST, _HALF_LARGEST).astype(np.float16)
     if encoding in ("lossless", "half"):
-        return zlib.compress(b"".join(map(_sorted, (colours, *planes[1:]))), _LEVEL)
+        others = np.concatenate([plane.ravel() for plane in planes[1:]])
+        return zlib.compress(_sorted(colours) + _sorted(others), _LEVEL)
     raise HeadGaSError(f"The request's encoding is {encoding!r}; expected raw, lossless or half.")
 
 
