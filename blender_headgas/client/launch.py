@@ -58,7 +58,7 @@ def launch_settings(avatars: Iterable[Path] = ()) -> LaunchSettings | RemoteSett
     if settings and settings.use_remote:
         key, encoding = settings.remote_key.strip(), settings.remote_pixels.lower()
         remote = RemoteSettings(settings.remote_host.strip(), settings.remote_port, key, encoding)
-        if not remote.is_local:
+        if remote.host and not remote.is_local:
             require_online("A backend on another machine")
         return remote
     opened = opened_folders(avatars)
