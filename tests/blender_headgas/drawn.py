@@ -88,7 +88,7 @@ def draw(panel: str) -> Layout:
         region=SimpleNamespace(width=300), view_layer=context.view_layer,
     )  # fmt: skip
     layout = Layout(context)
-    if cls.poll(context):
+    if not hasattr(cls, "poll") or cls.poll(context):
         for function in getattr(cls.draw, "_draw_funcs", [cls.draw]):  # several once somebody could append to the panel
             function(SimpleNamespace(layout=layout), context)
     return layout
