@@ -75,7 +75,7 @@ def wanted(tmp_path: Path, wheels: Path, maker: Path) -> installing.Wanted:
 
 def _install(wanted: installing.Wanted) -> tasks.Task:
     task = tasks.Task(lambda task: installing.install(wanted, task))
-    task.wait(120)
+    task.wait(300)
     return task
 
 
@@ -123,14 +123,14 @@ def test_cancelled_in_the_middle_it_goes_on_where_it_stopped(wanted):
     quick = wanted.wheel.read_bytes()
     _wheel(wanted.wheel.parent, "headgas", "0.1.0", {"headgas/__main__.py": slow})
     task = tasks.Task(lambda task: installing.install(wanted, task))
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while "compiling" not in task.lines and time.monotonic() < end:
         time.sleep(0.05)
     assert not task.done and "Compiling" in task.stage and 0.5 < task.progress < 1.0
     begin = time.monotonic()
     task.cancel()
     task.wait(10)
-    assert time.monotonic() - begin < 5 and isinstance(task.error, HeadGaSError) and "Cancelled" in str(task.error)
+    assert time.monotonic() - begin < 8 and isinstance(task.error, HeadGaSError) and "Cancelled" in str(task.error)
     assert not installing.is_installed(wanted) and (wanted.folder / discovery.UNFINISHED).exists()
     with pytest.raises(HeadGaSError, match="not been finished"):
         discovery.backend_python("", {}, [wanted.folder.parent], [])
