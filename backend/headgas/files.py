@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing a file whole or not at all: beside the final name, then renamed."""
+"""Writing a file whole or not at all, beside the final name; and where goes what can be made again."""
 
 import io
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +37,11 @@ def save_image(path: Path, image: np.ndarray) -> None:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="PNG")
     write(path, stream.getvalue())
+
+def user_cache() -> Path:
+    """Where this system keeps what a program may make again."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "headgas" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "headgas"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headgas"

@@ -2,25 +2,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds, starts and talks to the backend: the one process that renders avatars."""
 
+from . import tasks
 from .backend import Backend, BackendBug, PosedAvatar
 from .launch import launch_settings
 from .pixels import Picture
-from .registry import backend, running, stop
+from .process import BackendDied
+from .registry import ask, backend, running, stop
 from .waiting import Cancelled
 
 classes = ()
-unregister = stop
+
+
+def unregister() -> None:
+    """Ends what runs beside Blender."""
+    tasks.cancel_all()
+    stop()
+
 
 __all__ = [
     "Backend",
     "BackendBug",
+    "BackendDied",
     "Cancelled",
     "Picture",
     "PosedAvatar",
+    "ask",
     "backend",
     "classes",
     "launch_settings",
     "running",
     "stop",
+    "tasks",
     "unregister",
 ]

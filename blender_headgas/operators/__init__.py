@@ -15,6 +15,12 @@ from .face_bones import (
 )
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
 from .import_take import HEADGAS_FH_take, HEADGAS_OT_import_take, draw_import_take_menu
+from .install import (
+    HEADGAS_OT_choose_backend,
+    HEADGAS_OT_detect_backend,
+    HEADGAS_OT_install_backend,
+    HEADGAS_OT_open_install_log,
+)
 from .keys import HEADGAS_OT_key_expression, HEADGAS_OT_unkey_expression
 from .live import HEADGAS_OT_record_live, HEADGAS_OT_start_live, HEADGAS_OT_stop_live
 from .map_bone import HEADGAS_OT_map_bone
@@ -34,7 +40,13 @@ from .mute import HEADGAS_OT_solo_channel, HEADGAS_OT_unmute_all
 from .photograph_drawing import stop_drawing, update_drawing
 from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
 from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
-from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
+from .service import (
+    HEADGAS_OT_cancel_task,
+    HEADGAS_OT_open_backend_log,
+    HEADGAS_OT_restart_backend,
+    HEADGAS_OT_stop_backend,
+    HEADGAS_OT_test_backend,
+)
 from .train import HEADGAS_OT_check_capture, HEADGAS_OT_control_run, HEADGAS_OT_train_avatar
 from .train_results import (
     HEADGAS_OT_compare_runs,
@@ -85,6 +97,7 @@ classes = (
     HEADGAS_OT_clear_mapping,
     HEADGAS_OT_add_mapping_preset,
     HEADGAS_OT_test_backend,
+    HEADGAS_OT_restart_backend,
     HEADGAS_OT_stop_backend,
     HeadGaSTrainingSettings,
     HEADGAS_OT_check_capture,
@@ -95,6 +108,12 @@ classes = (
     HEADGAS_OT_compare_runs,
     HEADGAS_OT_forget_run,
     HEADGAS_OT_delete_run,
+    HEADGAS_OT_cancel_task,
+    HEADGAS_OT_open_backend_log,
+    HEADGAS_OT_detect_backend,
+    HEADGAS_OT_choose_backend,
+    HEADGAS_OT_install_backend,
+    HEADGAS_OT_open_install_log,
 )
 
 

@@ -39,7 +39,7 @@ class Layout:
     def panel(self, _name: str, default_closed: bool = False) -> "tuple[Layout, Layout]":
         return self._part(), self._part()
 
-    def progress(self, text: str, factor: float, type: str = 'BAR') -> None:
+    def progress(self, text: str = "", factor: float = 0.0, type: str = 'BAR') -> None:
         assert 0 <= factor <= 1 and type in ('BAR', 'RING')
         self._root.factors.append(factor)
         self._root.labels.append(text)

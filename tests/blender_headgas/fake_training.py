@@ -24,7 +24,7 @@ _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhg
 
 def main() -> None:
     """The command that the arguments ask for."""
-    command = sys.argv[3:]  # after -m headgas
+    command = sys.argv[4:]  # after -P -m headgas
     if command[0] == "check":
         _check(Path(command[1]))
     elif command[0] == "train":
