@@ -21,7 +21,7 @@ BACKEND_ROOMS = ["cli", "commands", "doctor", "service", "evaluation", "training
 BACKEND_ROOMS += ["avatars", "splatting"]
 EXTENSION_ROOMS = ["panels", "operators", "engine", "rig", "capture", "character", "client", "core"]
 # Single files that any room may use.
-BACKEND_COMMON = {"errors", "devices", "files", "perceptual"}
+BACKEND_COMMON = {"errors", "devices", "files", "perceptual", "pickles", "shapes"}
 BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "gpu", "gpu_extras", "bl_ui", "bl_operators", "cycles"}
 BLENDER_MODULES |= {"addon_utils", "numpy"}
 
