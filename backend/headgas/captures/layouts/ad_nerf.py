@@ -28,7 +28,7 @@ from headgas.captures.layouts.reading import (
     unnamed_space,
 )
 from headgas.errors import HeadGaSError
-from headgas.pickles import read_torch
+from headgas.pickles import as_array, read_torch
 
 _SPLITS = {"transforms_train.json": "train", "transforms_val.json": "test"}
 _TRACKED = "track_params.pt"
@@ -74,8 +74,7 @@ def _expressions(path: Path, frames: int) -> np.ndarray:
             "AD-NeRF's face tracker writes it. An avatar can only learn what each frame's expression is.",
         )
     data = read_torch(path)
-    values = data.get("exp") if isinstance(data, Mapping) else None
-    values = np.asarray(values)
+    values = as_array(data.get("exp") if isinstance(data, Mapping) else None)
     if values.dtype.kind != "f" or values.ndim != 2 or len(values) != frames or not np.isfinite(values).all():
         expected = f"a row of finite numbers for each of the {frames} frames"
         raise HeadGaSError(f"{path}: its 'exp' is {values.dtype} {list(values.shape)}; expected {expected}.")

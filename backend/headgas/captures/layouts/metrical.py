@@ -19,7 +19,7 @@ from headgas.avatars.flame import EYELIDS, flame_space
 from headgas.captures.capture import Capture, Frame
 from headgas.captures.layouts.reading import Report, Seen, assembled, found, tail_is_test, viewmat_of
 from headgas.errors import HeadGaSError
-from headgas.pickles import read_torch
+from headgas.pickles import as_array, read_torch
 from headgas.shapes import fits, written
 from headgas.splatting.rotations import quaternions_of
 
@@ -102,20 +102,23 @@ def read_frame(path: Path) -> Tracked:
         raise HeadGaSError(f"{path}: its opencv.K has the focal lengths {K[0, 0]:g} and {K[1, 1]:g}.")
     height, width = (int(size) for size in _array(path, data, "img_size", None, (2,)))
     expression = np.concatenate([*(part[0] for part in flame), rotation_vectors(np.concatenate(turns)).ravel()])
+    if not np.isfinite(expression).all():
+        raise HeadGaSError(f"{path}: its flame.jaw or flame.eyes is no rotation.")
     return Tracked(
         int(path.stem), expression.astype(np.float32), viewmat_of(viewmat), K.astype(np.float32), width, height
     )
 
 
 def rotation_vectors(rows: np.ndarray) -> np.ndarray:
-    """Axes times angles [n,3] of rotations that are given by two rows of their matrices [n,6].
+    """Axes times angles [n,3] of rotations that are given by two rows of their matrices [n,6]; nan where they are none.
 
     Source: Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", CVPR 2019.
     """
     first, second = rows[:, :3], rows[:, 3:]
-    first = first / np.linalg.norm(first, axis=1, keepdims=True)
-    second = second - (first * second).sum(1, keepdims=True) * first
-    second = second / np.linalg.norm(second, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        first = first / np.linalg.norm(first, axis=1, keepdims=True)
+        second = second - (first * second).sum(1, keepdims=True) * first
+        second = second / np.linalg.norm(second, axis=1, keepdims=True)
     matrices = np.stack([first, second, np.cross(first, second)], 1)
     quaternions = quaternions_of(torch.from_numpy(matrices)).numpy()
     quaternions = quaternions * np.where(quaternions[:, :1] < 0, -1, 1)
@@ -130,7 +133,7 @@ def _array(path: Path, data: Any, group: str, name: str | None, shape: tuple[int
     if name is not None:
         value = value.get(name) if isinstance(value, Mapping) else None
     field = group if name is None else f"{group}.{name}"
-    array = np.asarray([] if value is None else value)
+    array = as_array(value)
     if array.dtype.kind not in "fiu" or not fits(array.shape, shape) or not np.isfinite(array).all():
         said = "missing" if value is None else f"{array.dtype} {written(array.shape)}"
         raise HeadGaSError(f"{path}: its {field} is {said}; expected finite numbers {written(shape)}.")
