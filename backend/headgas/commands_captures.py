@@ -9,7 +9,8 @@ from headgas.captures import ImportOptions, import_capture
 
 
 def import_(options: argparse.Namespace) -> None:
-    out = options.out or options.source.with_name(f"{options.source.resolve().name}_capture")
+    source = options.source.resolve()
+    out = options.out or source.with_name(f"{source.name}_capture")
     wanted = ImportOptions(options.scale, options.mattes, options.flame, options.link, options.skip_broken)
     made = import_capture(options.source, out, wanted, _print_progress)
     for problem in made.problems:

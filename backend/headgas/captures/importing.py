@@ -143,7 +143,7 @@ def _begin(source: Path, out: Path, options: ImportOptions) -> None:
             begun = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             begun = None
-        if begun != order:
+        if begun != order and any((out / "images").glob("*")):
             raise HeadGaSError(f"{out}: another import was begun there.", "Choose another folder, or delete it.")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise HeadGaSError(f"{out}: is not empty.", "Choose an empty folder.")

@@ -116,8 +116,8 @@ def test_mattes_come_from_another_folder(tmp_path: Path) -> None:
     with pytest.raises(HeadGaSError, match="--mattes"):
         import_capture(source, tmp_path / "out", DEFAULT)
     assert not (tmp_path / "out/capture.json").exists()
-    import_capture(source, tmp_path / "masked", ImportOptions(mattes=tmp_path / "mattes"))
-    check_cameras(load_capture(tmp_path / "masked"), shots())
+    import_capture(source, tmp_path / "out", ImportOptions(mattes=tmp_path / "mattes"))  # nothing was written before
+    check_cameras(load_capture(tmp_path / "out"), shots())
 
 
 def test_a_head_of_unlikely_size_is_reported_and_scaled(tmp_path: Path) -> None:

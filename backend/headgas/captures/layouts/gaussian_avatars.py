@@ -8,6 +8,7 @@ added last. The images are mixed with white by fg_masks. Validation is a camera 
 that it sees; both it and the moments of `test` are tested on, as they were published.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def detect(seen: Seen) -> bool:
 
 
 def read(folder: Path, report: Report, flame: Path | None) -> Capture:
+    folder = Path(os.path.abspath(folder))
     entries = listed(folder, _SPLITS)
     moments = _Moments(folder, entries[0], flame)
 
@@ -38,7 +40,7 @@ def read(folder: Path, report: Report, flame: Path | None) -> Capture:
         image = fields.path("file_path", folder, within=folder.parent)
         if not image.suffix:
             image = image.with_suffix(".png")
-        own = image.is_relative_to(folder.absolute())
+        own = image.is_relative_to(folder)
         K, width, height = intrinsics(fields, top)
         mattes = ()
         if "fg_mask_path" in fields:

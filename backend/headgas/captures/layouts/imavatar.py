@@ -24,6 +24,7 @@ from headgas.captures.layouts.reading import (
     Report,
     Seen,
     assembled,
+    count_of,
     found,
     image_size,
     listed,
@@ -77,10 +78,8 @@ def read(folder: Path, report: Report, flame: Path | None) -> Capture:
         splits = tail_is_test(len(entries), TEST_FRAMES)
     entries = [(part, replace(entry, split=split)) for (part, entry), split in zip(entries, splits, strict=True)]
     first = entries[0][1]
-    count = len(first.fields.data.get("expression") or ())
-    if not count:
-        raise first.fields.error("expression", "a list of numbers")
-    shape = first.top.array("shape_params", (len(first.top.data.get("shape_params") or ()),))
+    count = count_of(first.fields, "expression")
+    shape = first.top.array("shape_params", (count_of(first.top, "shape_params"),))
     pose = HeadPose(folder, flame, shape, count)
 
     def frame(pair: tuple[_Part, Listed]) -> Frame:
@@ -99,9 +98,7 @@ def _frame(part: _Part, entry: Listed, pose: HeadPose, count: int, several: bool
     head_to_camera = OPENGL_TO_OPENCV @ _world_to_camera(fields) @ head
     boxes = {}
     if "flame_keypoints" in fields:
-        points = np.asarray(fields.data["flame_keypoints"], np.float64)
-        if points.ndim != 2 or points.shape[1] != 2 or len(points) < _LANDMARKS or not np.isfinite(points).all():
-            raise fields.error("flame_keypoints", f"at least {_LANDMARKS} pairs of numbers")
+        points = fields.array("flame_keypoints", (max(_LANDMARKS, count_of(fields, "flame_keypoints")), 2))
         boxes = boxes_around((points[:_LANDMARKS] + 1) / 2 * part.size, width, height)
     return Frame(
         name=f"{part.folder.name}_{image.stem}" if several else image.stem,
@@ -119,22 +116,15 @@ def _frame(part: _Part, entry: Listed, pose: HeadPose, count: int, several: bool
 
 def _folders(folder: Path) -> list[Path]:
     """Those of the recordings: the folder itself, or what is in it or in a folder of its own name in it."""
-    for parent in (folder.parent, folder, folder / folder.name):
-        found = [folder] if parent == folder.parent else sorted(parent.iterdir()) if parent.is_dir() else []
-        found = [part for part in found if (part / FILE).is_file()]
-        if found:
-            return found
-    return []
+    folder = folder.resolve()
+    within = [sorted(parent.iterdir()) for parent in (folder, folder / folder.name) if parent.is_dir()]
+    kept = ([part for part in parts if (part / FILE).is_file()] for parts in ([folder], *within))
+    return next((parts for parts in kept if parts), [])
 
 
 def _world_to_camera(fields: Fields) -> np.ndarray:
     """[4,4] float64 of an OpenGL camera."""
-    try:
-        rows = np.asarray(fields.data["world_mat"], np.float64)
-    except (KeyError, TypeError, ValueError):
-        rows = np.zeros(0)
-    if rows.shape not in ((3, 4), (4, 4)) or not np.isfinite(rows).all():
-        raise fields.error("world_mat", "3×4 finite numbers")
+    rows = fields.array("world_mat", (4 if count_of(fields, "world_mat") == 4 else 3, 4))
     matrix = np.vstack([rows[:3], [0, 0, 0, 1]])
     check_rigid(fields, "world_mat", matrix)
     return matrix

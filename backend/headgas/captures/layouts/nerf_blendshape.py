@@ -18,6 +18,7 @@ from headgas.captures.layouts.reading import (
     Report,
     Seen,
     assembled,
+    count_of,
     found,
     listed,
     opengl_viewmat,
@@ -49,11 +50,8 @@ def read_frames(
     folder: Path, entries: Sequence[Listed], matte: Callable[[Path, int], Matte], report: Report
 ) -> Capture:
     """The capture of these frames; matte: of an image by its number."""
-    values = entries[0].fields.data.get("exp_ori")
-    if not isinstance(values, list) or not values:
-        raise entries[0].fields.error("exp_ori", "a list of numbers")
     # as an avatar of GaussianHead's released program calls them (exchange/gaussian_head.py)
-    names = [f"expression_{number}" for number in range(len(values))]
+    names = [f"expression_{number}" for number in range(count_of(entries[0].fields, "exp_ori"))]
     space = unnamed_space("FaceWarehouse" if len(names) == _FACE_WAREHOUSE else "custom", names)
     images = next((folder / name for name in ("ori_imgs", "head_imgs") if (folder / name).is_dir()), folder)
     size = size_of(entries[0].top, _image(images, image_number(entries[0].fields)))

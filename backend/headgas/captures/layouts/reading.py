@@ -73,6 +73,18 @@ def listed(folder: Path, files: Mapping[str, str]) -> list[Listed]:
     return found
 
 
+def count_of(fields: Fields, field: str) -> int:
+    """How many things a field lists.
+
+    Raises:
+        HeadGaSError: it is no list, or an empty one.
+    """
+    values = fields.data.get(field)
+    if not isinstance(values, list) or not values:
+        raise fields.error(field, "a list of numbers")
+    return len(values)
+
+
 def rigid(fields: Fields, field: str) -> np.ndarray:
     """A rotation and a translation [4,4] float64.
 

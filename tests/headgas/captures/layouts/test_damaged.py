@@ -131,6 +131,8 @@ WRITERS: dict[str, Write] = {
         ("imavatar", FLAME, lambda d: d["frames"][1].update(pose=[0.0] * 6), ["frame 1", "'pose'", "15"]),
         ("imavatar", FLAME, lambda d: d["frames"][1].update(flame_keypoints=[[0, 0]]), ["'flame_keypoints'", "68"]),
         ("imavatar", FLAME, lambda d: d.update(shape_params="round"), ["'shape_params'"]),
+        ("imavatar", FLAME, lambda d: d["frames"][0].update(expression=5), ["frame 0", "'expression'", "list"]),
+        ("blendshape", ALL, lambda d: d["frames"][3].update(exp_ori=5), ["frame 3", "'exp_ori'", "list"]),
         ("vhap", TRAIN, lambda d: d["frames"][1].update(flame_param_path="../../x.npz"), ["'flame_param_path'"]),
         ("vhap", TRAIN, lambda d: d["frames"][1].update(flame_param_path="gone.npz"), ["gone.npz"]),
     ],

@@ -257,7 +257,9 @@ def test_gaussian_avatars(tmp_path: Path, flame: Path, monkeypatch: pytest.Monke
     assert np.abs(rgba[10, 11] - [200 / 255, 200 / 255, 200 / 255, 128 / 255]).max() < 0.02  # without the white
 
 
-def test_gaussian_avatars_moves_the_joints_with_the_points(tmp_path: Path, flame: Path) -> None:
+def test_gaussian_avatars_moves_the_joints_with_the_points(
+    tmp_path: Path, flame: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     offset = 0.05 * np.random.default_rng(7).normal(size=(9, 3))
     offset[:COUNT] /= 10  # the dots themselves stay in the picture
     shape, truth = moments(4, offset)
@@ -265,6 +267,8 @@ def test_gaussian_avatars_moves_the_joints_with_the_points(tmp_path: Path, flame
     capture = load_capture(folder, flame)
     assert capture.frames[0].name == "id_EMO-1_00000_00"
     check_moments(capture, [truth[0], truth[1], truth[0], truth[1], truth[2], truth[2], truth[3], truth[3]])
+    monkeypatch.chdir(folder)
+    assert len(load_capture(".", flame).frames) == 8
 
 
 def test_layouts_that_move_flame_ask_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
