@@ -78,14 +78,13 @@ def import_capture(
     _begin(source, out, options)
     kept: list[Frame] = []
     seen = _Seen()
-    for number, frame in enumerate(capture.frames, 1):
-        try:
-            kept.append(_write_frame(_changed(frame, options), out, options.link, seen))
-        except HeadGaSError as error:
-            if not options.skip:
-                raise
-            said.append(error.message)
-        on_progress(number, len(capture.frames))
+    frames = [_changed(frame, options) for frame in capture.frames]
+    for number, frame in enumerate(frames, 1):
+        if problem := _write_frame(frame, out, options, seen):
+            said.append(problem)
+        else:
+            kept.append(frame)
+        on_progress(number, len(frames))
     train = sum(frame.split == "train" for frame in kept)
     if not train:
         raise HeadGaSError(f"{source}: no frame to train on is left.")
@@ -159,28 +158,37 @@ def _changed(frame: Frame, options: ImportOptions) -> Frame:
     return replace(frame, viewmat=viewmat, mattes=(Matte(found(options.mattes, frame.image.stem)),))
 
 
-def _write_frame(frame: Frame, out: Path, link: bool, seen: _Seen) -> Frame:
-    """Writes the image as training sees it, unless it is there."""
+def _write_frame(frame: Frame, out: Path, options: ImportOptions, seen: _Seen) -> str:
+    """Writes the image as training sees it, unless it is there; says why where it cannot be read."""
     target = out / "images" / f"{frame.name}.png"
     if target.is_file():
-        return frame
-    pixels = frame.load_rgba()
+        return ""
+    try:
+        pixels = frame.load_rgba()
+    except HeadGaSError as error:
+        if not options.skip:
+            raise
+        return error.message
     if frame.mattes or frame.image.suffix.lower() != ".png":
         content = BytesIO()
         Image.fromarray((pixels * 255 + 0.5).astype(np.uint8)).save(content, "PNG")
         files.write(target, content.getvalue())
-    elif link:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.symlink(frame.image.resolve(), target)
-        except OSError as error:
-            raise HeadGaSError(
-                f"{target}: cannot be linked to {frame.image} ({error.strerror or error}).", "Leave out --link."
-            ) from None
+    elif options.link:
+        _link(target, frame.image)
     else:
         files.write(target, frame.image.read_bytes())
     seen.add(frame, pixels[..., 3])
-    return frame
+    return ""
+
+
+def _link(target: Path, image: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(image.resolve(), target)
+    except OSError as error:
+        raise HeadGaSError(
+            f"{target}: cannot be linked to {image} ({error.strerror or error}).", "Leave out --link."
+        ) from None
 
 
 def _described(frame: Frame) -> Mapping[str, Any]:

@@ -189,3 +189,18 @@ def test_mattes_of_another_size_are_refused(tmp_path: Path) -> None:
     save(source / "mask/1.png", np.zeros((HEIGHT, WIDTH + 1), np.uint8))
     with pytest.raises(HeadGaSError, match=r"1\.png.*65×60.*64×60"):
         load_capture(source).frames[0].load_rgba()
+
+
+def test_a_full_disk_is_no_broken_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = datasets.write_nerf_blendshape(tmp_path / "id", shots())
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.name.startswith("3.png"):
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(HeadGaSError, match="No space left"):
+        import_capture(source, tmp_path / "out", ImportOptions(skip=True))
+    assert not (tmp_path / "out/capture.json").exists()
