@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from headgas.avatars.expression_space import ExpressionSpace
+from headgas.captures.mattes import Matte
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
@@ -34,6 +35,7 @@ class Frame:
     boxes: Mapping[str, Box] = field(default_factory=dict)  # "eyes", "mouth"
     depth: Path | None = None  # 16-bit PNG of camera-space z, 0 = nothing there
     depth_unit: float = 1.0  # metres per unit of the depth image
+    mattes: tuple[Matte, ...] = ()  # beside the image, where its own alpha does not say what the head is
 
     @property
     def camera(self) -> Camera:
@@ -47,10 +49,10 @@ class Frame:
         """
         try:
             with Image.open(self.image) as opened:
-                if opened.mode not in ("RGBA", "LA"):
+                if opened.mode not in ("RGBA", "LA") and not self.mattes:
                     raise HeadGaSError(
                         f"{self.image}: the image of frame {self.name} has no alpha channel (mode {opened.mode}).",
-                        "A capture needs the head's matte as alpha.",
+                        "A capture needs the head's matte: `headgas import-capture --mattes` takes it from a folder.",
                     )
                 pixels = np.asarray(opened.convert("RGBA"), np.float32) / 255.0
         except OSError as error:
@@ -60,6 +62,8 @@ class Frame:
                 f"{self.image}: frame {self.name} is {pixels.shape[1]}×{pixels.shape[0]} pixels; "
                 f"its camera says {self.width}×{self.height}."
             )
+        for matte in self.mattes:
+            pixels = matte.applied(pixels, self.name)
         return pixels
 
     def load_depth(self) -> np.ndarray | None:

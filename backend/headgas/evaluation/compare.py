@@ -185,7 +185,7 @@ def _fingerprint(capture: Capture) -> str:
         digest.update(repr((frame.name, frame.split, numbers)).encode())
         for array in (frame.viewmat, frame.K, frame.expression):
             digest.update(array.tobytes())
-        files += [frame.image, frame.depth]
+        files += [frame.image, frame.depth, *(matte.path for matte in frame.mattes)]
     for path in files:
         try:
             digest.update(path.read_bytes() if path else b"-")

@@ -148,14 +148,11 @@ def test_transforms_are_turned_into_head_space(tmp_path: Path) -> None:
     assert capture.expression_space.names == ("expression_00", "expression_01")
 
 
-def test_nerface_intrinsics_and_camera_angle_are_understood(tmp_path: Path) -> None:
+def test_the_camera_angle_is_understood(tmp_path: Path) -> None:
     frame = {"file_path": "a.png", "transform_matrix": np.eye(4).tolist(), "expression": [0.0]}
-    top = {"w": 200, "h": 100, "frames": [frame]}
-    path = tmp_path / "transforms_train.json"
-    path.write_text(json.dumps(top | {"intrinsics": [-300.0, 310.0, 0.5, 0.25]}))
-    np.testing.assert_allclose(load_capture(tmp_path).frames[0].K, [[300, 0, 100], [0, 310, 25], [0, 0, 1]])
-    path.write_text(json.dumps(top | {"camera_angle_x": 2 * np.arctan(0.5)}))
-    np.testing.assert_allclose(load_capture(tmp_path).frames[0].K[0, 0], 200, rtol=1e-6)
+    top = {"w": 200, "h": 100, "frames": [frame], "camera_angle_x": 2 * np.arctan(0.5)}
+    (tmp_path / "transforms_train.json").write_text(json.dumps(top))
+    np.testing.assert_allclose(load_capture(tmp_path).frames[0].K, [[200, 0, 100], [0, 200, 50], [0, 0, 1]], rtol=1e-6)
 
 
 def test_transforms_without_expressions_are_refused(tmp_path: Path) -> None:
