@@ -35,16 +35,16 @@ def _values(packed: bytes, kind: type) -> np.ndarray:
 def test_raw_and_lossless_pixels_are_the_same_numbers() -> None:
     rgba, depth = _frame()
     numbers = np.concatenate([rgba.ravel(), depth.ravel()])
-    assert encoded(rgba, depth, "raw") == numbers.tobytes()
-    unpacked = zlib.decompress(encoded(rgba, depth, "lossless"))
+    assert encoded([rgba, depth], "raw") == numbers.tobytes()
+    unpacked = zlib.decompress(encoded([rgba, depth], "lossless"))
     assert (_values(unpacked[: rgba.nbytes], np.float32) == rgba.ravel()).all()
     assert (_values(unpacked[rgba.nbytes :], np.float32) == depth.ravel()).all()
-    assert len(encoded(rgba, depth, "lossless")) < numbers.nbytes
+    assert len(encoded([rgba, depth], "lossless")) < numbers.nbytes
 
 
 def test_half_pixels_lose_at_most_the_last_digits_of_colours() -> None:
     rgba, depth = _frame()
-    unpacked = zlib.decompress(encoded(rgba, depth, "half"))
+    unpacked = zlib.decompress(encoded([rgba, depth], "half"))
     colours = _values(unpacked[: rgba.nbytes // 2], np.float16).astype(np.float32)
     assert np.isfinite(colours).all() and colours.max() == 65504
     known = rgba.ravel() < 65504
@@ -54,7 +54,7 @@ def test_half_pixels_lose_at_most_the_last_digits_of_colours() -> None:
 
 def test_another_encoding_is_refused() -> None:
     with pytest.raises(HeadGaSError, match="'jpeg'"):
-        encoded(*_frame(), "jpeg")
+        encoded(_frame(), "jpeg")
 
 
 def _told(content: bytes) -> dict:
