@@ -5,6 +5,7 @@
 from .backend import Backend, BackendBug, PosedAvatar
 from .launch import launch_settings
 from .pixels import Picture
+from .process import LaunchSettings
 from .registry import backend, running, stop
 from .waiting import Cancelled
 
@@ -15,6 +16,7 @@ __all__ = [
     "Backend",
     "BackendBug",
     "Cancelled",
+    "LaunchSettings",
     "Picture",
     "PosedAvatar",
     "backend",

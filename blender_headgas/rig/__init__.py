@@ -4,8 +4,17 @@
 
 from . import links, live
 from .builder import build_avatar
-from .evaluated import avatar_channels, beyond_seen, expression_of, mapping_of, posed_avatars, problems
+from .evaluated import (
+    avatar_channels,
+    beyond_seen,
+    expression_of,
+    mapping_of,
+    posed_avatars,
+    problems,
+    visible_avatars,
+)
 from .face import HeadGaSFaceFilter, register_face, unregister_face
+from .hiding import hide_mesh, hiding_modifier, is_hidden
 from .live import HeadGaSLiveSettings
 from .photographs import HeadGaSComparison, register_comparisons, unregister_comparisons
 from .review import HeadGaSMappingReview, HeadGaSMappingRow, register_review, unregister_review
@@ -28,11 +37,15 @@ __all__ = [
     "build_avatar",
     "classes",
     "expression_of",
+    "hide_mesh",
+    "hiding_modifier",
+    "is_hidden",
     "mapping_of",
     "posed_avatars",
     "problems",
     "register",
     "unregister",
+    "visible_avatars",
 ]
 
 

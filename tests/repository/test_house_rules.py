@@ -19,7 +19,7 @@ EXTENSION = ROOT / "blender_headgas"
 # Read from the bottom: a room imports only from the rooms below it.
 BACKEND_ROOMS = ["cli", "commands", "doctor", "service", "evaluation", "training", "exchange", "captures"]
 BACKEND_ROOMS += ["avatars", "splatting"]
-EXTENSION_ROOMS = ["panels", "operators", "engine", "rig", "capture", "character", "client", "core"]
+EXTENSION_ROOMS = ["panels", "operators", "engine", "overlay", "rig", "capture", "character", "client", "core"]
 # Single files that any room may use.
 BACKEND_COMMON = {"errors", "devices", "files", "perceptual"}
 BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "gpu", "gpu_extras", "bl_ui", "bl_operators", "cycles"}
