@@ -34,8 +34,10 @@ from .mute import HEADGAS_OT_solo_channel, HEADGAS_OT_unmute_all
 from .photograph_drawing import stop_drawing, update_drawing
 from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
 from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
+from .select import HEADGAS_OT_select, add_keys, remove_keys
 from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
 from .transfer import HEADGAS_OT_transfer_performance, HEADGAS_OT_unlink_performance
+from .viewport import HEADGAS_OT_exact_colors, HEADGAS_OT_retry_viewport, HEADGAS_OT_show_avatars
 
 classes = (
     HEADGAS_OT_import_avatar,
@@ -74,22 +76,28 @@ classes = (
     HEADGAS_OT_save_mapping,
     HEADGAS_OT_clear_mapping,
     HEADGAS_OT_add_mapping_preset,
+    HEADGAS_OT_show_avatars,
+    HEADGAS_OT_exact_colors,
+    HEADGAS_OT_retry_viewport,
+    HEADGAS_OT_select,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_stop_backend,
 )
 
 
 def register() -> None:
-    """Adds the menu entries, and draws photographs in files that have some."""
+    """Adds the menu entries, takes clicks on avatars, and draws photographs in files that have some."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
     for handlers in _changes_of_files():
         handlers.append(update_drawing)
+    add_keys()
 
 
 def unregister() -> None:
-    """Takes both away."""
+    """Takes all of it away."""
+    remove_keys()
     for handlers in _changes_of_files():
         handlers.remove(update_drawing)
     stop_drawing()

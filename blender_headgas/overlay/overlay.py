@@ -11,80 +11,108 @@ import numpy as np
 from .. import client
 from ..client.launch import launch_settings, render_deadline
 from ..core.errors import HeadGaSError
+from . import view_transform
 from .avatars import ShownAvatar, shown_avatars
 from .frames import AsyncFrames
-from .settings import redraw_viewports, viewport_settings
-from .views import MARGIN, View, around, is_cut, region_of
-from .viewport import REST, Frame, Request, Viewport, request_for
+from .making import FrameMaker
+from .outlines import outlines_of
+from .settings import HeadGaSViewportSettings, redraw_viewports, viewport_settings
+from .stand_in import StandIns
+from .viewport import REST, Frame, Request, Viewport, Wish
+from .views import MARGIN, View, around, region_of
 
 _BUSY, _IDLE = 0.02, 0.5  # seconds between two looks for frames, and for changed files
-_FORGET = 10.0  # seconds after which a viewport that is not drawn any more is forgotten
-_GROWTH = 1.5  # of a margin that turned out too small
-_WIDEST = 2.0  # of a box's diagonal: what reaches beyond is no head
+_GROWTH, _WIDEST = 1.5, 2.0  # of a margin that turned out too small; of a box's diagonal
 
 
 class Overlay:
     """All of it; one in a Blender with windows."""
 
     def __init__(self) -> None:
-        self._frames: AsyncFrames[Request, Frame] | None = None
+        self._maker = FrameMaker()
+        self._frames: AsyncFrames[Request, Frame] = AsyncFrames(self._maker.make)
         self._viewports: dict[int, Viewport] = {}  # by the region's address
         self._avatars: dict[tuple, list[ShownAvatar]] = {}  # by scene and view layer
         self._margins: dict[str, float] = {}  # by path
-        self._stage = ""  # what the thread is doing, in the user's words
-        self._failed: tuple[tuple, HeadGaSError] | None = None  # what was asked, and why it cannot be had
-        self._deadline = 0.0
-        self._closing = False
-
-    # what Blender calls
+        self._stand_ins = StandIns()
+        self._tables: dict[tuple, view_transform.Table] = {}
+        self._tables_wanted: dict[tuple, str] = {}  # the scene's name
+        self._failed: tuple[tuple, Exception] | None = None  # what was asked, and why it cannot be had
+        self.waits = ""  # why nothing is asked for
 
     def draw(self, context: Any) -> None:
-        """Draws the avatars of one viewport."""
-        view = _view_of(context)
+        """Draws the avatars of one viewport. Called by Blender, in the viewport's own 3D space."""
         avatars = self._shown_in(context)
-        if not avatars or not viewport_settings(context.scene).show:
-            self._viewports.pop(context.region.as_pointer(), None)
+        settings, place = viewport_settings(context.scene), context.region.as_pointer()
+        if not avatars:
+            self._viewports.pop(place, None)
             return
-        viewport = self._viewports.setdefault(context.region.as_pointer(), Viewport())
-        viewport.drawn = time.monotonic()
-        self._ask(context, viewport, view, avatars)
-        viewport.draw(view)
+        viewport, view = self._viewports.setdefault(place, Viewport()), _view_of(context)
+        posed = [avatar for avatar in avatars if avatar.posed is not None]
+        if settings.show:
+            viewport.want(self._wish(context, settings, view, posed))
+            self._ask(place, viewport, settings)
+        else:
+            viewport.want(None)
+        if settings.show and viewport.frame is not None and self._failed is None:
+            table = self._table(context.scene) if settings.use_view_transform else None
+            viewport.draw(view, table, outlines_of(context, viewport, posed))
+        else:
+            for avatar in avatars:
+                self._stand_ins.draw(avatar.mesh.data, avatar.matrix)
         if not bpy.app.timers.is_registered(self._look):
             bpy.app.timers.register(self._look, first_interval=_BUSY)
 
+    def lines(self, context: Any) -> list[str]:
+        """What the user of a viewport has to know, a line each; nothing when all is well."""
+        viewport = self._viewports.get(context.region.as_pointer())
+        if viewport is None:
+            return []
+        lines = [avatar.problem for avatar in self._shown_in(context) if avatar.problem]
+        if not viewport_settings(context.scene).show:
+            return lines
+        lines += [line for line in (self.failure, self.waits, self._maker.stage()) if line]
+        if viewport.is_stale and viewport.shown is not None and viewport.wish is not None:
+            shown, now = viewport.shown.wish.time, viewport.wish.time
+            lines.append(f"avatars of frame {shown:g}" if shown != now else "avatars are being updated")
+        if viewport.frame is not None and viewport.frame.picture.legend:
+            lines.append(viewport.frame.picture.legend)
+        return [part for line in lines for part in line.splitlines()]
+
     def evaluated(self) -> None:
-        """Blender has evaluated something: what was known of the avatars may be wrong. Any thread."""
+        """Blender has evaluated something: what was known of the avatars may be wrong. Any thread may call it."""
         self._avatars = {}
+
+    def loaded(self) -> None:
+        """Another file, or another state of it."""
+        self.evaluated()
+        self._stand_ins.clear()
 
     def close(self) -> None:
         """Ends the thread and frees all textures."""
-        self._closing = True
+        self._maker.close()
         if bpy.app.timers.is_registered(self._look):
             bpy.app.timers.unregister(self._look)
-        if self._frames is not None:
-            self._frames.close(2.0)
+        self._frames.close(2.0)
         self._viewports.clear()
+        self._stand_ins.clear()
+        self._tables.clear()
         self._avatars = {}
 
-    # what panels and operators call
+    @property
+    def failure(self) -> str:
+        """Why there are no frames, and what to do; empty where there are."""
+        return str(self._failed[1]) if self._failed else ""
+
+    @property
+    def stage(self) -> str:
+        """What the backend does for the viewports; empty when nothing."""
+        return self._maker.stage()
 
     @property
     def settled(self) -> bool:
         """Whether all viewports show what they should, as finely as they should."""
-        return not any(
-            viewport.restless or viewport.shown is None or viewport.shown is not viewport.asked
-            for viewport in self._viewports.values()
-        )
-
-    @property
-    def failure(self) -> HeadGaSError | None:
-        """Why there are no frames."""
-        return self._failed[1] if self._failed else None
-
-    @property
-    def stage(self) -> str:
-        """What the backend is doing for the viewports; empty when nothing."""
-        return self._stage
+        return not any(v.wish is not None and (v.restless or v.shown is not v.asked) for v in self._viewports.values())
 
     def retry(self) -> None:
         """Tries again after a failure."""
@@ -96,88 +124,84 @@ class Overlay:
     def _shown_in(self, context: Any) -> list[ShownAvatar]:
         key = context.scene.session_uid, context.view_layer.name
         if key not in self._avatars:
-            depsgraph = context.evaluated_depsgraph_get()
-            self._avatars[key] = shown_avatars(depsgraph)
+            depsgraph = context.view_layer.depsgraph
+            self._avatars[key] = shown_avatars(depsgraph, context.view_layer) if depsgraph else []
         return [avatar for avatar in self._avatars[key] if avatar.visible_in(context.space_data)]
 
-    def _ask(self, context: Any, viewport: Viewport, view: View, avatars: list[ShownAvatar]) -> None:
-        """Asks for what the viewport should show, unless it is there or on its way."""
-        posed = [avatar for avatar in avatars if avatar.posed is not None]
-        looks = tuple(avatar.key for avatar in posed)
-        corners = [self._corners(avatar) for avatar in posed]
-        region = region_of(view, np.concatenate(corners)) if corners else None
-        viewport.want((looks, view.key, region))
+    def _wish(
+        self, context: Any, settings: HeadGaSViewportSettings, view: View, avatars: list[ShownAvatar]
+    ) -> Wish | None:
+        """What a viewport should show; None where its avatars are out of sight."""
+        if not avatars:
+            return None
+        boxes = [self._box(avatar) for avatar in avatars]
+        region = region_of(view, np.concatenate(boxes))
         if region is None:
-            viewport.shown = viewport.asked = viewport.frame = viewport.card = None
+            return None
+        return Wish(
+            looks=tuple(avatar.key for avatar in avatars),
+            avatars=tuple(avatar.posed for avatar in avatars if avatar.posed is not None),
+            held_out=tuple(avatar.is_holdout for avatar in avatars),
+            view=view,
+            region=region,
+            middle=np.mean([box.mean(0) for box in boxes], 0),
+            inspection=settings.inspection,
+            time=context.scene.frame_current_final,
+        )
+
+    def _box(self, avatar: ShownAvatar) -> np.ndarray:
+        """The corners [8,3] of what holds an avatar, in the world."""
+        box = around(avatar.corners, self._margins.get(avatar.key[0], MARGIN))
+        return box @ avatar.matrix[:3, :3].T + avatar.matrix[:3, 3]
+
+    def _ask(self, place: int, viewport: Viewport, settings: HeadGaSViewportSettings) -> None:
+        """Asks for what a viewport should show, unless it is there or on its way."""
+        fineness = viewport.missing(settings.limit)
+        if fineness is None or viewport.wish is None or bpy.app.is_job_running('RENDER'):
             return
-        fineness = viewport.fineness(region, viewport_settings(context.scene).limit)
-        if viewport.is_asked(fineness) or bpy.app.is_job_running('RENDER'):
+        self.waits = ""
+        if not settings.autostart and client.running() is None:
+            self.waits = "The backend does not run"
             return
         try:
-            backend = launch_settings(avatar.posed.path for avatar in posed)
+            backend = launch_settings(avatar.path for avatar in viewport.wish.avatars)
         except HeadGaSError as error:
             self._failed = (), error
             return
-        cause = backend, tuple(look[:2] for look in looks)
-        if self._failed is not None and self._failed[0] == cause:
+        request = Request(viewport.wish, fineness, backend, render_deadline())
+        if self._failed is not None and self._failed[0] == request.cause:
             return
         self._failed = None
-        middle = np.mean([c.mean(0) for c in corners], 0)
-        moment = context.scene.frame_current_final
-        placed = tuple(avatar.posed for avatar in posed)
-        request = request_for(view, region, fineness, looks, moment, placed, middle, backend)
         viewport.asked = request
-        self._deadline = render_deadline()
-        if self._frames is None:
-            self._frames = AsyncFrames(self._make)
-        self._frames.ask(context.region.as_pointer(), request)
+        self._frames.ask(place, request)
 
-    def _corners(self, avatar: ShownAvatar) -> np.ndarray:
-        """The corners [8,3] of what holds the avatar, in the world."""
-        corners = around(avatar.corners, self._margins.get(str(avatar.posed.path), MARGIN))
-        return corners @ avatar.matrix[:3, :3].T + avatar.matrix[:3, 3]
-
-    def _make(self, request: Request) -> Frame:
-        """In the thread: no bpy here."""
-        try:
-            if client.running() is None:
-                self._stage = "starting the backend"
-            backend = client.backend(request.backend, self._is_closing)
-            while stage := backend.compiling(self._is_closing):
-                self._stage = stage
-                time.sleep(0.3)
-            self._stage = "rendering"
-            started = time.perf_counter()
-            image, depth = backend.render(request.avatars, request.camera, self._deadline, self._is_closing)
-            seconds = time.perf_counter() - started
-        finally:
-            self._stage = ""
-        return Frame(image, depth, seconds, is_cut(image[..., 3], request.region, request.view))
-
-    def _is_closing(self) -> bool:
-        return self._closing
+    def _table(self, scene: bpy.types.Scene) -> view_transform.Table | None:
+        """The table of the scene's view transform; where there is none yet, it is made before the next redraw."""
+        key = view_transform.look_of(scene)
+        if key not in self._tables:
+            self._tables_wanted[key] = scene.name
+        return self._tables.get(key)
 
     def _look(self) -> float | None:
-        """Takes what has arrived, and sees to it that it is drawn."""
-        regions = {
-            region.as_pointer(): region
-            for window in bpy.context.window_manager.windows
-            for area in window.screen.areas
-            if area.type == 'VIEW_3D'
-            for region in area.regions
-        }
-        for place, (request, answer) in (self._frames.collect() if self._frames else {}).items():
+        """Takes what has arrived, and sees to it that it is drawn. Called by Blender, between redraws."""
+        regions = _regions()
+        for place, (request, answer) in self._frames.collect().items():
             self._take(place, request, answer)
             if place in regions:
                 regions[place].tag_redraw()
-        now = time.monotonic()
-        busy = self._frames is not None and self._frames.busy
+        self._make_tables()
+        busy = self._frames.busy
         for place, viewport in list(self._viewports.items()):
+            rested = time.monotonic() - viewport.changed
+            busy |= rested < 2 * REST
             if place not in regions:
                 self._viewports.pop(place)
-            elif REST <= now - viewport.changed < REST + 2 * _BUSY + 0.1 and not viewport.is_asked(1.0):
+                self._frames.forget(place)
+            elif REST <= rested < 2 * REST and viewport.shown is not None and viewport.shown.fineness < 1.0:
                 regions[place].tag_redraw()
-            busy |= now - viewport.changed < REST + 0.1
+        if any(avatar.is_outdated for avatars in self._avatars.values() for avatar in avatars):
+            self._avatars = {}
+            redraw_viewports()
         if not self._viewports:
             return None
         return _BUSY if busy else _IDLE
@@ -186,24 +210,38 @@ class Overlay:
         viewport = self._viewports.get(place)
         if isinstance(answer, Frame):
             if answer.cut:
-                self._widen(request)
-            if viewport is not None:
+                for avatar in request.wish.avatars:
+                    margin = self._margins.get(str(avatar.path), MARGIN) * _GROWTH
+                    self._margins[str(avatar.path)] = min(margin, _WIDEST)
+            if viewport is not None and viewport.wish is not None:
                 viewport.take(request, answer)
-        elif isinstance(answer, client.Cancelled):
-            return
-        elif isinstance(answer, HeadGaSError):
-            self._failed = (request.backend, tuple(look[:2] for look in request.looks)), answer
+        elif not isinstance(answer, client.Cancelled):
+            self._failed = request.cause, answer
             redraw_viewports()
-        else:
-            raise answer
+            if not isinstance(answer, HeadGaSError):
+                raise answer
 
-    def _widen(self, request: Request) -> None:
-        for avatar in request.avatars:
-            margin = self._margins.get(str(avatar.path), MARGIN) * _GROWTH
-            self._margins[str(avatar.path)] = min(margin, _WIDEST)
+    def _make_tables(self) -> None:
+        wanted, self._tables_wanted = self._tables_wanted, {}
+        for key, name in wanted.items():
+            if name in bpy.data.scenes:
+                self._tables = {key: view_transform.table_of(bpy.data.scenes[name])}
+                redraw_viewports()
 
 
 def _view_of(context: Any) -> View:
     data = context.region_data
     view, projection = np.array(data.view_matrix, np.float64), np.array(data.window_matrix, np.float64)
     return View(view, projection, context.region.width, context.region.height)
+
+
+def _regions() -> dict[int, bpy.types.Region]:
+    """The regions of all 3D viewports by their addresses."""
+    return {
+        region.as_pointer(): region
+        for window in bpy.context.window_manager.windows
+        for area in window.screen.areas
+        if area.type == 'VIEW_3D'
+        for region in area.regions
+        if region.type == 'WINDOW'
+    }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.cameras import PinholeCamera, PixelRegion, cropped, intrinsics, opencv_viewmat
+from ..core.cameras import Camera, PixelRegion, cropped, intrinsics, is_orthographic, opencv_viewmat
 
 MARGIN = 0.15  # of a control mesh's diagonal: hair and open jaws reach beyond it
 _STEP = 16  # pixels; the region's edges lie on multiples, so that small moves keep its size
@@ -34,12 +34,20 @@ class View:
         return self.projection @ self.view
 
 
-def camera_of(view: View) -> PinholeCamera:
-    """The camera that renders all of a perspective viewport."""
+def camera_of(view: View) -> Camera:
+    """The camera that renders all of a viewport."""
     projection = view.projection
-    near = projection[2, 3] / (projection[2, 2] - 1.0)  # of an OpenGL frustum: -(f+n)/(f-n) and -2fn/(f-n)
-    viewmat = opencv_viewmat(np.linalg.inv(view.view))
-    return PinholeCamera(viewmat, intrinsics(projection, view.width, view.height), view.width, view.height, near)
+    orthographic = is_orthographic(projection)
+    scale, offset = projection[2, 2], projection[2, 3]  # of the depth
+    near = (1.0 + offset) / scale if orthographic else offset / (scale - 1.0)  # where OpenGL has -1
+    return Camera(
+        viewmat=opencv_viewmat(np.linalg.inv(view.view)),
+        K=intrinsics(projection, view.width, view.height),
+        width=view.width,
+        height=view.height,
+        near=float(near),
+        orthographic=orthographic,
+    )
 
 
 def around(corners: np.ndarray, margin: float) -> np.ndarray:
@@ -70,7 +78,7 @@ def region_of(view: View, corners: np.ndarray) -> PixelRegion | None:
     return PixelRegion(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
-def camera_for(view: View, region: PixelRegion, fineness: float) -> PinholeCamera:
+def camera_for(view: View, region: PixelRegion, fineness: float) -> Camera:
     """The camera that renders a region of the viewport with `fineness` of its pixels."""
     whole = camera_of(view)
     width, height = max(1, round(region.width * fineness)), max(1, round(region.height * fineness))

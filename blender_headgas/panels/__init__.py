@@ -9,6 +9,7 @@ from .motion import HEADGAS_PT_live, HEADGAS_PT_motion, HEADGAS_PT_photographs
 from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
 from .takes import HEADGAS_PT_takes
+from .viewport import HEADGAS_PT_viewport
 
 classes = (
     HeadGaSPreferences,
@@ -24,4 +25,5 @@ classes = (
     HEADGAS_PT_motion,
     HEADGAS_PT_photographs,
     HEADGAS_PT_render,
+    HEADGAS_PT_viewport,
 )

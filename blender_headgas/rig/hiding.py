@@ -22,7 +22,7 @@ def hide_mesh(mesh: bpy.types.Object) -> None:
 
 
 def hiding_modifier(mesh: bpy.types.Object) -> bpy.types.Modifier | None:
-    """The modifier that hides a control mesh while it is shown in viewports; None in files from before there was one."""
+    """The modifier that hides a control mesh while viewports show it; None in files from before there was one."""
     return mesh.modifiers.get(_NAME)
 
 

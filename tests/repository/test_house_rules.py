@@ -23,7 +23,7 @@ EXTENSION_ROOMS = ["panels", "operators", "engine", "overlay", "rig", "capture",
 # Single files that any room may use.
 BACKEND_COMMON = {"errors", "devices", "files", "perceptual"}
 BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "gpu", "gpu_extras", "bl_ui", "bl_operators", "cycles"}
-BLENDER_MODULES |= {"addon_utils", "numpy"}
+BLENDER_MODULES |= {"addon_utils", "blf", "numpy"}
 
 
 def sources(folder: Path) -> list[Path]:
