@@ -4,8 +4,6 @@
 
 from typing import Any
 
-from mathutils import Color
-
 from .avatars import ShownAvatar
 from .viewport import Viewport
 
@@ -13,7 +11,7 @@ from .viewport import Viewport
 def outlines_of(
     context: Any, viewport: Viewport, avatars: list[ShownAvatar]
 ) -> list[tuple[int, tuple[float, float, float, float]]]:
-    """Which avatars of the frame that a viewport shows are selected, and the lines' scene-linear RGBA."""
+    """Which avatars of the frame that a viewport shows are selected, and the lines' RGBA to the power of 2.2."""
     overlay, shown = context.space_data.overlay, viewport.shown
     if shown is None or not (overlay.show_overlays and overlay.show_outline_selected):
         return []
@@ -25,5 +23,5 @@ def outlines_of(
         if avatar.owner.select_get():
             is_active = avatar.owner == context.view_layer.objects.active
             color = theme.object_active if is_active else theme.object_selected
-            lines.append((place, (*Color(color).from_srgb_to_scene_linear(), 1.0)))
+            lines.append((place, (*(channel**2.2 for channel in color), 1.0)))  # as the screen shows overlays
     return lines

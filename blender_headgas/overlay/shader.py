@@ -62,11 +62,6 @@ vec3 encoded(vec3 c)
   return mix(c * 12.92, 1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, step(vec3(0.0031308), c));
 }
 
-vec3 decoded(vec3 c)
-{
-  return mix(c / 12.92, pow((c + 0.055) / 1.055, vec3(2.4)), step(vec3(0.04045), c));
-}
-
 void main()
 {
   ivec2 low = ivec2(floor(place - 0.5));
@@ -78,10 +73,13 @@ void main()
   if (c.a < 1e-3) {
     discard;
   }
+  vec3 srgb = encoded(c.rgb / c.a);
   if (table > 0.0) {
-    vec3 at = min(encoded(c.rgb / c.a) / reach, vec3(1.0));
-    c.rgb = decoded(texture(transform, (at * (table - 1.0) + 0.5) / table).rgb) * c.a;
+    vec3 at = min(srgb / reach, vec3(1.0));
+    srgb = texture(transform, (at * (table - 1.0) + 0.5) / table).rgb;
   }
+  /* Blender lays overlays over viewports in a space of its own: x to the power of 1 / 2.2 comes onto the screen */
+  c.rgb = pow(srgb, vec3(2.2)) * c.a;
   gl_FragDepth = frag_depth(nearest(low, part));
   color = c;
 }
@@ -143,7 +141,7 @@ class Card:
         _end()
 
     def draw_outline(self, to_clip: np.ndarray, avatar: int, color: Sequence[float], width: float) -> None:
-        """Draws a line around one avatar: `color` scene-linear RGBA, `width` in the frame's own pixels."""
+        """Draws a line around one avatar: `color` RGBA to the power of 2.2, `width` in the frame's own pixels."""
         if avatar not in self._outlines:
             plane = self._image[..., 3] if self._coverage is None else self._coverage[avatar]
             self._outlines[avatar] = _texture(plane)

@@ -119,7 +119,7 @@ class Viewport:
     def draw(self, view: View, table: Table | None, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
         """Draws the last frame as seen from where the viewport is now, with lines around some of its avatars.
 
-        outlines: places in the request's avatars, and scene-linear RGBA.
+        outlines: places in the request's avatars, and colours for Card.draw_outline.
         """
         if self.frame is None or self.shown is None:
             return
