@@ -35,11 +35,10 @@ class AsyncFrames(Generic[_Request, _Frame]):
             self._waiting[viewport] = request
             self._changed.notify()
 
-    def forget(self, viewport: int) -> None:
-        """Takes back what the viewport waits for."""
+    def forget(self) -> None:
+        """Takes back all requests that wait."""
         with self._changed:
-            self._waiting.pop(viewport, None)
-            self._done.pop(viewport, None)
+            self._waiting.clear()
 
     def collect(self) -> dict[int, tuple[_Request, _Frame | Exception]]:
         """The newest answer of each viewport since the last call, with what was asked."""

@@ -196,7 +196,6 @@ class Overlay:
             busy |= rested < 2 * REST
             if place not in regions:
                 self._viewports.pop(place)
-                self._frames.forget(place)
             elif REST <= rested < 2 * REST and viewport.shown is not None and viewport.shown.fineness < 1.0:
                 regions[place].tag_redraw()
         if any(avatar.is_outdated for avatars in self._avatars.values() for avatar in avatars):
@@ -217,6 +216,7 @@ class Overlay:
                 viewport.take(request, answer)
         elif not isinstance(answer, client.Cancelled):
             self._failed = request.cause, answer
+            self._frames.forget()
             redraw_viewports()
             if not isinstance(answer, HeadGaSError):
                 raise answer

@@ -10,7 +10,7 @@ import gpu
 import numpy as np
 
 SIZE = 33  # steps of each channel
-REACH = 1.25  # the brightest colour, sRGB: highlights of avatars go a little beyond 1
+REACH = (SIZE - 1) / 26  # the brightest colour, sRGB: highlights go beyond 1, where many transforms have an edge
 _COPIED = ("view_transform", "look", "exposure", "gamma", "use_white_balance", "white_balance_temperature")
 _COPIED += ("white_balance_tint",)
 
