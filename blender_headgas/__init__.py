@@ -27,9 +27,9 @@ def unregister() -> None:
 
 def _rooms() -> tuple[ModuleType, ...]:
     """The packages that own classes, from the ground up; each has `classes`, some register() and unregister()."""
-    from . import capture, character, client, engine, operators, panels, rig
+    from . import capture, character, client, engine, operators, overlay, panels, rig
 
-    return client, character, capture, rig, engine, operators, panels
+    return client, character, capture, rig, overlay, engine, operators, panels
 
 
 def _nothing() -> None:

@@ -6,8 +6,9 @@ from . import tasks
 from .backend import Backend, BackendBug, PosedAvatar
 from .launch import launch_settings
 from .pixels import Picture
-from .process import BackendDied
+from .process import BackendDied, LaunchSettings
 from .registry import ask, backend, running, stop
+from .remote import RemoteSettings
 from .waiting import Cancelled
 
 classes = ()
@@ -24,8 +25,10 @@ __all__ = [
     "BackendBug",
     "BackendDied",
     "Cancelled",
+    "LaunchSettings",
     "Picture",
     "PosedAvatar",
+    "RemoteSettings",
     "ask",
     "backend",
     "classes",

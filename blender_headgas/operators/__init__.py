@@ -40,6 +40,7 @@ from .mute import HEADGAS_OT_solo_channel, HEADGAS_OT_unmute_all
 from .photograph_drawing import stop_drawing, update_drawing
 from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
 from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
+from .select import HEADGAS_OT_select, add_keys, remove_keys
 from .service import (
     HEADGAS_OT_cancel_task,
     HEADGAS_OT_open_backend_log,
@@ -58,6 +59,7 @@ from .train_results import (
 from .train_settings import HeadGaSTrainingSettings, register_training, unregister_training
 from .train_watch import register_watch, unregister_watch
 from .transfer import HEADGAS_OT_transfer_performance, HEADGAS_OT_unlink_performance
+from .viewport import HEADGAS_OT_exact_colors, HEADGAS_OT_retry_viewport, HEADGAS_OT_show_avatars
 
 classes = (
     HEADGAS_OT_import_avatar,
@@ -96,6 +98,10 @@ classes = (
     HEADGAS_OT_save_mapping,
     HEADGAS_OT_clear_mapping,
     HEADGAS_OT_add_mapping_preset,
+    HEADGAS_OT_show_avatars,
+    HEADGAS_OT_exact_colors,
+    HEADGAS_OT_retry_viewport,
+    HEADGAS_OT_select,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_restart_backend,
     HEADGAS_OT_stop_backend,
@@ -118,7 +124,7 @@ classes = (
 
 
 def register() -> None:
-    """Adds the menu entries, draws photographs in files that have some, and watches trainings."""
+    """Adds the menu entries, takes clicks on avatars, draws photographs in files that have some, watches trainings."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
@@ -126,12 +132,14 @@ def register() -> None:
         handlers.append(update_drawing)
     register_training()
     register_watch()
+    add_keys()
 
 
 def unregister() -> None:
     """Takes all of it away."""
     unregister_watch()
     unregister_training()
+    remove_keys()
     for handlers in _changes_of_files():
         handlers.remove(update_drawing)
     stop_drawing()

@@ -12,6 +12,7 @@ from .preferences import HeadGaSPreferences
 from .render import HEADGAS_PT_render
 from .takes import HEADGAS_PT_takes
 from .training import HEADGAS_PT_runs, HEADGAS_PT_training
+from .viewport import HEADGAS_PT_viewport
 
 classes = (
     HeadGaSPreferences,
@@ -30,5 +31,6 @@ classes = (
     HEADGAS_PT_render,
     HEADGAS_PT_training,
     HEADGAS_PT_runs,
+    HEADGAS_PT_viewport,
 )
 unregister = pictures.close

@@ -4,12 +4,22 @@
 
 from . import links, live
 from .builder import build_avatar
-from .evaluated import avatar_channels, beyond_seen, expression_of, mapping_of, posed_avatars, problems
+from .evaluated import (
+    avatar_channels,
+    beyond_seen,
+    expression_of,
+    header_of,
+    mapping_of,
+    posed_avatars,
+    problems,
+    visible_avatars,
+)
 from .face import HeadGaSFaceFilter, register_face, unregister_face
+from .hiding import hide_mesh, hiding_modifier, is_hidden
 from .live import HeadGaSLiveSettings
 from .photographs import HeadGaSComparison, register_comparisons, unregister_comparisons
 from .review import HeadGaSMappingReview, HeadGaSMappingRow, register_review, unregister_review
-from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, register_settings, unregister_settings
+from .settings import HeadGaSAvatarSettings, avatar_of, avatar_path, avatars_in, register_settings, unregister_settings
 
 classes = (
     HeadGaSAvatarSettings,
@@ -24,15 +34,21 @@ __all__ = [
     "avatar_channels",
     "avatar_of",
     "avatar_path",
+    "avatars_in",
     "beyond_seen",
     "build_avatar",
     "classes",
     "expression_of",
+    "header_of",
+    "hide_mesh",
+    "hiding_modifier",
+    "is_hidden",
     "mapping_of",
     "posed_avatars",
     "problems",
     "register",
     "unregister",
+    "visible_avatars",
 ]
 
 

@@ -53,7 +53,6 @@ def add_armature(context: bpy.types.Context, name: str, vertices: np.ndarray) ->
     _add_bones(data, head)
     bpy.ops.object.mode_set(mode='OBJECT')
     data.display_type = 'STICK'  # where shapes are switched off; the default would hide the face
-    rig.show_in_front = True
     _dress(rig, head)
     _limit(rig)
     return rig

@@ -14,6 +14,7 @@ from ..core.errors import HeadGaSError
 from ..core.expressions import slider_range
 from ..core.mapping import load_mapping
 from .armature import add_armature
+from .hiding import hide_mesh
 from .links import relative_link
 from .mappings import text_of
 
@@ -39,6 +40,7 @@ def build_avatar(context: bpy.types.Context, path: Path, mapping: Path | None = 
     if mapping is not None:
         mesh.headgas.mapping = text_of(mapping.name, mapping.read_text(encoding="utf-8"))
     _add_channels(mesh, channels)
+    hide_mesh(mesh)
     context.collection.objects.link(mesh)
     _attach(mesh, rig)
     _select_only(context, mesh)

@@ -25,8 +25,20 @@ def posed_avatars(depsgraph: bpy.types.Depsgraph) -> list[PosedAvatar]:
     """Every visible avatar of an evaluated scene, instances included."""
     return [
         PosedAvatar(avatar_path(obj), expression_of(obj, depsgraph), transform)
-        for obj, transform in _visible(depsgraph)
+        for obj, _, transform in visible_avatars(depsgraph)
     ]
+
+
+def visible_avatars(
+    depsgraph: bpy.types.Depsgraph,
+) -> Iterator[tuple[bpy.types.Object, bpy.types.Object, np.ndarray]]:
+    """The visible control meshes, what makes each visible (itself, or what instances it), and their matrices to the
+    world [4,4], metres; the objects are originals."""
+    for instance in depsgraph.object_instances:
+        original = instance.object.original
+        if instance.show_self and original.type == 'MESH' and original.headgas.is_avatar:
+            owner = instance.parent.original if instance.is_instance else original
+            yield original, owner, np.array(instance.matrix_world, np.float64)
 
 
 def expression_of(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
@@ -133,11 +145,3 @@ def _cached_header(path: Path, _changed: int, _size: int) -> AvatarHeader:
 @lru_cache(maxsize=_MANY)
 def _connected(space: ExpressionSpace, mapping: Mapping | None, keys: tuple[str, ...]) -> Controls:
     return connect(space, mapping, keys)
-
-
-def _visible(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Object, np.ndarray]]:
-    """The visible control meshes (originals) and their matrices to the world [4,4], metres."""
-    for instance in depsgraph.object_instances:
-        original = instance.object.original
-        if instance.show_self and original.type == 'MESH' and original.headgas.is_avatar:
-            yield original, np.array(instance.matrix_world, np.float64)

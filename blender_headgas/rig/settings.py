@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an object knows about its avatar, and where the avatar's file is."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -20,12 +21,6 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
         description="The trained avatar that this control mesh drives",
         subtype='FILE_PATH',
         options={'ANIMATABLE'} | ({'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()),
-        override={'LIBRARY_OVERRIDABLE'},
-    )
-    mapping: bpy.props.PointerProperty(
-        type=bpy.types.Text,
-        name="Mapping",
-        description="How the channels become the avatar's parameters; empty where they are its parameters",
         override={'LIBRARY_OVERRIDABLE'},
     )
     mapping: bpy.props.PointerProperty(
@@ -53,6 +48,11 @@ def avatar_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
     if obj is None or obj.headgas.is_avatar:
         return obj
     return next((child for child in obj.children if child.headgas.is_avatar), None)
+
+
+def avatars_in(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
+    """The control meshes of a scene."""
+    yield from (obj for obj in scene.objects if obj.type == 'MESH' and obj.headgas.is_avatar)
 
 
 def avatar_path(obj: bpy.types.Object) -> Path:

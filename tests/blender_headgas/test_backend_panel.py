@@ -70,7 +70,8 @@ def test_a_task_shows_its_stage_its_log_and_a_way_out():
     while not task.lines:
         pass
     shown = _preferences()
-    assert shown.factors == [0.25] and "Installing torch: 96 of 192 MB" in shown.labels and "Downloading torch" in shown.labels
+    assert shown.factors == [0.25]
+    assert "Installing torch: 96 of 192 MB" in shown.labels and "Downloading torch" in shown.labels
     assert ("headgas.cancel_task", {"name": "install"}) in shown.operators
     with pytest.raises(HeadGaSError, match="already at it: Installing torch"):
         client.tasks.start("install", work)

@@ -19,11 +19,11 @@ EXTENSION = ROOT / "blender_headgas"
 # Read from the bottom: a room imports only from the rooms below it.
 BACKEND_ROOMS = ["cli", "commands", "commands_captures", "doctor", "service", "evaluation", "training", "exchange"]
 BACKEND_ROOMS += ["captures", "avatars", "splatting"]
-EXTENSION_ROOMS = ["panels", "operators", "engine", "rig", "capture", "character", "client", "core"]
+EXTENSION_ROOMS = ["panels", "operators", "engine", "overlay", "rig", "capture", "character", "client", "core"]
 # Single files that any room may use.
 BACKEND_COMMON = {"errors", "devices", "files", "perceptual", "pickles", "shapes"}
 BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "gpu", "gpu_extras", "bl_ui", "bl_operators", "cycles"}
-BLENDER_MODULES |= {"addon_utils", "numpy"}
+BLENDER_MODULES |= {"addon_utils", "blf", "numpy"}
 
 
 def sources(folder: Path) -> list[Path]:

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One viewport: what it wants, what it has, and what it draws meanwhile."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..client import LaunchSettings, Picture, PosedAvatar, RemoteSettings
+from ..core.cameras import Camera, PixelRegion
+from ..core.inspection import Inspection
+from .shader import Card
+from .view_transform import Table
+from .views import View, camera_for, fineness_of
+
+REST = 0.25  # seconds without a change, after which a view counts as still
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """What a viewport should show."""
+
+    looks: tuple  # of the avatars; equal where they are
+    avatars: tuple[PosedAvatar, ...]
+    held_out: tuple[bool, ...]  # which of them are holdouts
+    view: View
+    region: PixelRegion
+    middle: np.ndarray  # [3], of the avatars in the world
+    inspection: Inspection | None
+    time: float  # the scene's frame
+
+    @property
+    def pose(self) -> tuple:
+        """Equal where the avatars are the same, and posed the same."""
+        return self.looks, self.held_out
+
+    @property
+    def key(self) -> tuple:
+        """Equal where the picture would be the same, but for its fineness."""
+        return self.looks, self.held_out, self.view.key, self.region, self.inspection
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A wish as the backend is asked for it."""
+
+    wish: Wish
+    fineness: float
+    backend: LaunchSettings | RemoteSettings
+    deadline: float  # seconds
+
+    @property
+    def camera(self) -> Camera:
+        """The camera of the region."""
+        return camera_for(self.wish.view, self.wish.region, self.fineness)
+
+    @property
+    def cause(self) -> tuple:
+        """Equal where a failure would be the same."""
+        return self.backend, tuple(look[:2] for look in self.wish.looks), self.wish.inspection
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What the backend made of a request."""
+
+    picture: Picture
+    seconds: float
+    cut: bool  # whether the region was too small for the avatars
+
+
+@dataclass(eq=False)
+class Viewport:
+    """What is known of one viewport between two redraws."""
+
+    wish: Wish | None = None
+    changed: float = 0.0  # when the wish last did; seconds of time.monotonic
+    asked: Request | None = None
+    shown: Request | None = None
+    frame: Frame | None = None
+    pace: float | None = None  # seconds per pixel
+    _card: Card | None = None
+
+    @property
+    def restless(self) -> bool:
+        """Whether the wish has just changed."""
+        return time.monotonic() - self.changed < REST
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the avatars are shown as they were, not as they are."""
+        return self.shown is not None and self.wish is not None and self.shown.wish.pose != self.wish.pose
+
+    def want(self, wish: Wish | None) -> None:
+        """Notes what the viewport should show now."""
+        if (wish and wish.key) != (self.wish and self.wish.key):
+            self.changed = time.monotonic()
+        self.wish = wish
+        if wish is None:
+            self.asked = self.shown = self.frame = self._card = None
+
+    def missing(self, limit: int) -> float | None:
+        """How finely to render now; None where such a frame is there or on its way. `limit` is in pixels."""
+        if self.wish is None:
+            return None
+        fineness = fineness_of(self.wish.region, limit, self.restless, self.pace)
+        asked = self.asked
+        if asked is not None and asked.wish.key == self.wish.key and asked.fineness >= fineness:
+            return None
+        return fineness
+
+    def take(self, request: Request, frame: Frame) -> None:
+        """A frame has arrived."""
+        self.shown, self.frame, self._card = request, frame, None
+        self.pace = frame.seconds / frame.picture.depth.size
+
+    def draw(self, view: View, table: Table | None, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
+        """Draws the last frame as seen from where the viewport is now, with lines around some of its avatars.
+
+        outlines: places in the request's avatars, and colours for Card.draw_outline.
+        """
+        if self.frame is None or self.shown is None:
+            return
+        if self._card is None:
+            self._card = _card(self.frame.picture, self.shown)
+        plain = self.shown.wish.inspection is None or self.shown.wish.inspection.mode == "color"
+        self._card.draw(view.to_clip, table if plain else None)
+        for avatar, color in outlines:
+            self._card.draw_outline(view.to_clip, avatar, color, max(1.0, 2 * self.shown.fineness))
+
+
+def _card(picture: Picture, request: Request) -> Card:
+    camera = request.camera
+    distance = float((camera.viewmat @ np.append(request.wish.middle, 1.0))[2])
+    distance = distance if camera.orthographic else max(distance, camera.near)
+    return Card(picture.image, picture.depth, picture.coverage, camera, distance)

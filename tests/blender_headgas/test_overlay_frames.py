@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Frames from a thread: the newest wins, viewports take turns, nobody waits."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from bl_ext.user_default.headgas.client import Picture
+from bl_ext.user_default.headgas.overlay.frames import AsyncFrames
+from bl_ext.user_default.headgas.overlay.making import without_holdouts
+
+
+class Maker:
+    """Makes nothing until it is allowed to, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked, self.begun, self._allowed = [], threading.Semaphore(0), threading.Semaphore(0)
+
+    def __call__(self, request):
+        self.asked.append(request)
+        self.begun.release()
+        assert self._allowed.acquire(timeout=10)
+        if request == "bad":
+            raise ValueError(request)
+        return f"frame of {request}"
+
+    def finish(self, count=1):
+        self._allowed.release(count)
+
+
+@pytest.fixture
+def maker():
+    return Maker()
+
+
+@pytest.fixture
+def frames(maker):
+    frames = AsyncFrames(maker)
+    yield frames
+    maker.finish(100)
+    frames.close(10.0)
+
+
+def _collected(frames, count):
+    """What has arrived once there is that much."""
+    found, end = {}, time.monotonic() + 10
+    while len(found) < count and time.monotonic() < end:
+        found |= frames.collect()
+        time.sleep(0.001)
+    return found
+
+
+def test_the_newest_request_of_a_viewport_wins(frames, maker):
+    frames.ask(1, "a")
+    assert maker.begun.acquire(timeout=10)
+    for request in "bcd":
+        frames.ask(1, request)
+    assert frames.busy and frames.collect() == {}
+    maker.finish(2)
+    assert maker.begun.acquire(timeout=10)
+    end = time.monotonic() + 10
+    while frames.busy and time.monotonic() < end and not (found := frames.collect()).get(1, ("",))[0] == "d":
+        time.sleep(0.001)
+    assert found == {1: ("d", "frame of d")} and maker.asked == ["a", "d"]
+    assert not frames.busy
+
+
+def test_a_viewport_that_never_rests_leaves_the_others_their_turn(frames, maker):
+    frames.ask(1, "first")
+    assert maker.begun.acquire(timeout=10)
+    frames.ask(1, "1a")
+    frames.ask(2, "2a")
+    frames.ask(1, "1b")  # keeps its turn, and does not go back to the end of the queue
+    for newer in "cd":
+        maker.finish()
+        assert maker.begun.acquire(timeout=10)
+        frames.ask(1, f"1{newer}")
+    assert maker.asked == ["first", "1b", "2a"]
+
+
+def test_a_failure_is_an_answer_and_the_next_request_works(frames, maker):
+    frames.ask(1, "bad")
+    maker.finish(2)
+    request, answer = _collected(frames, 1)[1]
+    assert request == "bad" and isinstance(answer, ValueError)
+    frames.ask(1, "good")
+    assert _collected(frames, 1) == {1: ("good", "frame of good")}
+
+
+def test_closing_ends_the_thread_and_forgets_what_waits(maker):
+    frames = AsyncFrames(maker)
+    frames.ask(1, "a")
+    assert maker.begun.acquire(timeout=10)
+    frames.ask(1, "b")
+    maker.finish(2)
+    frames.close(10.0)
+    assert maker.asked == ["a"]
+    assert "headgas-overlay" not in [thread.name for thread in threading.enumerate() if thread is frames._thread]
+
+
+def test_holdouts_are_black_where_they_are_seen_and_leave_the_others_alone():
+    image = np.full((1, 3, 4), 0.5, np.float32)
+    image[..., 3] = 1.0
+    coverage = np.array([[[1.0, 0.0, 0.5]], [[0.0, 1.0, 0.5]]], np.float32)
+    picture = Picture(image, np.ones((1, 3), np.float32), coverage)
+    assert without_holdouts(picture, (False, False)) is picture
+    held_out = without_holdouts(picture, (True, False)).image
+    assert held_out[0, :, 0] == pytest.approx([0.0, 0.5, 0.25]) and (held_out[..., 3] == 1.0).all()
+    alone = without_holdouts(picture._replace(coverage=None), (True,)).image
+    assert (alone[..., :3] == 0.0).all() and (alone[..., 3] == 1.0).all()
