@@ -107,7 +107,7 @@ def _gaussian_head(**options: Any) -> TrainingConfig:
     after 1,000 steps.
     """
     model = GaussianHeadConfig(octaves=4, deformation_layers=3, deformation_width=64, **options)
-    return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES)
+    return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES, penalty_weight=0.06)
 
 
 _MODES = TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.2)

@@ -234,6 +234,22 @@ def test_nothing_moves_during_warm_up() -> None:
     assert (avatar.gaussians(torch.ones(3), camera()).means - first.means).abs().max() > 1e-4
 
 
+def test_moving_has_its_price_in_metres_over_the_frames_studied() -> None:
+    avatar = small_gaussian_head(warm_up=0.25).train()
+    expressions = torch.tensor([[0.2, 0.1, 0.7], [1.0, 0.0, 0.4]])
+    avatar.advance(0.2)
+    avatar.study(expressions, [camera()] * 2)
+    assert avatar.penalty() is None
+    avatar.advance(0.25)
+    wanted = []
+    for expression in expressions:
+        move, turn, stretch = avatar._motion(avatar._resting(avatar._axes()), expression)
+        wanted.append((avatar.extent * move).abs().sum(1) + 0.01 * turn.abs().sum(1) + 0.01 * stretch.abs().sum(1))
+    avatar.gaussians(torch.ones(3), camera())  # not studied: costs nothing
+    avatar.study(expressions, [camera()] * 2)
+    torch.testing.assert_close(avatar.penalty(), torch.stack(wanted).mean())
+
+
 def test_an_untrained_field_stands_still_and_sees_no_expression() -> None:
     space = ExpressionSpace("custom", ("a",), (0.0,), (0.0,), (1.0,))
     points = torch.rand(10, 3)
