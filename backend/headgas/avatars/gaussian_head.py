@@ -27,6 +27,7 @@ from headgas.splatting import Camera, Gaussians
 from headgas.splatting.rotations import matrices_of, products
 from headgas.splatting.splats import Splats
 
+_COST = 0.01  # metres: what a unit of Δq or Δs costs, beside a metre of Δμ
 _GEOMETRY = 32  # features that the opacity network hands to the colour network
 _THINNEST = 1e-9  # metres; has a logarithm
 _REACH = 1.2  # of the starting points' radius: what the planes cover
@@ -104,6 +105,7 @@ class GaussianHead(TrainableAvatar):
         self.band_layer = nn.Linear(harmonics, harmonics - 3)
         self.moves = True  # False during warm-up
         self._encoding: Tensor | None = None  # PE(x) [N,3+6L]
+        self._costs: list[Tensor] = []  # of moving, in each frame studied last: []
 
     def refresh(self) -> None:
         self._encoding = None
@@ -112,7 +114,11 @@ class GaussianHead(TrainableAvatar):
         self.moves = progress >= self.settings.warm_up
 
     def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[None, list[Gaussians]]:
+        self._costs.clear()
         return None, [self._gaussians(*frame) for frame in zip(expressions, cameras, strict=True)]
+
+    def penalty(self) -> Tensor | None:
+        return torch.stack(self._costs).mean() if self._costs else None
 
     def gaussians(self, expression: Tensor, camera: Camera) -> Gaussians:
         self.check_expression(expression)
@@ -160,6 +166,9 @@ class GaussianHead(TrainableAvatar):
         if not self.moves:
             return resting, means, quaternions, scales
         move, turn, stretch = self._motion(resting, expression)
+        if self.training:
+            moved = torch.cat([self.extent * move, _COST * turn, _COST * stretch], 1)
+            self._costs.append(moved.abs().sum(1).mean())
         # Turns are added in the model's axes: (q @ into_head) is the product of `orientation` and q.
         into_head = products(self.orientation, torch.eye(4, device=turn.device))
         quaternions = nn.functional.normalize(quaternions, dim=1) @ into_head.T + turn

@@ -24,7 +24,7 @@ class Rate:
         return self.start * self.final**progress
 
 
-# By a parameter's name, or by the module it belongs to. Unpublished: ours.
+# By a parameter's name or the module it belongs to, the innermost that is named here. Unpublished: ours.
 _GEOMETRY_RATES = {"means": Rate(1e-3), "quaternions": Rate(1e-2), "log_scales": Rate(2e-2)}  # means: metres
 HEADGAS_RATES = _GEOMETRY_RATES | {
     "basis": Rate(5e-2, decay=0.2),  # f_0 does not decay: what few frames show must not be learnt by heart
@@ -39,6 +39,10 @@ GAUSSIAN_HEAD_RATES = _GEOMETRY_RATES | {
     "derivations": Rate(1e-2),
     "factors": Rate(3e-2),
     "deformation": Rate(3e-3),
+    # One step of these moves all Gaussians at once: at 3e-3 the head jumps to and fro until the field's units are dead.
+    "deformation.move": Rate(3e-4),
+    "deformation.turn": Rate(1e-3),
+    "deformation.stretch": Rate(1e-3),
     "opacity_network": Rate(3e-3),
     "color_network": Rate(3e-3),
     "base_layer": Rate(3e-3),
@@ -103,7 +107,7 @@ def _gaussian_head(**options: Any) -> TrainingConfig:
     after 1,000 steps.
     """
     model = GaussianHeadConfig(octaves=4, deformation_layers=3, deformation_width=64, **options)
-    return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES)
+    return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES, penalty_weight=0.06)
 
 
 _MODES = TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.2)

@@ -198,10 +198,10 @@ class Trainer:
 
     def _new_optimizer(self) -> torch.optim.AdamW:
         """A group for each name in the recipe's rates: what has a row per Gaussian comes alone."""
-        groups: dict[str, list[nn.Parameter]] = {}
+        rates, groups = self.config.rates, dict[str, list[nn.Parameter]]()
         for name, parameter in self.avatar.named_parameters():
-            groups.setdefault(name if name in self.config.rates else name.partition(".")[0], []).append(parameter)
-        rates = self.config.rates
+            closest = max((rated for rated in rates if f"{name}.".startswith(f"{rated}.")), key=len)
+            groups.setdefault(closest, []).append(parameter)
         return torch.optim.AdamW(
             [
                 {"name": name, "params": parameters, "weight_decay": rates[name].decay}
@@ -245,7 +245,9 @@ class Trainer:
     @torch.no_grad()
     def _framed(self) -> Tensor:
         """Which Gaussians [N] most training pictures have within their frame: the others are nobody's business."""
-        means, inside = self.avatar.means.detach(), torch.zeros(self.avatar.count, device=self.device)
+        # Where the avatar shows them at rest: a field that shifts all of them alike may keep `means` elsewhere.
+        means = self.avatar.gaussians(self.avatar.neutral(), self._frames[0].camera).means
+        inside = torch.zeros(self.avatar.count, device=self.device)
         for frame in self._frames:
             camera = frame.camera
             pixels = (means @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]) @ camera.K.T

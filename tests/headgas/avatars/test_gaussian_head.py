@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GaussianHead and its parts against their formulas written out."""
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,8 @@ from headgas.avatars.derivations import derived
 from headgas.avatars.factors import sample_plainly
 from headgas.avatars.spherical_harmonics import sh_to_color
 from headgas.avatars.stretching import unstretched
-from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
 from headgas.splatting.rotations import matrices_of
-from headgas.training.config import PRESETS, Rate, preset
-from headgas.training.densification import Change
-from headgas.training.losses import psnr
-from headgas.training.trainer import Budget, Trainer
 from tests.headgas.avatars.test_headgas import camera
 from tests.headgas.conftest import NAMES
 
@@ -240,6 +234,22 @@ def test_nothing_moves_during_warm_up() -> None:
     assert (avatar.gaussians(torch.ones(3), camera()).means - first.means).abs().max() > 1e-4
 
 
+def test_moving_has_its_price_in_metres_over_the_frames_studied() -> None:
+    avatar = small_gaussian_head(warm_up=0.25).train()
+    expressions = torch.tensor([[0.2, 0.1, 0.7], [1.0, 0.0, 0.4]])
+    avatar.advance(0.2)
+    avatar.study(expressions, [camera()] * 2)
+    assert avatar.penalty() is None
+    avatar.advance(0.25)
+    wanted = []
+    for expression in expressions:
+        move, turn, stretch = avatar._motion(avatar._resting(avatar._axes()), expression)
+        wanted.append((avatar.extent * move).abs().sum(1) + 0.01 * turn.abs().sum(1) + 0.01 * stretch.abs().sum(1))
+    avatar.gaussians(torch.ones(3), camera())  # not studied: costs nothing
+    avatar.study(expressions, [camera()] * 2)
+    torch.testing.assert_close(avatar.penalty(), torch.stack(wanted).mean())
+
+
 def test_an_untrained_field_stands_still_and_sees_no_expression() -> None:
     space = ExpressionSpace("custom", ("a",), (0.0,), (0.0,), (1.0,))
     points = torch.rand(10, 3)
@@ -296,95 +306,3 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     save_avatar(path, avatar, "gaussian_head", {})
     with pytest.raises(HeadGaSError, match=r"factors\.tables"):
         load_avatar(path)
-
-
-def trained(folder: Path, name: str, iterations: int) -> Trainer:
-    recipe = preset(name)
-    model = dataclasses.replace(recipe.model, octaves=2, deformation_width=16)  # type: ignore[type-var]  # a dataclass
-    recipe = dataclasses.replace(
-        recipe, model=model, initial_gaussians=200, max_gaussians=400, perceptual_weight=0.0
-    )
-    trainer = Trainer(load_capture(folder), recipe, Budget(iterations=iterations))
-    trainer.train()
-    return trainer
-
-
-@pytest.fixture(scope="module")
-def trained_avatar(tmp_path_factory: pytest.TempPathFactory) -> tuple[GaussianHead, Path]:
-    from tests.headgas.conftest import write_capture
-
-    folder = write_capture(tmp_path_factory.mktemp("gaussian_head") / "capture")
-    avatar = trained(folder, "gaussian_head_plus", 150).finish()
-    assert isinstance(avatar, GaussianHead)
-    return avatar, folder
-
-
-def frame_scores(avatar: Any, folder: Path) -> list[float]:
-    scores = []
-    for frame in load_capture(folder).split("test"):
-        rgba = torch.from_numpy(frame.load_rgba())
-        white = torch.ones(3)
-        target = rgba[..., :3] * rgba[..., 3:] + white * (1 - rgba[..., 3:])
-        with torch.inference_mode():
-            color = avatar.render(torch.from_numpy(frame.expression), frame.camera, white).color
-        scores.append(psnr(color, target).item())
-    return scores
-
-
-def test_training_learns_the_head_and_its_expressions(trained_avatar: tuple[GaussianHead, Path]) -> None:
-    avatar, folder = trained_avatar
-    scores = frame_scores(avatar, folder)
-    assert sum(scores) / len(scores) > 22
-    first, second = (avatar.gaussians(torch.tensor([v, 0, 0]), camera()) for v in (0.0, 1.0))
-    assert (first.means - second.means).norm(dim=1).max() > 1e-4
-
-
-def test_a_compact_file_loses_little(trained_avatar: tuple[GaussianHead, Path], tmp_path: Path) -> None:
-    avatar, folder = trained_avatar
-    sizes, scores = [], []
-    for compact in (False, True):
-        path = tmp_path / f"{compact}.safetensors"
-        save_avatar(path, avatar, "gaussian_head_plus", {}, compact=compact)
-        sizes.append(path.stat().st_size)
-        scores.append(frame_scores(load_avatar(path).avatar, folder))
-    assert sizes[1] < 0.56 * sizes[0]
-    assert max(abs(a - b) for a, b in zip(*scores, strict=True)) < 0.05
-
-
-def test_new_gaussians_inherit_the_derivations_of_their_parents(capture_folder: Path) -> None:
-    trainer = trained(capture_folder, "gaussian_head", 5)
-    avatar = trainer.avatar
-    before = avatar.get_parameter("derivations").detach().clone()
-    state = trainer._optimizer.state[avatar.get_parameter("derivations")]["exp_avg_sq"].clone()
-    source = torch.cat([torch.arange(avatar.count), torch.tensor([3, 3, 7])])
-    fresh = torch.arange(len(source)) >= avatar.count
-    trainer._apply(Change(source, fresh, torch.zeros_like(fresh)))
-    torch.testing.assert_close(avatar.get_parameter("derivations").detach(), before[source])
-    kept = trainer._optimizer.state[avatar.get_parameter("derivations")]["exp_avg_sq"]
-    torch.testing.assert_close(kept[~fresh], state)
-    assert kept[fresh].abs().max() == 0 and state.abs().max() > 0
-
-
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(capture_folder: Path) -> None:
-    whole = trained(capture_folder, "gaussian_head", 16)
-    first = Trainer(load_capture(capture_folder), whole.config, Budget(iterations=16))
-    for _ in range(7):
-        first.step()
-    tensors, numbers = first.state()
-    second = Trainer(load_capture(capture_folder), whole.config, Budget(iterations=16))
-    second.restore({name: value.clone() for name, value in tensors.items()}, numbers)
-    first.train()
-    second.train()
-    for name, value in first.avatar.state_dict().items():
-        torch.testing.assert_close(second.avatar.state_dict()[name], value, msg=name)
-
-
-def test_the_presets_differ_in_what_they_are_named_for() -> None:
-    names = ("gaussian_head", "gaussian_head_fixed", "gaussian_head_multires", "gaussian_head_plus")
-    models = {name: PRESETS[name].model for name in names}
-    assert all(isinstance(model, GaussianHeadConfig) and not model.released for model in models.values())
-    full, fixed, multires, plus = (dataclasses.asdict(models[name]) for name in names)  # type: ignore[call-overload]
-    assert fixed == full | {"learnt_derivations": False}
-    assert multires == full | {"resolutions": multires["resolutions"]} and len(multires["resolutions"]) > 1
-    assert plus["hashed_rows"] and max(plus["resolutions"]) ** 2 > plus["hashed_rows"]
-    assert all(isinstance(PRESETS[name].rates["derivations"], Rate) for name in names)
