@@ -30,8 +30,9 @@ def test_an_imported_capture_is_the_same(tmp_path: Path) -> None:
     made = import_capture(source, tmp_path / "out", DEFAULT)
     assert (made.layout, made.train, made.test, made.parameters, made.problems) == ("GaussianHead", 5, 1, 46, [])
     assert made.height == pytest.approx(0.28, abs=0.03)  # 52 of 96 pixels' focal length, half a metre away
-    capture, problems = check_capture(tmp_path / "out")
-    assert capture is not None and not problems
+    checked = check_capture(tmp_path / "out")
+    assert not checked.problems
+    capture = load_capture(tmp_path / "out")
     check_cameras(capture, truth)
     original = load_capture(source)
     assert capture.expression_space == original.expression_space

@@ -83,8 +83,7 @@ def photograph(
 def save(path: Path, picture: np.ndarray) -> None:
     """Any picture; a JPEG as good as they get."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = {"quality": 100, "subsampling": 0} if path.suffix == ".jpg" else {}
-    Image.fromarray(picture).save(path, **options)
+    Image.fromarray(picture).save(path, quality=100, subsampling=0)  # which PNG has no use for
 
 
 def with_alpha(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:

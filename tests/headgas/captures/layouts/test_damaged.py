@@ -195,7 +195,7 @@ def test_missing_and_wrong_images_are_listed_by_the_check(tmp_path: Path) -> Non
     (folder / "mask/3.png").unlink()
     (folder / "mask/4.png").write_bytes(b"\x89PNG broken")
     (folder / "mask/5.png").write_bytes((folder / "mask/1.png").read_bytes()[:60])
-    _, problems = check_capture(folder)
+    problems = check_capture(folder).problems
     assert len(problems) == 4
     for word, problem in zip(("1.jpg", "3.png", "4.png", "5.png"), problems, strict=True):
         assert word in problem and "cannot be read" in problem
