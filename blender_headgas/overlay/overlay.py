@@ -122,11 +122,13 @@ class Overlay:
         redraw_viewports()
 
     def _shown_in(self, context: Any) -> list[ShownAvatar]:
+        depsgraph = context.view_layer.depsgraph
+        if depsgraph is None:  # not evaluated yet
+            return []
         key = context.scene.session_uid, context.view_layer.name
         if key not in self._avatars:
-            depsgraph = context.view_layer.depsgraph
-            self._avatars[key] = shown_avatars(depsgraph, context.view_layer) if depsgraph else []
-        return [avatar for avatar in self._avatars[key] if avatar.visible_in(context.space_data)]
+            self._avatars[key] = shown_avatars(depsgraph, context.view_layer)
+        return [avatar for avatar in self._avatars[key] if avatar.visible_in(context.space_data, depsgraph)]
 
     def _wish(
         self, context: Any, settings: HeadGaSViewportSettings, view: View, avatars: list[ShownAvatar]

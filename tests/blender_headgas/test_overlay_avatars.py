@@ -80,6 +80,20 @@ def test_what_blender_hides_is_not_shown(mesh):
     assert _shown() == []
 
 
+def test_local_view_shows_what_is_in_it(mesh):
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == 'VIEW_3D')
+    region, space = next(region for region in area.regions if region.type == 'WINDOW'), area.spaces.active
+    for selected, visible in ((mesh, True), (bpy.context.scene.camera, False)):
+        bpy.ops.object.select_all(action='DESELECT')
+        selected.select_set(True)
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            bpy.ops.view3d.localview(frame_selected=False)
+            assert _shown()[0].visible_in(space, bpy.context.evaluated_depsgraph_get()) == visible
+            bpy.ops.view3d.localview(frame_selected=False)
+    assert _shown()[0].visible_in(space, bpy.context.evaluated_depsgraph_get())
+
+
 def test_instances_are_shown_where_they_are_and_hidden_with_what_makes_them(mesh):
     collection = bpy.data.collections.new("head")
     for obj in (mesh.parent, mesh):
