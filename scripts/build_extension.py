@@ -4,11 +4,11 @@
 
 import argparse
 import tomllib
-import zipfile
 from pathlib import Path
 
+import build_wheel
+
 _ROOT = Path(__file__).resolve().parents[1]
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first day: the same sources always make the same bytes
 
 
 def file_name() -> str:
@@ -18,29 +18,26 @@ def file_name() -> str:
 
 
 def build(output_dir: Path) -> Path:
-    """Writes the zip with the manifest, the licence and the package's files at its top."""
+    """Writes the zip with the manifest, the licence and the package's files at its top, and the backend's wheel."""
     output_dir.mkdir(parents=True, exist_ok=True)
     target = output_dir / file_name()
     unfinished = target.with_name(target.name + ".part")
-    with zipfile.ZipFile(unfinished, "w") as archive:
-        for name, source in sorted(_contents().items()):
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, source.read_bytes())
+    unfinished.write_bytes(build_wheel.packed(dict(sorted(_contents().items()))))
     unfinished.replace(target)
     return target
 
 
-def _contents() -> dict[str, Path]:
-    """The files of the zip by their names in it."""
+def _contents() -> dict[str, bytes]:
+    """The files of the zip by their names in it; in backend/, what the extension installs elsewhere by itself."""
     package = _ROOT / "blender_headgas"
     files = {
-        path.relative_to(package).as_posix(): path
+        path.relative_to(package).as_posix(): path.read_bytes()
         for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
-    return files | {name: _ROOT / name for name in ("blender_manifest.toml", "LICENSE")}
+    files |= {name: (_ROOT / name).read_bytes() for name in ("blender_manifest.toml", "LICENSE")}
+    name, wheel = build_wheel.build()
+    return files | {f"backend/{name}": wheel, "backend/requirements.txt": (_ROOT / "requirements.txt").read_bytes()}
 
 
 if __name__ == "__main__":

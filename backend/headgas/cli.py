@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 the user's input, 1 a bug. Progress goes to standard error
 """
 
 import argparse
+import importlib
 import logging
 import re
 import sys
@@ -47,12 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--preset", default=None, help="the recipe (default: modes)")
     _training(train)
     train.add_argument("--resume", action="store_true", help="go on with the killed run in RUN")
+    live_help = "write RUN/avatar.safetensors while it trains too, every 20 seconds or TIME"
+    train.add_argument("--live", type=_seconds, nargs="?", const=20.0, metavar="TIME", help=live_help)
     _machine(train)
     train.set_defaults(run=_lazily("train"))
 
-    compare = commands.add_parser("compare", help="train and evaluate presets under one protocol")
+    compare = commands.add_parser("compare", help="train and evaluate presets, or evaluate avatars, under one protocol")
     compare.add_argument("capture", type=Path)
-    compare.add_argument("--presets", type=_names, required=True, metavar="A,B,…", help="the recipes to compare")
+    compared = compare.add_mutually_exclusive_group(required=True)
+    compared.add_argument("--presets", type=_names, metavar="A,B,…", help="the recipes to compare")
+    compared.add_argument("--avatars", type=Path, nargs="+", metavar="AVATAR", help="avatars that are trained already")
     compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write, or to go on in")
     compare.add_argument("--json", action="store_true")
     _training(compare)
@@ -60,9 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=_lazily("compare"))
     _avatar_commands(commands)
 
-    check = commands.add_parser("check", help="everything that is wrong with a capture")
+    check = commands.add_parser("check", help="everything that is wrong with a capture, and what it does not show")
     check.add_argument("capture", type=Path)
+    check.add_argument("--json", action="store_true", help="all that was found, as one JSON object; docs/formats.md")
     check.set_defaults(run=_lazily("check"))
+
+    _import_command(commands)
 
     fit = commands.add_parser("fit-mapping", help="a mapping between two descriptions of a capture's frames")
     fit.add_argument("capture", type=Path)
@@ -153,6 +161,21 @@ def _rendering(render: argparse.ArgumentParser) -> None:
     render.set_defaults(run=_lazily("render"))
 
 
+def _import_command(commands: Any) -> None:
+    parser = commands.add_parser("import-capture", help="write another program's dataset as a capture")
+    parser.add_argument("source", type=Path, metavar="DIR", help="a folder of any layout in docs/formats.md")
+    parser.add_argument("--out", type=Path, metavar="CAPTURE", help="what to write (default: DIR_capture)")
+    mattes_help = "a folder of mattes, named as the images are, instead of those that the dataset has"
+    parser.add_argument("--mattes", type=Path, metavar="FOLDER", help=mattes_help)
+    scale_help = "make the head that many times as large, where the dataset has no metres"
+    parser.add_argument("--scale", type=float, default=1.0, metavar="FACTOR", help=scale_help)
+    flame_help = "your FLAME model, for datasets that move it (default: the environment variable HEADGAS_FLAME)"
+    parser.add_argument("--flame", type=Path, metavar="PATH", help=flame_help)
+    parser.add_argument("--link", action="store_true", help="link to images that need no change, not copy them")
+    parser.add_argument("--skip-broken", action="store_true", help="leave out frames that cannot be read")
+    parser.set_defaults(run=_lazily("import_", "commands_captures"))
+
+
 def _training(parser: argparse.ArgumentParser) -> None:
     length = parser.add_mutually_exclusive_group()
     budget_help = "training time, such as 90s, 5m or 1h (default: 5m)"
@@ -196,12 +219,10 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _lazily(name: str) -> Any:
-    """The function of that name in `headgas.commands`, imported when it runs: `headgas --version` needs no torch."""
+def _lazily(name: str, module: str = "commands") -> Any:
+    """The function of that name in a module, imported when it runs: `headgas --version` needs no torch."""
 
     def run(options: argparse.Namespace) -> None:
-        from headgas import commands
-
-        getattr(commands, name)(options)
+        getattr(importlib.import_module(f"headgas.{module}"), name)(options)
 
     return run

@@ -3,6 +3,7 @@
 """What the commands of the command line do."""
 
 import argparse
+import dataclasses
 import json
 import sys
 
@@ -15,9 +16,9 @@ from headgas.avatars.rendering import PlacedAvatar, Stage, linear_to_srgb
 from headgas.captures import check_capture, load_capture
 from headgas.devices import choose_device, notice
 from headgas.errors import HeadGaSError
-from headgas.evaluation import comparison_sheet, save_image
+from headgas.evaluation import comparison_sheet
 from headgas.evaluation import evaluate as compare_with_photographs
-from headgas.evaluation.compare import check_presets
+from headgas.evaluation.compare import check_presets, compare_avatars
 from headgas.evaluation.compare import compare as compare_presets
 from headgas.evaluation.explain import explain as explain_avatar
 from headgas.evaluation.fitting import fit_mapping as fit_capture
@@ -28,6 +29,7 @@ from headgas.evaluation.report import table_text
 from headgas.evaluation.sheet import preview_writer
 from headgas.exchange import Conversion
 from headgas.exchange import convert as convert_avatar
+from headgas.files import save_image
 from headgas.splatting import get_threads, set_threads
 from headgas.training.config import DEFAULT_PRESET, preset
 from headgas.training.job import Job
@@ -50,7 +52,7 @@ def train(options: argparse.Namespace) -> None:
     with joined(_device(options)) as (processes, device):
         capture = load_capture(options.capture)
         path = run_training(
-            _job(options, device, processes.count),
+            dataclasses.replace(_job(options, device, processes.count), live=options.live),
             name,
             capture,
             options.out,
@@ -71,6 +73,10 @@ def _job(options: argparse.Namespace, device: torch.device, processes: int = 1) 
 
 
 def compare(options: argparse.Namespace) -> None:
+    if options.avatars:
+        rows = compare_avatars(load_capture(options.capture), options.avatars, _device(options), options.out)
+        print(json.dumps(rows) if options.json else table_text(rows))
+        return
     check_presets(options.presets)
     capture, job = load_capture(options.capture), _job(options, _device(options))
     rows = compare_presets(capture, options.presets, job, options.out, _print_preset_progress)
@@ -181,20 +187,29 @@ def info(options: argparse.Namespace) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    capture, problems = check_capture(options.capture)
-    for problem in problems:
-        print(problem)
-    if problems:
-        raise HeadGaSError(f"{options.capture}: {len(problems)} problem{'s' if len(problems) > 1 else ''} found.")
-    assert capture is not None
-    train_frames = [frame for frame in capture.frames if frame.split == "train"]
-    space = capture.expression_space
-    still = [n for n, low, high in zip(space.names, space.low, space.high, strict=True) if low == high]
-    test = len(capture.frames) - len(train_frames)
-    print(f"{options.capture}: {len(train_frames)} training and {test} test frames, every image there with a matte;")
-    print(f"{len(space)} parameters ({space.kind}).")
-    if still:
-        print(f"Never moves in training, so an avatar cannot learn it: {', '.join(still)}")
+    checked = check_capture(options.capture)
+    if options.json:
+        print(json.dumps(checked.to_json()))
+    else:
+        print(*checked.problems, sep="\n", end="\n" if checked.problems else "")
+    if checked.problems:
+        count = len(checked.problems)
+        raise HeadGaSError(f"{options.capture}: {count} problem{'s' if count > 1 else ''} found.")
+    if options.json:
+        return
+    capture, views = checked.capture, checked.views
+    assert capture is not None and views is not None
+    space, train = capture.expression_space, len(capture.split("train"))
+    test = len(capture.frames) - train
+    print(f"{options.capture}: {train} training and {test} test frames, every image there with a matte;")
+    seen = f"views from {_degrees(views.yaw)} of yaw, {_degrees(views.pitch)} of pitch"
+    print(f"{len(space)} parameters ({space.kind}); {seen}.")
+    for warning in checked.warnings:
+        print(f"- {warning}")
+
+
+def _degrees(limits: tuple[float, float]) -> str:
+    return f"{limits[0]:.0f}° to {limits[1]:.0f}°"
 
 
 def fit_mapping(options: argparse.Namespace) -> None:

@@ -55,6 +55,7 @@ class HEADGAS_OT_capture_character(bpy.types.Operator):
             return {"CANCELLED"}
         finally:
             manager.progress_end()
+        context.scene.headgas_training.capture = str(folder)  # the next thing to do
         self.report({"INFO"}, f"Captured {self.frames + self.test_frames} frames in {folder}")
         return {"FINISHED"}
 

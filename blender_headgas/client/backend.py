@@ -1,10 +1,12 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running backend: the process, the connection and the pixels behind one object."""
+"""A running backend: the process or the other machine, the connection and the pixels behind one object."""
 
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,9 +17,10 @@ from ..core.cameras import Camera
 from ..core.errors import HeadGaSError
 from ..core.inspection import Inspection
 from .connection import ConnectionLost, ServiceConnection, ServiceError
-from .pixels import Layout, Picture, PixelBuffer, split_frame
-from .process import BackendProcess, LaunchSettings
+from .pixels import Layout, Picture, PixelBuffer, decoded, split_frame
+from .process import BackendDied, LaunchSettings
 from .protocol import ANSWER_DEADLINE, CONVERSION_DEADLINE, PROTOCOL, VERSION
+from .remote import RemoteSettings
 from .waiting import Cancelled, Patience, in_thread, never
 
 _Result = TypeVar("_Result")
@@ -31,19 +34,21 @@ class BackendBug(Exception):
 class PosedAvatar:
     """One avatar of a frame."""
 
-    path: Path
+    path: Path | str  # a str once it is the backend's own name of the file
     expression: np.ndarray  # [B] float32
     transform: np.ndarray  # [4,4] float64, head space to the world, scale included
 
 
 class Backend:
-    """Talks to one child. Several threads may; each request waits for the one before."""
+    """Talks to one backend. Several threads may; each request waits for the one before."""
 
-    def __init__(self, settings: LaunchSettings, cancelled: Callable[[], bool] = never) -> None:
+    def __init__(self, settings: LaunchSettings | RemoteSettings, cancelled: Callable[[], bool] = never) -> None:
         self.settings = settings
+        self.memory: dict[str, int | None] = {}  # in bytes, as `refresh` found it
+        self.refreshed = -math.inf  # when that was, of time.monotonic()
         self._pixels = PixelBuffer()
         self._lock = threading.Lock()
-        self._process = BackendProcess(settings)
+        self._process = settings.open()
         try:
             self._connection = self._connect(cancelled)
         except BaseException:
@@ -62,8 +67,22 @@ class Backend:
 
     @property
     def pid(self) -> int:
-        """The child's process number."""
+        """The child's process number; 0 for a backend on another machine."""
         return self._process.pid
+
+    def death(self) -> BackendDied | None:
+        """What to say when it has died by itself."""
+        return self._process.death()
+
+    def refresh(self) -> None:
+        """Asks for the memory in use, unless it has something else to do."""
+        self.refreshed = time.monotonic()
+        if self._lock.acquire(blocking=False):
+            try:
+                patience = self._patience("ping", ANSWER_DEADLINE, never)
+                self.memory = self._call("ping", {}, patience).get("memory") or {}
+            finally:
+                self._lock.release()
 
     def compiling(self, cancelled: Callable[[], bool] = never) -> str:
         """What the first frame on this machine has to wait for, in the user's words; empty when there is nothing."""
@@ -103,14 +122,16 @@ class Backend:
         """
         layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0)
         with self._lock:
-            name = self._pixels.reserve(layout.bytes)
+            avatars = [replace(avatar, path=self._place(avatar.path, cancelled)) for avatar in avatars]
+            name = self._pixels.reserve(layout.bytes) if self._process.shares_memory else None
+            encoding = self._process.encoding
             patience = self._patience("render", deadline, cancelled)
             try:
-                params = _render_params(avatars, camera, name, inspection, coverage)
+                params = _render_params(avatars, camera, name, inspection, coverage) | {"encoding": encoding}
                 legend = str(self._call("render", params, patience).get("legend", ""))
                 if name is not None:
                     return self._pixels.frame(layout)._replace(legend=legend)
-                data = self._guarded(lambda: self._connection.receive_binary(layout.bytes, patience))
+                data = self._guarded(lambda: self._receive(encoding, layout, patience))
                 return split_frame(data, layout)._replace(legend=legend)
             except Cancelled:
                 if name is None:  # pixels that nobody awaits would be taken for the next answer
@@ -122,6 +143,11 @@ class Backend:
 
         told: what its files do not say, see `convert` in docs/formats.md.
         """
+        if not self._process.shares_memory:
+            raise HeadGaSError(
+                f"{source} is of another program: only a backend on this machine can convert it",
+                "Switch the remote backend off in the preferences, or run 'headgas convert' on that machine",
+            )
         result = self.call("convert", {"source": str(source)} | told, CONVERSION_DEADLINE)
         return Path(result["files"][0]), [str(warning) for warning in result.get("warnings", [])]
 
@@ -141,8 +167,28 @@ class Backend:
     def _patience(self, method: str, deadline: float, cancelled: Callable[[], bool]) -> Patience:
         return Patience(f"The backend's answer to '{method}'", deadline, cancelled, self._process.check_alive)
 
-    def _call(self, method: str, params: dict[str, Any], patience: Patience) -> dict[str, Any]:
-        return self._guarded(lambda: self._connection.call(method, params, patience))
+    def _call(
+        self, method: str, params: dict[str, Any], patience: Patience, data: bytes | None = None
+    ) -> dict[str, Any]:
+        return self._guarded(lambda: self._connection.call(method, params, patience, data))
+
+    def _place(self, path: Path | str, cancelled: Callable[[], bool]) -> str:
+        """The path of an avatar's file for the backend, which may be on another machine. The lock is held."""
+
+        def call(method: str, params: dict[str, Any], data: bytes | None = None) -> dict[str, Any]:
+            if cancelled():  # between two pieces: half a piece would break the connection
+                raise Cancelled(method)
+            return self._call(method, params, self._patience(method, ANSWER_DEADLINE, never), data)
+
+        return self._process.place(Path(path), call)
+
+    def _receive(self, encoding: str, layout: Layout, patience: Patience) -> bytes:
+        """The pixels that follow an answer."""
+        data = self._connection.receive_binary(2 * layout.bytes + 1024, patience)  # noise grows a little when packed
+        try:
+            return decoded(data, encoding, layout)
+        except ValueError as error:
+            raise ConnectionLost(str(error)) from None
 
     def _guarded(self, exchange: Callable[[], _Result]) -> _Result:
         """Runs one exchange. After a failure in mid-air nobody knows what arrives next: the child is ended."""
@@ -158,11 +204,9 @@ class Backend:
                 f"{error}{self._process.log_tail()}", "Try again; the time limit is in the preferences of HeadGaS"
             ) from None
         except ConnectionLost as error:
-            self._process.check_gone()
+            meaning = self._process.lost(error)
             self._process.kill()
-            raise HeadGaSError(
-                f"The connection to the backend broke: {error}{self._process.log_tail()}", "Try again: it starts anew"
-            ) from None
+            raise meaning from None
 
 
 def _render_params(

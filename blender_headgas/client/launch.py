@@ -5,16 +5,19 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import bpy
 
+from ..core.errors import HeadGaSError
 from . import discovery
 from .process import LaunchSettings
+from .remote import RemoteSettings
 
 _EXTENSION = str(__package__).rpartition(".")[0]
 
 
-def preferences() -> bpy.types.AddonPreferences | None:
+def preferences() -> Any:
     """The extension's preferences; None when its modules are used without enabling it."""
     addon = bpy.context.preferences.addons.get(_EXTENSION)
     return addon.preferences if addon else None
@@ -32,31 +35,77 @@ def flame_model() -> str:
     return bpy.path.abspath(settings.flame_model) if settings else ""
 
 
-def launch_settings(avatars: Iterable[Path] = ()) -> LaunchSettings:
-    """The command line of the backend. `avatars` are the files to be rendered, beside which a `.venv` may lie."""
+def log_file() -> Path:
+    """What the backend wrote in this session of Blender."""
+    return Path(bpy.app.tempdir) / "headgas-backend.log"
+
+
+def require_online(what: str) -> None:
+    """Raises when Blender is not to use the network."""
+    if not bpy.app.online_access:
+        hint = "Switch on Preferences > System > Network > Allow Online Access"
+        if bpy.app.online_access_override:
+            hint = "It was started that way (--offline-mode): start it without"
+        raise HeadGaSError(f"{what} needs the network, and Blender is set to work offline", hint)
+
+
+def launch_settings(avatars: Iterable[Path] = ()) -> LaunchSettings | RemoteSettings:
+    """How the service is started, or the address of one on another machine.
+
+    `avatars` are the files to be rendered, beside which a `.venv` may lie.
+    """
     settings = preferences()
-    opened = [Path(bpy.data.filepath).parent] if bpy.data.filepath else []
-    opened += [avatar.parent for avatar in avatars]
+    if settings and settings.use_remote:
+        key, encoding = settings.remote_key.strip(), settings.remote_pixels.lower()
+        remote = RemoteSettings(settings.remote_host.strip(), settings.remote_port, key, encoding)
+        if remote.host and not remote.is_local:
+            require_online("A backend on another machine")
+        return remote
+    command = [*backend_program(avatars), "serve", "--stop-with-stdin", "--port", "0", *thread_options()]
+    if settings:
+        command += ["--device", settings.device.lower()]
+    return LaunchSettings(tuple(command), log_file())
+
+
+def thread_options() -> list[str]:
+    """The options of the backend's commands that say how many threads to use."""
+    settings = preferences()
+    return ["--threads", str(settings.threads)] if settings and settings.threads else []
+
+
+def backend_program(avatars: Iterable[Path] = ()) -> list[str]:
+    """The backend's command line on this machine up to its command; `avatars` as for `launch_settings`.
+
+    Raises:
+        HeadGaSError: no backend is installed.
+    """
+    settings = preferences()
+    opened = opened_folders(avatars)
     trusted = bpy.context.preferences.filepaths.use_scripts_auto_execute
     python = discovery.backend_python(
         bpy.path.abspath(settings.backend_python) if settings else "",
         os.environ,
-        _own_folders() + (opened if trusted else []),
+        own_folders() + (opened if trusted else []),
         [] if trusted else opened,
     )
-    command = [str(python), "-m", "headgas", "serve", "--stop-with-stdin", "--port", "0"]
-    if settings and settings.threads:
-        command += ["--threads", str(settings.threads)]
-    if settings:
-        command += ["--device", settings.device.lower()]
-    return LaunchSettings(tuple(command), Path(bpy.app.tempdir) / "headgas-backend.log")
+    # -P: nothing is imported from the folder that Blender was started in, which may be a downloaded file's
+    return [str(python), "-P", "-m", "headgas"]
 
 
-def _own_folders() -> list[Path]:
-    """The extension's own folder for user files, and the one that holds the extension (a developer's checkout)."""
-    folders = [Path(__file__).resolve().parents[2]]
+def opened_folders(avatars: Iterable[Path] = ()) -> list[Path]:
+    """The folders of the open file and of its avatars, which may come from anyone."""
+    opened = [Path(bpy.data.filepath).parent] if bpy.data.filepath else []
+    return opened + [avatar.parent for avatar in avatars]
+
+
+def user_folder() -> Path:
+    """The extension's own folder for user files, which outlives updates; it is made where it is missing."""
     try:
-        folders.insert(0, Path(bpy.utils.extension_path_user(_EXTENSION)))
+        return Path(bpy.utils.extension_path_user(_EXTENSION, create=True))
     except ValueError:  # not installed as an extension
-        return folders
-    return folders
+        return Path(bpy.utils.user_resource('CONFIG', path="headgas", create=True))
+
+
+def own_folders() -> list[Path]:
+    """The extension's own folder for user files, and the one that holds the extension (a developer's checkout)."""
+    return [user_folder(), Path(__file__).resolve().parents[2]]

@@ -4,6 +4,7 @@
 
 import logging
 import os
+import zlib
 from multiprocessing.shared_memory import SharedMemory
 from typing import NamedTuple
 
@@ -39,6 +40,35 @@ def split_frame(data: memoryview | bytes | None, layout: Layout) -> Picture:
     planes = np.ndarray((5 + layout.covering, layout.height, layout.width), np.float32, data)
     image, depth, coverage = planes[:4].reshape(layout.height, layout.width, 4), planes[4], planes[5:]
     return Picture(image.copy(), depth.copy(), coverage.copy() if layout.covering else None)
+
+
+def decoded(data: bytes, encoding: str, layout: Layout) -> bytes:
+    """The frame's bytes as they are in shared memory, from how they travelled (docs/formats.md, `encoding`).
+
+    Raises:
+        ValueError: they are not a frame of that layout.
+    """
+    frame = data
+    if encoding != "raw":
+        kind = np.float16 if encoding == "half" else np.float32
+        split = 4 * layout.width * layout.height * np.dtype(kind).itemsize
+        try:
+            unpacked = zlib.decompress(data, bufsize=layout.bytes)
+        except zlib.error as error:
+            raise ValueError(f"broken pixels: {error}") from None
+        colours = _interleaved(unpacked[:split], kind).astype(np.float32, copy=False)
+        frame = colours.tobytes() + _interleaved(unpacked[split:], np.float32).tobytes()
+    if len(frame) != layout.bytes:
+        raise ValueError(f"{len(frame)} bytes of pixels instead of {layout.bytes}")
+    return frame
+
+
+def _interleaved(planes: bytes, kind: type) -> np.ndarray:
+    """Numbers from the first bytes of all, then the second, …"""
+    size = np.dtype(kind).itemsize
+    if len(planes) % size:
+        raise ValueError(f"{len(planes)} bytes of pixels")
+    return np.ascontiguousarray(np.frombuffer(planes, np.uint8).reshape(size, -1).T).view(kind)
 
 
 class PixelBuffer:

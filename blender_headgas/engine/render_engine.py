@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The render engine: asks the backend for a frame and hands its pixels to Blender."""
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 
@@ -71,15 +73,19 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         if not avatars:  # all are hidden at this frame, or in this view layer
             shape = (camera.height, camera.width)
             return np.zeros((*shape, 4), np.float32), np.full(shape, DEPTH_OF_NOTHING, np.float32)
-        starting = client.running() is None
-        if starting:
+        before = client.running()
+        if before is None:
             self.update_stats("", "HeadGaS: starting the backend")
-        backend = client.backend(launch_settings(avatar.path for avatar in avatars), self.test_break)
-        if starting and backend.facts.get("notice"):
-            self.report({'WARNING'}, backend.facts["notice"])
-        rendering = f"rendering {len(avatars)} avatar{'s' if len(avatars) > 1 else ''}"
-        self.update_stats("", f"HeadGaS: {backend.compiling(self.test_break) or rendering}")
-        picture = backend.render(avatars, camera, render_deadline(), self.test_break)
+
+        def rendered(backend: client.Backend) -> client.Picture:
+            if backend is not before and backend.facts.get("notice"):
+                self.report({'WARNING'}, backend.facts["notice"])
+            rendering = f"rendering {len(avatars)} avatar{'s' if len(avatars) > 1 else ''}"
+            self.update_stats("", f"HeadGaS: {backend.compiling(self.test_break) or rendering}")
+            return backend.render(avatars, camera, render_deadline(), self.test_break)
+
+        settings = launch_settings(Path(avatar.path) for avatar in avatars)
+        picture = client.ask(settings, rendered, self.test_break, lambda notice: self.report({'WARNING'}, notice))
         return picture.image, picture.depth
 
     def _hand_over(self, depsgraph: bpy.types.Depsgraph, image: np.ndarray, depth: np.ndarray) -> None:

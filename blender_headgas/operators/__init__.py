@@ -15,6 +15,12 @@ from .face_bones import (
 )
 from .import_avatar import HEADGAS_FH_avatar, HEADGAS_OT_import_avatar, draw_import_menu
 from .import_take import HEADGAS_FH_take, HEADGAS_OT_import_take, draw_import_take_menu
+from .install import (
+    HEADGAS_OT_choose_backend,
+    HEADGAS_OT_detect_backend,
+    HEADGAS_OT_install_backend,
+    HEADGAS_OT_open_install_log,
+)
 from .keys import HEADGAS_OT_key_expression, HEADGAS_OT_unkey_expression
 from .live import HEADGAS_OT_record_live, HEADGAS_OT_start_live, HEADGAS_OT_stop_live
 from .map_bone import HEADGAS_OT_map_bone
@@ -35,7 +41,23 @@ from .photograph_drawing import stop_drawing, update_drawing
 from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
 from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
 from .select import HEADGAS_OT_select, add_keys, remove_keys
-from .service import HEADGAS_OT_stop_backend, HEADGAS_OT_test_backend
+from .service import (
+    HEADGAS_OT_cancel_task,
+    HEADGAS_OT_open_backend_log,
+    HEADGAS_OT_restart_backend,
+    HEADGAS_OT_stop_backend,
+    HEADGAS_OT_test_backend,
+)
+from .train import HEADGAS_OT_check_capture, HEADGAS_OT_control_run, HEADGAS_OT_train_avatar
+from .train_results import (
+    HEADGAS_OT_compare_runs,
+    HEADGAS_OT_delete_run,
+    HEADGAS_OT_forget_run,
+    HEADGAS_OT_import_run,
+    HEADGAS_OT_show_run,
+)
+from .train_settings import HeadGaSTrainingSettings, register_training, unregister_training
+from .train_watch import register_watch, unregister_watch
 from .transfer import HEADGAS_OT_transfer_performance, HEADGAS_OT_unlink_performance
 from .viewport import HEADGAS_OT_exact_colors, HEADGAS_OT_retry_viewport, HEADGAS_OT_show_avatars
 
@@ -81,22 +103,42 @@ classes = (
     HEADGAS_OT_retry_viewport,
     HEADGAS_OT_select,
     HEADGAS_OT_test_backend,
+    HEADGAS_OT_restart_backend,
     HEADGAS_OT_stop_backend,
+    HeadGaSTrainingSettings,
+    HEADGAS_OT_check_capture,
+    HEADGAS_OT_train_avatar,
+    HEADGAS_OT_control_run,
+    HEADGAS_OT_import_run,
+    HEADGAS_OT_show_run,
+    HEADGAS_OT_compare_runs,
+    HEADGAS_OT_forget_run,
+    HEADGAS_OT_delete_run,
+    HEADGAS_OT_cancel_task,
+    HEADGAS_OT_open_backend_log,
+    HEADGAS_OT_detect_backend,
+    HEADGAS_OT_choose_backend,
+    HEADGAS_OT_install_backend,
+    HEADGAS_OT_open_install_log,
 )
 
 
 def register() -> None:
-    """Adds the menu entries, takes clicks on avatars, and draws photographs in files that have some."""
+    """Adds the menu entries, takes clicks on avatars, draws photographs in files that have some, watches trainings."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
     for handlers in _changes_of_files():
         handlers.append(update_drawing)
+    register_training()
+    register_watch()
     add_keys()
 
 
 def unregister() -> None:
     """Takes all of it away."""
+    unregister_watch()
+    unregister_training()
     remove_keys()
     for handlers in _changes_of_files():
         handlers.remove(update_drawing)

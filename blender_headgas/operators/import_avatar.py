@@ -92,12 +92,12 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
         if bpy.app.is_job_running('RENDER'):
             raise HeadGaSError(f"{path} is of another program, and the backend renders", "Wait until it has finished")
         flame, shape = bpy.path.abspath(self.flame) or flame_model(), bpy.path.abspath(self.shape)
-        target, warnings = client.backend(launch_settings([path])).convert(
-            path,
-            axes=None if self.axes == 'AUTO' else self.axes.lower(),
-            scale=self.scale,
-            flame=flame or None,
-            shape=shape or None,
+        told = {"axes": None if self.axes == 'AUTO' else self.axes.lower(), "scale": self.scale}
+        told |= {"flame": flame or None, "shape": shape or None}
+        target, warnings = client.ask(
+            launch_settings([path]),
+            lambda backend: backend.convert(path, **told),
+            notify=lambda notice: self.report({'WARNING'}, notice),
         )
         for warning in warnings:
             self.report({'WARNING'}, warning)

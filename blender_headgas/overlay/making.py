@@ -37,23 +37,25 @@ class FrameMaker:
         try:
             if client.running() is None:
                 self._begin("Starting the backend")
-            backend = client.backend(request.backend, self._is_closing)
-            self._wait_for_kernels(backend)
-            self._begin("Rendering")
-            started = time.perf_counter()
-            picture = self._render(backend, request)
-            seconds = time.perf_counter() - started
+            picture, seconds = client.ask(
+                request.backend, lambda backend: self._rendered(backend, request), self._is_closing, self._begin
+            )
         finally:
             self._stage = ""
         wish = request.wish
         cut = is_cut(picture.image[..., 3], wish.region, wish.view)
         return Frame(without_holdouts(picture, wish.held_out), seconds, cut)
 
-    def _render(self, backend: Backend, request: Request) -> Picture:
-        wish = request.wish
-        return backend.render(
-            wish.avatars, request.camera, request.deadline, self._is_closing, wish.inspection, len(wish.avatars) > 1
+    def _rendered(self, backend: Backend, request: Request) -> tuple[Picture, float]:
+        """The picture, and the seconds that it took."""
+        self._wait_for_kernels(backend)
+        self._begin("Rendering")
+        wish, started = request.wish, time.perf_counter()
+        coverage = len(wish.avatars) > 1
+        picture = backend.render(
+            wish.avatars, request.camera, request.deadline, self._is_closing, wish.inspection, coverage
         )
+        return picture, time.perf_counter() - started
 
     def _wait_for_kernels(self, backend: Backend) -> None:
         while (stage := backend.compiling(self._is_closing)) and not self._closing:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..client import LaunchSettings, Picture, PosedAvatar
+from ..client import LaunchSettings, Picture, PosedAvatar, RemoteSettings
 from ..core.cameras import Camera, PixelRegion
 from ..core.inspection import Inspection
 from .shader import Card
@@ -48,7 +48,7 @@ class Request:
 
     wish: Wish
     fineness: float
-    backend: LaunchSettings
+    backend: LaunchSettings | RemoteSettings
     deadline: float  # seconds
 
     @property

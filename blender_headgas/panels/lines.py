@@ -14,8 +14,13 @@ def characters_of(region: bpy.types.Region) -> int:
 
 
 def draw_error(layout: bpy.types.UILayout, text: str, characters: int) -> None:
-    """A text in lines of so many characters, with a sign before the first."""
+    """A text in lines of so many characters, with a warning sign before the first."""
+    draw_text(layout, text, characters, 'ERROR')
+
+
+def draw_text(layout: bpy.types.UILayout, text: str, characters: int, icon: str) -> None:
+    """A text in lines of so many characters, with an icon before the first."""
     column = layout.column(align=True)
     lines = [line for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, characters)]
     for number, line in enumerate(lines):
-        column.label(text=line, icon='BLANK1' if number else 'ERROR')
+        column.label(text=line, icon='BLANK1' if number else icon)

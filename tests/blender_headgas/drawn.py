@@ -20,7 +20,9 @@ class Layout:
         self.labels: list[str] = []
         self.properties: list[tuple[Any, str]] = []
         self.operators: list[tuple[str, dict[str, Any]]] = []
+        self.texts: list[str] = []  # of operators that have one of their own
         self.rows: list[str] = []  # what lists show, in their order
+        self.factors: list[float] = []  # of progress bars
 
     def _part(self, **_options: Any) -> "Layout":
         return Layout(self._context, self._root)
@@ -30,9 +32,26 @@ class Layout:
     def separator(self, **_options: Any) -> None:
         pass
 
-    def label(self, text: str = "", icon: str = 'NONE') -> None:
+    def label(self, text: str = "", icon: str = 'NONE', icon_value: int = 0) -> None:
         _check_icon(icon)
         self._root.labels.append(text)
+
+    def panel(self, _name: str, default_closed: bool = False) -> "tuple[Layout, Layout]":
+        return self._part(), self._part()
+
+    def progress(self, text: str = "", factor: float = 0.0, type: str = 'BAR') -> None:
+        assert 0 <= factor <= 1 and type in ('BAR', 'RING')
+        self._root.factors.append(factor)
+        self._root.labels.append(text)
+
+    def template_icon(self, icon_value: int, scale: float) -> None:
+        assert icon_value > 0 and scale > 0, "an empty picture"
+        self._root.icons.append(icon_value)
+
+    def operator_menu_enum(self, name: str, property: str, icon: str = 'NONE') -> Any:
+        chosen = self.operator(name, icon=icon)
+        assert property in chosen.known, property
+        return chosen
 
     def prop(self, data: Any, name: str, text: str | None = None, icon: str = 'NONE', **_options: Any) -> None:
         _check_icon(icon)
@@ -51,6 +70,7 @@ class Layout:
         known = getattr(bpy.ops.headgas, name.removeprefix("headgas.")).get_rna_type().properties
         chosen = _Options(set(known.keys()))
         self._root.operators.append((name, chosen.chosen))
+        self._root.texts.append(text or "")
         return chosen
 
     def template_list(
@@ -85,7 +105,7 @@ def draw(panel: str) -> Layout:
         region=SimpleNamespace(width=300), view_layer=context.view_layer,
     )  # fmt: skip
     layout = Layout(context)
-    if cls.poll(context):
+    if not hasattr(cls, "poll") or cls.poll(context):
         for function in getattr(cls.draw, "_draw_funcs", [cls.draw]):  # several once somebody could append to the panel
             function(SimpleNamespace(layout=layout), context)
     return layout

@@ -38,7 +38,7 @@ def test_one_backend_serves_all_and_ends_when_told(service):
     first = client.backend(client.launch_settings())
     assert client.backend(client.launch_settings()) is first
     assert first.facts["rasterizer"] == "fake" and first.call("ping", {}) == {}
-    assert first.facts["arguments"][:5] == ["-m", "headgas", "serve", "--stop-with-stdin", "--port"]
+    assert first.facts["arguments"][:5] == ["-P", "-m", "headgas", "serve", "--stop-with-stdin"]
     assert client.running() is first
     client.stop()
     assert client.running() is None and _gone(first.pid)
@@ -169,6 +169,79 @@ def test_it_is_said_which_pixels_are_whose(service, tmp_path, monkeypatch, share
     assert (told.coverage == (np.arange(8) % 3 == np.arange(3)[:, None, None]).repeat(6, 1)).all()
 
 
+def _asked(path: Path, notices: list[str]) -> np.ndarray:
+    """The depth of a frame that may be asked for twice."""
+
+    def request(backend: client.Backend) -> np.ndarray:
+        return backend.render([_avatar(path)], CAMERA, 10.0)[1]
+
+    return client.ask(client.launch_settings(), request, notify=notices.append)
+
+
+def test_a_backend_that_dies_is_asked_again_once(service, tmp_path):
+    notices = []
+    first = client.backend(client.launch_settings())
+    _asked(tmp_path / "fine.safetensors", notices)
+    assert _asked(tmp_path / "die_at_2.safetensors", notices).shape == (6, 8)
+    assert notices == ["The backend stopped unexpectedly (exit status 7). It is started again"]
+    assert client.running() is not first and _gone(first.pid)
+    with pytest.raises(client.BackendDied, match="died twice") as error:
+        _asked(tmp_path / "die_at_2.safetensors", notices)
+    assert "about to die" in error.value.message and len(notices) == 1
+    assert _asked(tmp_path / "fine.safetensors", notices).shape == (6, 8)
+
+
+def test_a_request_that_kills_every_backend_is_given_up(service, tmp_path):
+    notices = []
+    with pytest.raises(client.BackendDied, match="died twice"):
+        _asked(tmp_path / "die_at_1.safetensors", notices)
+    assert len(notices) == 1 and len(service.requests) == 2
+
+
+def test_deaths_far_apart_are_each_repaired(service, tmp_path, monkeypatch):
+    registry = sys.modules[client.ask.__module__]
+    monkeypatch.setattr(registry, "_SOON", 0.0)
+    notices = []
+    for _ in range(3):
+        client.backend(client.launch_settings())
+        os.kill(client.running().pid, 9)
+        while client.running():
+            time.sleep(0.01)
+        assert _asked(tmp_path / "fine.safetensors", notices).shape == (6, 8)
+    assert notices == ["The backend stopped unexpectedly (signal SIGKILL). It is started again"] * 3
+
+
+def test_what_was_ended_on_purpose_has_not_died(service, tmp_path):
+    notices = []
+    for _ in range(2):
+        backend = client.backend(client.launch_settings())
+        with pytest.raises(HeadGaSError, match="longer than"):
+            backend.render([_avatar(tmp_path / "hang.safetensors")], CAMERA, 0.2)
+        _asked(tmp_path / "fine.safetensors", notices)
+    assert not notices
+
+
+def test_stopping_ends_a_start_in_another_thread(service):
+    service.misbehave("silent")
+    started = client.tasks.start("test", lambda _: client.backend(client.launch_settings()))
+    time.sleep(0.3)
+    begin = time.monotonic()
+    client.stop()
+    started.wait(10)
+    with pytest.raises(HeadGaSError, match="Cancelled"):
+        started.outcome()
+    assert time.monotonic() - begin < 10 and client.running() is None
+    service.misbehave("")
+    assert client.backend(client.launch_settings()).alive
+
+
+def test_the_log_of_the_one_that_died_is_kept(service, tmp_path):
+    with pytest.raises(HeadGaSError):
+        _asked(tmp_path / "die_at_1.safetensors", [])
+    log = client.launch_settings().log.read_text("utf-8")
+    assert log.count("about to die") >= 2
+
+
 def test_shared_memory_grows_and_goes(service, tmp_path):
     backend = client.backend(client.launch_settings())
     names = []
@@ -186,36 +259,12 @@ def test_shared_memory_grows_and_goes(service, tmp_path):
 def test_test_and_stop_operators(service):
     assert not bpy.ops.headgas.stop_backend.poll()
     assert bpy.ops.headgas.test_backend() == {'FINISHED'}
+    before = client.running().pid
+    assert bpy.ops.headgas.restart_backend() == {'FINISHED'} and client.running().pid != before and _gone(before)
     assert bpy.ops.headgas.stop_backend() == {'FINISHED'} and client.running() is None
     service.misbehave("die at start")
     with pytest.raises(RuntimeError, match="no torch here"):
         bpy.ops.headgas.test_backend()
-
-
-def _environment(folder: Path) -> Path:
-    python = folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    python.parent.mkdir(parents=True)
-    python.touch()
-    return python
-
-
-def test_where_the_backend_is_looked_for(tmp_path):
-    own, doubtful = tmp_path / "own", tmp_path / "downloads"
-    with pytest.raises(HeadGaSError, match="not installed"):
-        discovery.backend_python("", {}, [own], [doubtful])
-    trap = _environment(doubtful)
-    with pytest.raises(HeadGaSError, match="not trusted") as error:
-        discovery.backend_python("", {}, [own], [doubtful])
-    assert str(trap) in error.value.message
-    mine = _environment(own)
-    assert discovery.backend_python("", {}, [own], [doubtful]) == mine
-    variable = {"HEADGAS_PYTHON": sys.executable}
-    assert discovery.backend_python("", variable, [own], []) == Path(sys.executable)
-    assert discovery.backend_python(str(own / ".venv"), variable, [], []) == mine
-    with pytest.raises(HeadGaSError, match="Backend Python"):
-        discovery.backend_python(str(tmp_path / "none"), variable, [own], [])
-    with pytest.raises(HeadGaSError, match="HEADGAS_PYTHON"):
-        discovery.backend_python("", {"HEADGAS_PYTHON": str(tmp_path / "none")}, [own], [])
 
 
 def test_blender_s_python_variables_do_not_leak():

@@ -346,13 +346,19 @@ def _fails(scene, tmp_path, message: str) -> None:
     assert not (tmp_path / "failed.exr").exists()
 
 
-def test_a_backend_that_dies_ends_the_animation_and_starts_anew(scene, service, tmp_path):
+def test_a_backend_that_dies_is_started_again_once_and_the_second_time_ends_the_animation(
+    scene, service, tmp_path, capfd
+):
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "die_at_3.safetensors")))
     scene.frame_start, scene.frame_end = 1, 6
     with pytest.raises(RuntimeError) as error:
-        bpy.ops.render.render(animation=True)
-    assert "Frame 3" in str(error.value) and "exit status 7" in str(error.value) and "about to die" in str(error.value)
-    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["f_0001.exr", "f_0002.exr"]
+        bpy.ops.render.render(animation=True)  # the third frame kills the first backend, the fifth the second
+    message = str(error.value)
+    assert "Frame 5: The backend died twice" in message and "exit status 7" in message and "about to die" in message
+    assert "Warning: The backend stopped unexpectedly (exit status 7). It is started again" in capfd.readouterr().out
+    written = sorted(path.name for path in (tmp_path / "frames").iterdir())
+    assert written == [f"f_000{frame}.exr" for frame in range(1, 5)]
+    assert [request["camera"] for request in service.requests[2:4]] == [service.requests[1]["camera"]] * 2
     assert render_still(tmp_path / "again.exr").any()
 
 

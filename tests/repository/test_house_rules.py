@@ -17,11 +17,11 @@ BACKEND = ROOT / "backend" / "headgas"
 EXTENSION = ROOT / "blender_headgas"
 
 # Read from the bottom: a room imports only from the rooms below it.
-BACKEND_ROOMS = ["cli", "commands", "doctor", "service", "evaluation", "training", "exchange", "captures"]
-BACKEND_ROOMS += ["avatars", "splatting"]
+BACKEND_ROOMS = ["cli", "commands", "commands_captures", "doctor", "service", "evaluation", "training", "exchange"]
+BACKEND_ROOMS += ["captures", "avatars", "splatting"]
 EXTENSION_ROOMS = ["panels", "operators", "engine", "overlay", "rig", "capture", "character", "client", "core"]
 # Single files that any room may use.
-BACKEND_COMMON = {"errors", "devices", "files", "perceptual"}
+BACKEND_COMMON = {"errors", "devices", "files", "perceptual", "pickles", "shapes"}
 BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "gpu", "gpu_extras", "bl_ui", "bl_operators", "cycles"}
 BLENDER_MODULES |= {"addon_utils", "blf", "numpy"}
 

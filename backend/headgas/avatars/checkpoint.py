@@ -149,7 +149,8 @@ def load_avatar(path: Path | str, device: torch.device | str = "cpu") -> Checkpo
     try:
         with safe_open(path, framework="pt") as opened:
             names = [name for name in opened.keys() if not name.startswith(_SURFACE)]  # noqa: SIM118 - no mapping
-            tensors = {name: opened.get_tensor(name) for name in names}
+            # copied: Windows replaces no file that is mapped into memory, and training replaces avatars that are shown
+            tensors = {name: opened.get_tensor(name).clone() for name in names}
         avatar = _MODELS[header["model"]].from_checkpoint(header.get("config", {}), tensors, space)
     except (SafetensorError, KeyError, TypeError, RuntimeError, ValueError) as error:
         raise HeadGaSError(f"{path}: is damaged: its tensors do not fit its header ({error}).") from None

@@ -13,6 +13,7 @@ from headgas.splatting import Camera
 
 _FIELD_OF_VIEW = math.radians(25)
 _MARGIN = 0.05  # of the bounds, on each side
+_ROOM = 1.1  # of the larger side of the face: what perspective adds in front
 _MOST = 1_000_000  # Gaussians that are looked at
 _TRIMMED = 0.005  # of the Gaussians on each side: stray ones must not stretch the bounds
 
@@ -74,3 +75,11 @@ def camera_around(center: Tensor, diameter: float, yaw: float, pitch: float, siz
     focal = 0.5 * size / math.tan(_FIELD_OF_VIEW / 2)
     K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
     return Camera(viewmat, K, size, size).to(center.device)
+
+
+@torch.no_grad()
+def face_camera(avatar: Avatar, size: int, yaw: float = 0.0, pitch: float = 0.0) -> Camera:
+    """A camera of size² pixels before the face; yaw and pitch in degrees."""
+    low, high = visible_bounds(avatar)
+    side = float((high - low)[[0, 2]].max())
+    return camera_around((low + high) / 2, _ROOM * side, yaw, pitch, size)

@@ -2,18 +2,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A capture: images of one head with a camera, a matte and an expression per frame."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 
 from headgas.avatars.expression_space import ExpressionSpace
+from headgas.captures.mattes import Matte
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
+T = TypeVar("T")
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two exclusive
 
 
@@ -32,6 +35,7 @@ class Frame:
     boxes: Mapping[str, Box] = field(default_factory=dict)  # "eyes", "mouth"
     depth: Path | None = None  # 16-bit PNG of camera-space z, 0 = nothing there
     depth_unit: float = 1.0  # metres per unit of the depth image
+    mattes: tuple[Matte, ...] = ()  # beside the image, where its own alpha does not say what the head is
 
     @property
     def camera(self) -> Camera:
@@ -45,10 +49,10 @@ class Frame:
         """
         try:
             with Image.open(self.image) as opened:
-                if opened.mode not in ("RGBA", "LA"):
+                if opened.mode not in ("RGBA", "LA") and not self.mattes:
                     raise HeadGaSError(
                         f"{self.image}: the image of frame {self.name} has no alpha channel (mode {opened.mode}).",
-                        "A capture needs the head's matte as alpha.",
+                        "A capture needs the head's matte: `headgas import-capture --mattes` takes it from a folder.",
                     )
                 pixels = np.asarray(opened.convert("RGBA"), np.float32) / 255.0
         except OSError as error:
@@ -58,6 +62,8 @@ class Frame:
                 f"{self.image}: frame {self.name} is {pixels.shape[1]}×{pixels.shape[0]} pixels; "
                 f"its camera says {self.width}×{self.height}."
             )
+        for matte in self.mattes:
+            pixels = matte.applied(pixels, self.name)
         return pixels
 
     def load_depth(self) -> np.ndarray | None:
@@ -116,6 +122,11 @@ class Capture:
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
             raise HeadGaSError(f"{self.points}: the capture's points must be finite, of the shape [n,3].")
         return points.astype(np.float32)
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most so many items, spread evenly from the first to the last."""
+    return [items[i] for i in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]
 
 
 def seen_range(space: ExpressionSpace, frames: tuple[Frame, ...]) -> ExpressionSpace:

@@ -9,7 +9,6 @@ describe the frames from outside. Neither images nor cameras are needed. docs/fo
 
 import csv
 import math
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +19,14 @@ import numpy as np
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures import folder as own
 from headgas.captures import transforms
-from headgas.captures.fields import Fields, read_json
+from headgas.captures.capture import Capture
+from headgas.captures.fields import Fields, frames_of, read_json
+from headgas.captures.flame_parameters import FLAME_FILE, described, read_arrays
+from headgas.captures.layouts import find_layout, gaussian_avatars
 from headgas.errors import HeadGaSError
 
 MAIN, FLAME = "expression", "flame"
 _OTHERS = "other_expressions"
-_FLAME_FILE = "flame_param_path"
-# FLAME's turns in a frame's file, in the order of an avatar's parameters
-_TURNS = (("neck_pose", ("neck",)), ("jaw_pose", ("jaw",)), ("eyes_pose", ("left_eye", "right_eye")))
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,8 @@ def frame_splits(folder: Path) -> dict[str, str]:
     Raises:
         HeadGaSError: it is no capture.
     """
+    if (other := _other_layout(folder)) is not None:
+        return {frame.name: frame.split for frame in other.frames}
     return {entry.name: entry.split for entry in _entries(folder)}
 
 
@@ -65,8 +66,12 @@ def read_expressions(folder: Path, name: str) -> FrameExpressions:
     """
     if Path(name).suffix.lower() == ".csv":
         return read_table(Path(name))
+    if (other := _other_layout(folder)) is not None:
+        if name != MAIN:
+            raise HeadGaSError(f"{folder}: its frames have no '{name}'.", f"They have {MAIN}, or a CSV file beside.")
+        return FrameExpressions(other.expression_space, {f.name: f.expression.astype(float) for f in other.frames})
     entries = list(_entries(folder))
-    if name == FLAME and any(_FLAME_FILE in entry.fields for entry in entries):
+    if name == FLAME and any(FLAME_FILE in entry.fields for entry in entries):
         return _flame(folder, entries)
     spaces = [space for top in _tops(entries) if (space := _space(top, name, entries)) is not None]
     if not spaces:
@@ -84,6 +89,8 @@ def other_names(folder: Path) -> list[str]:
     Raises:
         HeadGaSError: it is no capture, or they are no object.
     """
+    if _other_layout(folder) is not None:
+        return []
     return sorted({name for top in _tops(list(_entries(folder))) for name in _others(top)})
 
 
@@ -135,15 +142,26 @@ def _cell(path: Path, line: int, column: str, text: str) -> float:
     return value
 
 
+def _other_layout(folder: Path) -> Capture | None:
+    """The capture, where its expressions are in no file that this one reads. FLAME's parameters are read here: for
+    them neither cameras nor the user's FLAME are needed."""
+    layout = None if (folder / own.FILE).is_file() else find_layout(folder)
+    if layout is None or layout.read is gaussian_avatars.read:
+        return None
+    problems: list[HeadGaSError] = []
+    capture = layout.read(folder, problems.append, None)
+    if problems:
+        raise problems[0]
+    return capture
+
+
 def _entries(folder: Path) -> Iterator[_Entry]:
     paths = [folder / own.FILE] if (folder / own.FILE).is_file() else transforms.files(folder)
     if not paths:
         raise HeadGaSError(f"{folder}: is not a capture: it has neither {own.FILE} nor transforms.json.")
     for path in paths:
         top = Fields(read_json(path), str(path))
-        frames = top.data.get("frames")
-        if not isinstance(frames, list) or not frames:
-            raise top.error("frames", "a list of at least one frame")
+        frames = frames_of(top)
         for number, frame in enumerate(frames):
             fields = Fields(frame, f"{path}, frame {number}")
             if path.name == own.FILE:
@@ -190,11 +208,11 @@ def _flame(folder: Path, entries: list[_Entry]) -> FrameExpressions:
     names: tuple[str, ...] | None = None
     read: dict[Path, tuple[tuple[str, ...], np.ndarray]] = {}  # cameras share a moment's file
     for entry in entries:
-        if _FLAME_FILE not in entry.fields:
+        if FLAME_FILE not in entry.fields:
             continue
-        path = entry.fields.path(_FLAME_FILE, folder)
+        path = entry.fields.path(FLAME_FILE, folder)
         if path not in read:
-            read[path] = _flame_file(path)
+            read[path] = described(path, read_arrays(path))
         here, values[entry.name] = read[path]
         names = names or here
         if here != names:
@@ -202,27 +220,3 @@ def _flame(folder: Path, entries: list[_Entry]) -> FrameExpressions:
     assert names is not None
     zeros = (0.0,) * len(names)
     return FrameExpressions(ExpressionSpace("FLAME", names, zeros, zeros, zeros), values)
-
-
-def _flame_file(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names and values of one moment, as avatars that FLAME drives call them."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: np.asarray(archive[name], np.float64).ravel() for name in archive.files}
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise HeadGaSError(f"{path}: cannot be read as FLAME's parameters ({error}).") from None
-    if "expr" not in arrays:
-        raise HeadGaSError(f"{path}: has no 'expr', so it holds no parameters of FLAME.")
-    names = [f"expr_{i:03d}" for i in range(len(arrays["expr"]))]
-    parts = [arrays["expr"]]
-    for field, joints in _TURNS:
-        if field in arrays:
-            turns = [f"{joint}_{axis}" for joint in joints for axis in "xyz"]
-            if len(arrays[field]) != len(turns):
-                raise HeadGaSError(f"{path}: '{field}' has {len(arrays[field])} numbers; expected {len(turns)}.")
-            names += turns
-            parts.append(arrays[field])
-    values = np.concatenate(parts)
-    if not np.isfinite(values).all():
-        raise HeadGaSError(f"{path}: holds values that are not finite.")
-    return tuple(names), values

@@ -82,12 +82,25 @@ class Fields:
             raise self.error(field, expected)
         return value
 
-    def path(self, field: str, folder: Path) -> Path:
-        """A path that does not lead out of the folder, given with forward slashes; links in there are the user's."""
+    def path(self, field: str, folder: Path, within: Path | None = None) -> Path:
+        """A path that does not lead out of the folder (or of `within`), given with forward slashes; links in there are
+        the user's."""
         path = Path(os.path.abspath(folder / self.text(field)))
-        if not path.is_relative_to(os.path.abspath(folder)):
+        if not path.is_relative_to(os.path.abspath(within or folder)):
             raise self.error(field, "a path inside the capture's folder")
         return path
+
+
+def frames_of(fields: Fields) -> list[Any]:
+    """The frames that a file lists.
+
+    Raises:
+        HeadGaSError: it lists none.
+    """
+    frames = fields.data.get("frames")
+    if not isinstance(frames, list) or not frames:
+        raise fields.error("frames", "a list of at least one frame")
+    return frames
 
 
 def check_rigid(fields: Fields, field: str, matrix: np.ndarray) -> None:

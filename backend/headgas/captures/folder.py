@@ -10,7 +10,7 @@ import numpy as np
 
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Box, Capture, Frame, seen_range
-from headgas.captures.fields import Fields, check_rigid, read_json
+from headgas.captures.fields import Fields, check_rigid, frames_of, read_json
 from headgas.errors import HeadGaSError
 
 FILE = "capture.json"
@@ -38,9 +38,7 @@ def read_folder(folder: Path, report: Callable[[HeadGaSError], None]) -> Capture
     space = ExpressionSpace.from_json(fields.data.get("expression_space"), str(path))
     if not len(space):
         raise fields.error("expression_space.names", "a list of at least one name")
-    entries = fields.data.get("frames")
-    if not isinstance(entries, list) or not entries:
-        raise fields.error("frames", "a list of at least one frame")
+    entries = frames_of(fields)
     frames: dict[str, Frame] = {}
     for number, entry in enumerate(entries):
         try:

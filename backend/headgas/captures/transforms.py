@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Captures in `transforms*.json` folders (NeRFace, nerfstudio) with an `expression` in each frame.
+"""Captures in `transforms*.json` folders as nerfstudio has them, with an `expression` in each frame.
 
 `transform_matrix` is camera-to-head with an OpenGL camera (looks along -Z, Y up); the head's space has Y up and Z out
 of the face, as NeRFace, AD-NeRF and their descendants have it.
@@ -15,7 +15,7 @@ import numpy as np
 
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Box, Capture, Frame, seen_range
-from headgas.captures.fields import Fields, check_rigid, read_json
+from headgas.captures.fields import Fields, check_rigid, frames_of, read_json
 from headgas.errors import HeadGaSError
 
 # Files in order of their claim to a frame; where only transforms.json exists, it says the split itself.
@@ -24,10 +24,10 @@ _SINGLE_FILE = "transforms.json"
 _HELD_OUT = 0.1  # of the frames, at the end, where a single file does not say its split
 
 # Y up, Z out of the face -> Z up, -Y out of the face
-_TO_HEAD_SPACE = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], np.float64)
-_OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+TO_HEAD_SPACE = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], np.float64)
+OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
-# iBUG 68-point landmarks: both eyes, outer and inner lips
+_LANDMARKS = "landmarks68_px"  # iBUG's: both eyes, outer and inner lips
 _EYES, _MOUTH = slice(36, 48), slice(48, 68)
 _BOX_MARGIN = 0.25  # of the landmarks' width, on every side: lids and lips lie outside their landmarks
 
@@ -53,9 +53,7 @@ def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Cap
     frames: dict[str, Frame] = {}
     for path in paths:
         fields = Fields(read_json(path), str(path))
-        entries = fields.data.get("frames")
-        if not isinstance(entries, list) or not entries:
-            raise fields.error("frames", "a list of at least one frame")
+        entries = frames_of(fields)
         here = expression_space(fields, entries)
         if space is None:
             space = here
@@ -111,11 +109,11 @@ def _frame(folder: Path, top: Fields, number: int, entry: Any, space: Expression
     fields = Fields(entry, f"{top.where}, frame {number}")
     image = fields.path("file_path", folder)
     if not image.suffix:
-        image = image.with_suffix(".png")  # NeRFace leaves it out
+        image = image.with_suffix(".png")
     camera_to_head = fields.array("transform_matrix", (4, 4))
     check_rigid(fields, "transform_matrix", camera_to_head)
-    viewmat = np.linalg.inv(_TO_HEAD_SPACE @ camera_to_head @ _OPENGL_TO_OPENCV)
-    K, width, height = _intrinsics(fields, top)
+    viewmat = np.linalg.inv(TO_HEAD_SPACE @ camera_to_head @ OPENGL_TO_OPENCV)
+    K, width, height = intrinsics(fields, top)
     return Frame(
         name=image.stem,
         split=split,
@@ -125,23 +123,20 @@ def _frame(folder: Path, top: Fields, number: int, entry: Any, space: Expression
         viewmat=viewmat.astype(np.float32),
         K=K.astype(np.float32),
         expression=fields.array("expression", (len(space),)).astype(np.float32),
-        boxes=_boxes(fields, width, height),
+        boxes=boxes_around(fields.array(_LANDMARKS, (68, 2)), width, height) if _LANDMARKS in fields else {},
         depth=fields.path("depth_path", folder) if "depth_path" in fields else None,
         depth_unit=top.number("depth_unit", 1.0),
     )
 
 
-def _intrinsics(frame: Fields, top: Fields) -> tuple[np.ndarray, int, int]:
+def intrinsics(frame: Fields, top: Fields) -> tuple[np.ndarray, int, int]:
     """K [3,3] and the image size: per frame, else from the top of the file."""
 
     def source(field: str) -> Fields:
         return frame if field in frame else top
 
     width, height = source("w").size("w"), source("h").size("h")
-    if "intrinsics" in top and len(top.data["intrinsics"]) == 4:  # NeRFace: focal lengths in pixels, centre normalised
-        fx, fy, cx, cy = top.array("intrinsics", (4,))
-        fx, fy, cx, cy = abs(fx), abs(fy), cx * width, cy * height
-    elif "fl_x" in source("fl_x"):
+    if "fl_x" in source("fl_x"):
         fx = source("fl_x").number("fl_x")
         fy = source("fl_y").number("fl_y", fx)
         cx, cy = source("cx").number("cx", width / 2), source("cy").number("cy", height / 2)
@@ -154,10 +149,8 @@ def _intrinsics(frame: Fields, top: Fields) -> tuple[np.ndarray, int, int]:
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), width, height
 
 
-def _boxes(fields: Fields, width: int, height: int) -> dict[str, Box]:
-    if "landmarks68_px" not in fields:
-        return {}
-    points = fields.array("landmarks68_px", (68, 2))
+def boxes_around(points: np.ndarray, width: int, height: int) -> dict[str, Box]:
+    """The boxes of eyes and mouth, from iBUG's 68 landmarks [68,2] in pixels."""
     boxes: dict[str, Box] = {}
     for name, part in (("eyes", _EYES), ("mouth", _MOUTH)):
         low, high = points[part].min(0), points[part].max(0)

@@ -4,6 +4,5 @@
 
 from headgas.evaluation.metrics import Evaluation, evaluate
 from headgas.evaluation.sheet import comparison_sheet
-from headgas.evaluation.writing import save_image
 
-__all__ = ["Evaluation", "comparison_sheet", "evaluate", "save_image"]
+__all__ = ["Evaluation", "comparison_sheet", "evaluate"]

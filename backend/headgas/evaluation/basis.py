@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from headgas.avatars import Avatar
+from headgas.avatars.framing import face_camera
 from headgas.evaluation.sheet import to_bytes
-from headgas.evaluation.views import face_camera
 from headgas.splatting import rasterize
 
 _SIZE = 512  # pixels

@@ -6,18 +6,20 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import headgas
-from headgas.avatars import load_avatar
+from headgas.avatars import Avatar, Checkpoint, load_avatar
 from headgas.captures import Capture
 from headgas.errors import HeadGaSError
 from headgas.evaluation.metrics import evaluate, evaluation_row
 from headgas.evaluation.report import write_comparison
 from headgas.evaluation.sheet import avatars_sheet, preview_writer
-from headgas.files import write
+from headgas.files import save_image, write
 from headgas.perceptual import find_weights
 from headgas.training.config import PRESETS, config_to_json
 from headgas.training.job import Job, train
@@ -74,17 +76,45 @@ def compare(
         paths.append(_trained(capture, fingerprint, name, job, out / name, on_progress))
     log.info("evaluating")
     # One after the other once all training is done: every preset's speed is taken from the same quiet machine.
-    rows = [_row(path, capture, job) for path in paths]
+    rows = [_row(load_avatar(path, job.device), capture) for path in paths]
     avatars = {name: load_avatar(path, job.device).avatar for name, path in zip(names, paths, strict=True)}
     write_comparison(out, rows, avatars_sheet(avatars, frames), capture, job)
     return rows
 
 
-def _row(path: Path, capture: Capture, job: Job) -> dict[str, Any]:
-    checkpoint = load_avatar(path, job.device)
+def compare_avatars(capture: Capture, paths: Sequence[Path], device: torch.device, out: Path) -> list[dict[str, Any]]:
+    """Evaluates avatars that were trained already and writes comparison.json and .png.
+
+    Returns:
+        A row for each as `compare` has it; `preset` is the avatar's name, after which its preset follows in brackets.
+
+    Raises:
+        HeadGaSError: an avatar, the capture or the folder cannot be used.
+    """
+    frames = capture.split("test")
+    rows: list[dict[str, Any]] = []
+    avatars: dict[str, Avatar] = {}
+    for path in paths:
+        checkpoint = load_avatar(path, device)
+        name = _unique(path.resolve().parent.name if path.name == AVATAR else path.stem, avatars)
+        row = _row(checkpoint, capture)
+        rows.append(row | {"preset": f"{name} ({row['preset']})"})
+        avatars[name] = checkpoint.avatar
+    write(out / "comparison.json", json.dumps(rows, indent=1) + "\n")
+    save_image(out / "comparison.png", avatars_sheet(avatars, frames))
+    return rows
+
+
+def _unique(name: str, taken: Collection[str]) -> str:
+    """The name, with a number where it is taken."""
+    names = [name, *(f"{name} {number}" for number in range(2, len(taken) + 2))]
+    return next(other for other in names if other not in taken)
+
+
+def _row(checkpoint: Checkpoint, capture: Capture) -> dict[str, Any]:
     training = checkpoint.header["training"]
     row = evaluation_row(checkpoint, evaluate(checkpoint, capture))
-    return row | {"training_seconds": training["seconds"], "iterations": training["iterations"]}
+    return row | {"training_seconds": training.get("seconds"), "iterations": training.get("iterations")}
 
 
 def _trained(
@@ -155,7 +185,7 @@ def _fingerprint(capture: Capture) -> str:
         digest.update(repr((frame.name, frame.split, numbers)).encode())
         for array in (frame.viewmat, frame.K, frame.expression):
             digest.update(array.tobytes())
-        files += [frame.image, frame.depth]
+        files += [frame.image, frame.depth, *(matte.path for matte in frame.mattes)]
     for path in files:
         try:
             digest.update(path.read_bytes() if path else b"-")

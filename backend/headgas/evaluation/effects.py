@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from headgas.avatars import Avatar
+from headgas.avatars.framing import face_camera
 from headgas.evaluation.sheet import ERROR_GAIN, titled_sheet, to_bytes
-from headgas.evaluation.views import extreme_of, face_camera
+from headgas.evaluation.views import extreme_of
 from headgas.splatting import Camera, Gaussians, rasterize
 
 _TILE = 160  # pixels

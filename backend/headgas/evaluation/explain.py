@@ -18,8 +18,7 @@ from headgas.evaluation.metrics import check_same_space
 from headgas.evaluation.plot import curve_plot
 from headgas.evaluation.removal import importance, removal_series
 from headgas.evaluation.views import View, frame_views, sampled_views
-from headgas.evaluation.writing import save_image
-from headgas.files import write
+from headgas.files import save_image, write
 
 log = logging.getLogger(__name__)
 

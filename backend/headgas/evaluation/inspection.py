@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from headgas.avatars import Avatar
-from headgas.avatars.framing import visible_points
+from headgas.avatars.framing import face_camera, visible_points
 from headgas.avatars.rendering import Stage, linear_premultiplied
 from headgas.errors import HeadGaSError
 from headgas.evaluation.basis import basis_colors
 from headgas.evaluation.removal import importance
-from headgas.evaluation.views import extreme_of, face_camera, sampled_views
+from headgas.evaluation.views import extreme_of, sampled_views
 from headgas.splatting import Gaussians
 from headgas.splatting.counting import count_contributions
 from headgas.splatting.rotations import matrices_of

@@ -12,8 +12,9 @@ from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from headgas.avatars import Avatar
+from headgas.captures.capture import spread
 from headgas.evaluation.metrics import photograph_over_white
-from headgas.evaluation.sheet import spread, titled_sheet, to_bytes
+from headgas.evaluation.sheet import titled_sheet, to_bytes
 from headgas.evaluation.views import View
 from headgas.splatting import Gaussians, rasterize
 

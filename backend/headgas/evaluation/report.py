@@ -13,8 +13,7 @@ import numpy as np
 
 from headgas.captures import Capture
 from headgas.evaluation import page
-from headgas.evaluation.writing import save_image
-from headgas.files import write
+from headgas.files import save_image, write
 from headgas.perceptual import find_weights
 from headgas.splatting import get_threads
 from headgas.training.job import Job

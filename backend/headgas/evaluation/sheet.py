@@ -4,7 +4,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,14 +12,14 @@ from torch import Tensor
 
 from headgas.avatars import Avatar
 from headgas.captures import Capture, Frame
+from headgas.captures.capture import spread
 from headgas.evaluation.metrics import photograph_over_white, render_over_white
-from headgas.evaluation.writing import save_image
+from headgas.files import save_image
 
 ERROR_GAIN = 4  # errors are shown this many times larger
 HEADER = 18  # pixels of a row of titles
 _FONT_SIZE = 12  # pixels
 _MOST_ROWS = 6
-T = TypeVar("T")
 
 
 @torch.inference_mode()
@@ -49,11 +48,6 @@ def preview_writer(capture: Capture) -> Callable[[Avatar, Path], None]:
     """What writes a training run's preview: the test frames, or the training frames where there are none."""
     frames = tuple(frame for frame in capture.frames if frame.split == "test") or capture.frames
     return lambda avatar, path: save_image(path, comparison_sheet(avatar, frames))
-
-
-def spread(items: Sequence[T], most: int) -> list[T]:
-    """At most so many items, spread evenly from the first to the last."""
-    return [items[i] for i in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]
 
 
 def titled_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> np.ndarray:

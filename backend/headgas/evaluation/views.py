@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from headgas.avatars import Avatar, ExpressionSpace
-from headgas.avatars.framing import camera_around, visible_bounds
+from headgas.avatars.framing import face_camera
 from headgas.captures import Frame
 from headgas.splatting import Camera
 
-_ROOM = 1.1  # of the larger side of the face: what perspective adds in front
 _ACTIVE = 8  # parameters that move at a time, on average: what a talking face shows
 _YAW, _PITCH = 25.0, 10.0  # degrees to each side: what every capture shows
 
@@ -26,14 +25,6 @@ class View:
     expression: Tensor  # [B]
     camera: Camera
     frame: Frame | None = None  # the photograph, where there is one
-
-
-@torch.no_grad()
-def face_camera(avatar: Avatar, size: int, yaw: float = 0.0, pitch: float = 0.0) -> Camera:
-    """A camera of size² pixels before the face; yaw and pitch in degrees."""
-    low, high = visible_bounds(avatar)
-    side = float((high - low)[[0, 2]].max())
-    return camera_around((low + high) / 2, _ROOM * side, yaw, pitch, size)
 
 
 def frame_views(avatar: Avatar, frames: Sequence[Frame]) -> list[View]:

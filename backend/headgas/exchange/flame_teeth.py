@@ -11,8 +11,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from headgas.avatars.flame import Flame
 from headgas.errors import HeadGaSError
-from headgas.exchange.flame import Flame
 
 TRIANGLES = 168
 _UPPER_LIP = (1713, 1715, 1716, 1735, 1696, 1694, 1657, 3543, 2774, 2811, 2813, 2850, 2833, 2832, 2830)

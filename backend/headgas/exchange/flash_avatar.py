@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headgas.avatars.flame import AXES, EYELIDS, JOINTS, Flame, find_flame, flame_space, missing_flame, read_shape
 from headgas.avatars.mesh_network import MeshNetworkAvatar
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES as ALL_AXES
 from headgas.exchange.axes import into_head_space
-from headgas.exchange.flame import AXES, EYELIDS, JOINTS, Flame, find_flame, flame_space, missing_flame, read_shape
 from headgas.exchange.imported import Imported, ReadingOptions, assembled, check_count, static
-from headgas.exchange.pickles import read_pickle, read_torch
 from headgas.exchange.texture_coordinates import covered, read_textured
+from headgas.pickles import read_pickle, read_torch
 from headgas.splatting.splats import Splats
 
 _FIELDS = {1: "places", 2: "f_dc", 3: "f_rest", 4: "scales", 5: "rotations", 6: "opacities"}
@@ -70,7 +70,7 @@ def read_flash_avatar(path: Path, options: ReadingOptions) -> Imported:
         arrays["opacities"][:, 0],
         np.concatenate([arrays["f_dc"], arrays["f_rest"]], 1),
     )
-    flame = find_flame(options)
+    flame = find_flame(options.flame)
     if flame is None:
         return static(splats, _FORM, AXES, options, [missing_flame(f"{path}: {_STILL}")])
     missing = [name for name in (_MESH, _MASKS) if not (flame.path.parent / name).is_file()]
@@ -83,7 +83,7 @@ def read_flash_avatar(path: Path, options: ReadingOptions) -> Imported:
         made = f"your FLAME, {_MESH} and {_MASKS} make {len(faces)} Gaussians"
         said = f"{path}: {_STILL}: {made}; the file has {count}."
         return static(splats, _FORM, AXES, options, [said])
-    identity, said = read_shape(options)
+    identity, said = read_shape(options.shape)
     avatar = _driven(path, flame, identity, splats, network, corners, barycentric, options)
     return Imported(avatar, _FORM, [f"{path}: {said}"] if said else [])
 

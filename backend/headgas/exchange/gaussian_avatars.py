@@ -16,15 +16,15 @@ from torch import Tensor
 
 from headgas.avatars.blendshapes import BlendshapeAvatar, BlendshapesConfig
 from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.flame import AXES, JOINTS, flame_space, need_flame
 from headgas.avatars.surface_frames import Binding
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES as ALL_AXES
 from headgas.exchange.axes import into_head_space
-from headgas.exchange.flame import AXES, JOINTS, flame_space, need_flame
 from headgas.exchange.flame_teeth import with_teeth
 from headgas.exchange.imported import Imported, ReadingOptions
-from headgas.exchange.pickles import read_npz
 from headgas.exchange.ply import PlyTable, read_table, splats_of
+from headgas.pickles import read_npz
 
 _PARAMETERS = "flame_param.npz"
 _DRIVEN = (1, 2, 3, 4)  # the root's turn is the head's place, which Blender gives it
@@ -42,7 +42,7 @@ def read_gaussian_avatars(path: Path, options: ReadingOptions) -> Imported:
     Raises:
         HeadGaSError: FLAME or the parameters beside the file are missing, or something does not fit.
     """
-    flame = need_flame(path, options)
+    flame = need_flame(path, options.flame)
     beside = path.parent / _PARAMETERS
     if not beside.is_file():
         raise HeadGaSError(f"{path}: needs the head's shape from {_PARAMETERS} beside it, and there is none.")

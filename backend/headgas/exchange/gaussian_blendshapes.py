@@ -17,12 +17,13 @@ from torch import Tensor
 
 from headgas.avatars.blendshapes import BlendshapeAvatar, BlendshapesConfig
 from headgas.avatars.compact import CompactBasis
+from headgas.avatars.flame import EYELIDS, JOINTS, find_flame, flame_space, missing_flame, read_shape
 from headgas.avatars.rig import Rig, Skeleton
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES, into_head_space
-from headgas.exchange.flame import EYELIDS, JOINTS, find_flame, flame_space, missing_flame, read_shape
-from headgas.exchange.imported import Imported, ReadingOptions, assembled, fits, written
-from headgas.exchange.pickles import read_array
+from headgas.exchange.imported import Imported, ReadingOptions, assembled
+from headgas.pickles import read_array
+from headgas.shapes import fits, written
 from headgas.splatting.splats import Splats
 
 _AXES = "opengl"  # FLAME's: Y up, Z out of the face
@@ -56,7 +57,7 @@ def read_gaussian_blendshapes(path: Path, options: ReadingOptions) -> Imported:
     face = _face(path)
     if face is None:
         raise HeadGaSError(f"{path}: holds no xyz_t.npy, so it is no avatar of 3D Gaussian Blendshapes.")
-    flame, warnings = find_flame(options), list[str]()
+    flame, warnings = find_flame(options.flame), list[str]()
     rest, rows, points, skin = _read_face(face, options)
     parts = [(rest, skin.weights)]
     number = face.name.removeprefix("fix_chkpnt")
@@ -72,7 +73,7 @@ def read_gaussian_blendshapes(path: Path, options: ReadingOptions) -> Imported:
     if flame is None:
         warnings.append(missing_flame(f"{path}: jaw and eyes do not move"))
     else:
-        identity, said = read_shape(options)
+        identity, said = read_shape(options.shape)
         warnings += [f"{path}: {said}"] if said else []
         axes = torch.tensor(AXES[options.axes or _AXES])
         joints, joint_shapes = flame.joints(identity, len(points) - len(EYELIDS))

@@ -26,9 +26,10 @@ from torch import Tensor
 from headgas.avatars import ExpressionSpace, GaussianHead, GaussianHeadConfig
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES
-from headgas.exchange.imported import Imported, ReadingOptions, fits
-from headgas.exchange.pickles import read_torch
+from headgas.exchange.imported import Imported, ReadingOptions
 from headgas.exchange.ply import read_table
+from headgas.pickles import read_torch
+from headgas.shapes import fits
 from headgas.splatting.rotations import products, quaternion_of
 
 _FILES = {

@@ -113,16 +113,6 @@ def usable_degree(degree: int, form: str) -> tuple[int, list[str]]:
     return MAX_DEGREE, [f"{form}: the harmonics of degree {degree} are left out ({lost} per colour): 3 is the largest."]
 
 
-def fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    """Whether a shape is the wanted one; None stands for any number."""
-    return len(shape) == len(wanted) and all(w in (None, n) for n, w in zip(shape, wanted, strict=True))
-
-
-def written(shape: Sequence[int | None]) -> str:
-    """A shape in the user's words: n×3."""
-    return "×".join("n" if size is None else str(size) for size in shape)
-
-
 def check_count(path: Path, count: int) -> None:
     """Refuses a number of Gaussians that no head has.
 

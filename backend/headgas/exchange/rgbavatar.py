@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from headgas.avatars.blendshapes import BlendshapeAvatar, BlendshapesConfig, Projection
+from headgas.avatars.flame import AXES, EYELIDS, JOINTS, Flame, flame_space, need_flame, read_shape
 from headgas.avatars.surface_frames import uv_tangents
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES as ALL_AXES
-from headgas.exchange.flame import AXES, EYELIDS, JOINTS, Flame, flame_space, need_flame, read_shape
 from headgas.exchange.gaussian_avatars import bind, triangles_of
 from headgas.exchange.imported import Imported, ReadingOptions
 from headgas.exchange.ply import PlyTable, read_table, splats_of
@@ -51,8 +51,8 @@ def read_rgbavatar(path: Path, options: ReadingOptions) -> Imported:
             f"{path}: does not say which triangles its Gaussians are bound to (face_id, face_bary_0…2).",
             "It was written by an early version of RGBAvatar's code; save the model again with the current one.",
         )
-    flame = need_flame(path, options)
-    identity, said = read_shape(options)
+    flame = need_flame(path, options.flame)
+    identity, said = read_shape(options.shape)
     warnings = [f"{path}: {said}"] if said else []
     if flame.eyelids is None:
         warnings.append(

@@ -13,7 +13,7 @@ KEY_VARIABLE = "HEADGAS_KEY"
 
 
 def receive(connection: Connection) -> dict[str, Any]:
-    """The next request.
+    """The next request; the binary message that follows one with `"binary": true` becomes its parameter `data`.
 
     Raises:
         HeadGaSError: it is not a JSON object with a method.
@@ -24,6 +24,8 @@ def receive(connection: Connection) -> dict[str, Any]:
         raise HeadGaSError("The service was sent something that is not JSON.") from None
     if not isinstance(request, dict) or not isinstance(request.get("method"), str):
         raise HeadGaSError("The service was sent a message without a method.")
+    if request.get("binary") is True:
+        request["params"] = (request.get("params") or {}) | {"data": connection.recv_bytes()}
     return request
 
 

@@ -21,7 +21,10 @@ from headgas.avatars.rendering import PlacedAvatar, Stage
 from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
 from headgas.exchange import Conversion, beside, convert
+from headgas.service.encoding import encoded
+from headgas.service.memory import memory_in_use
 from headgas.service.messages import PROTOCOL
+from headgas.service.uploads import Uploads
 from headgas.splatting import Camera, get_threads
 from headgas.training.warmup import Progress
 
@@ -52,9 +55,11 @@ class Requests:
         self._last_picture = _Picture([], "")
         self._inspector: Inspector | None = None
         self._lock = threading.Lock()
+        self._uploads = Uploads()
         self._methods: dict[str, _Method] = {
             "hello": self._hello,
-            "ping": lambda params: ({"compiling": self._compiling()}, None),
+            "ping": lambda params: ({"compiling": self._compiling(), "memory": memory_in_use(device)}, None),
+            "upload": lambda params: (self._uploads.receive(params), None),
             "describe": self._alone(self._describe),
             "render": self._alone(self._render),
             "convert": self._alone(self._convert),
@@ -143,7 +148,7 @@ class Requests:
         planes = [plane.cpu().numpy() for plane in self._last_picture.planes]
         pixels = None
         if params["pixels"] is None:
-            pixels = b"".join(plane.tobytes() for plane in planes)
+            pixels = encoded(planes, params.get("encoding", "raw"))
         else:
             _write_pixels(params["pixels"], planes)
         facts = {"width": camera.width, "height": camera.height, "legend": self._last_picture.legend}
@@ -188,7 +193,7 @@ class Requests:
 
 
 _PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform"}
-_PARAMETERS |= {"viewmat", "K", "width", "height", "source"}
+_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "sha256", "bytes"}
 
 
 def _matrix(value: Any, size: int, name: str) -> torch.Tensor:

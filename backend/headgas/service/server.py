@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ def serve(
             f"Set it to the same hexadecimal number on both sides, for example the output of: {_key_command()}",
         )
     try:
-        listener = Listener((host, port), "AF_INET", backlog=_BACKLOG, authkey=key)
+        listener = Listener((host, port), "AF_INET", backlog=_BACKLOG)  # each client shows its key in its own thread
     except OSError as error:
         raise HeadGaSError(f"The service cannot listen on {host}:{port} ({error.strerror or error}).") from None
     address: Any = listener.address
@@ -61,10 +61,10 @@ def serve(
     while True:
         try:
             connection = listener.accept()
-        except (AuthenticationError, OSError, EOFError) as error:
-            log.warning("refused a connection: %s", error or type(error).__name__)
+        except OSError as error:
+            log.warning("refused a connection: %s", error)
             continue
-        threading.Thread(target=_converse, args=(connection, requests), daemon=True).start()
+        threading.Thread(target=_converse, args=(connection, requests, key), daemon=True).start()
 
 
 def _compile(requests: Requests) -> None:
@@ -91,11 +91,17 @@ def _end_with_stdin() -> None:
     os._exit(0)  # other threads may be in the middle of a render that nobody waits for
 
 
-def _converse(connection: Connection, requests: Requests) -> None:
+def _converse(connection: Connection, requests: Requests, key: bytes) -> None:
     """Answers one client until it goes away."""
-    _send_at_once(connection)
     greeted = False
     with connection:
+        try:
+            _configure(connection)
+            deliver_challenge(connection, key)
+            answer_challenge(connection, key)
+        except (AuthenticationError, OSError, EOFError) as error:
+            log.warning("refused a connection: %s", error or type(error).__name__)
+            return
         while True:
             identifier: Any = None
             try:
@@ -129,8 +135,9 @@ def _try_send(connection: Connection, identifier: Any, error: dict[str, Any]) ->
         log.warning("the client went away before its answer")
 
 
-def _send_at_once(connection: Connection) -> None:
-    """Small answers must not wait for more to come."""
+def _configure(connection: Connection) -> None:
+    """Small answers must not wait for more to come, and a client whose machine is gone must be noticed."""
     if os.name == "posix":
         with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
             duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from typing import BinaryIO
 
 import llvmlite
 import numba
+
+from headgas.files import user_cache
 
 if os.name == "nt":
     import msvcrt
@@ -53,21 +54,12 @@ def _bases() -> Iterator[Path]:
     if os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(os.environ["NUMBA_CACHE_DIR"])
     with contextlib.suppress(RuntimeError):  # a user without a home
-        yield _user_cache()
+        yield user_cache()
     shared = Path(tempfile.gettempdir())
     if os.name == "nt":  # each user has one
         yield shared / "headgas"
     elif (own := _own(shared / f"headgas-{os.getuid()}")) is not None:
         yield own
-
-
-def _user_cache() -> Path:
-    """Where this system keeps what a program may make again."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "headgas" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "headgas"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headgas"
 
 
 def _own(folder: Path) -> Path | None:

@@ -32,6 +32,7 @@ class Job:
     max_gaussians: int | None = None  # the preset's own number when left out
     batch: int = 1  # frames per step
     compact: bool = True  # how the avatar is saved
+    live: float | None = None  # seconds from one avatar, written while it trains, to the next
 
     def config(self, name: str) -> TrainingConfig:
         """The recipe of that preset.
@@ -60,13 +61,23 @@ def train(
         HeadGaSError: the preset, the capture, the folder or the state to resume from cannot be used.
     """
     config = job.config(name)
-    run = Run(folder, capture, name, config, writes=processes.first, compact=job.compact)
-    run.prepare(resume)
-    perceptual = load_perceptual_loss(job.device) if config.perceptual_weight else None
-    trainer = Trainer(
-        capture, config, job.budget, seed=job.seed, device=job.device, perceptual=perceptual, processes=processes
+    run = Run(
+        folder,
+        capture,
+        name,
+        config,
+        writes=processes.first,
+        compact=job.compact,
+        live=job.live,
+        heeds=processes.count == 1,  # the others would wait for one that pauses or stops
     )
-    if resume and not run.resume(trainer):
-        log.info("%s: there is no killed run to go on with; starting anew.", folder)
-    run.train(trainer, on_progress, preview)
+    run.prepare(resume)
+    with run.failures_told():
+        perceptual = load_perceptual_loss(job.device) if config.perceptual_weight else None
+        trainer = Trainer(
+            capture, config, job.budget, seed=job.seed, device=job.device, perceptual=perceptual, processes=processes
+        )
+        if resume and not run.resume(trainer):
+            log.info("%s: there is no killed run to go on with; starting anew.", folder)
+        run.train(trainer, on_progress, preview)
     return run.avatar_path

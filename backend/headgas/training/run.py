@@ -7,7 +7,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,16 +19,25 @@ from safetensors.torch import save_file
 
 from headgas.avatars import Avatar, save_avatar
 from headgas.avatars.surface import extract_surface
+from headgas.avatars.trainable import TrainableAvatar
 from headgas.captures import Capture
 from headgas.errors import HeadGaSError
 from headgas.training.config import TrainingConfig, config_to_json
+from headgas.training.telling import Control, State, Status, Wish
+from headgas.training.thumbnail import write_thumbnail
 from headgas.training.trainer import Budget, Step, Trainer
 
 log = logging.getLogger(__name__)
 
 AVATAR, METRICS, PREVIEW, RESUME = "avatar.safetensors", "metrics.jsonl", "preview.png", "resume.safetensors"
+THUMBNAIL = "thumbnail.png"
 _LOG_EVERY = 1.0  # seconds between two lines of progress
 _SAVE_EVERY = 60.0  # seconds between two states to resume from, unless HEADGAS_SAVE_SECONDS says otherwise
+_FIRST_SHOWN = 0.25  # of the time between two avatars of a live run: nobody likes to wait for the first
+_SHOWN_SHARE = 0.025  # of the time that writing live avatars may take; else they come later,
+_LATEST_SHOWN = 6.0  # but at most so many times: the first may have had to wait for kernels to be compiled
+_PAUSED_LOOK = 0.2  # seconds
+_SPACE = "Free some space on the disk; --resume then goes on from the last saved state."
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,26 @@ class Run:
         config: TrainingConfig,
         writes: bool = True,
         compact: bool = True,
+        live: float | None = None,
+        heeds: bool = True,
     ) -> None:
-        """writes: False in all but one of the processes that share a run; compact: how to save the avatar."""
+        """A run that is not begun.
+
+        Args:
+            writes: False in all but one of the processes that share a run.
+            compact: how to save the avatar.
+            live: seconds from one avatar, written while it trains, to the next; None writes it at the end alone.
+            heeds: whether it does what control.json says.
+        """
         self.folder = folder
         self._writes = writes
         self._compact = compact
         self._capture = capture
         self._preset = preset
         self._config = config
+        self._live = live
+        self._control = Control(folder) if heeds else None
+        self._status = Status(folder, capture=str(capture.path.resolve()), preset=preset)
 
     @property
     def avatar_path(self) -> Path:
@@ -83,6 +105,8 @@ class Run:
             probe.unlink()
         except OSError as error:
             raise HeadGaSError(f"{self.folder}: cannot be written ({error.strerror or error}).") from None
+        Control(self.folder).forget()
+        self._status.tell(State.STARTING)
         if not resume:
             for name in (RESUME, METRICS):
                 (self.folder / name).unlink(missing_ok=True)
@@ -93,16 +117,43 @@ class Run:
         on_progress: Callable[[Progress], Any],
         preview: Callable[[Avatar, Path], Any],
     ) -> None:
-        """Trains to the end of the budget, then writes the avatar and its preview."""
+        """Trains to the end of the budget, or until it is told to stop; then writes the avatar and its preview.
+
+        Raises:
+            HeadGaSError: a file cannot be written.
+        """
         if not self._writes:
             trainer.train()
             return
+        first = trainer.iteration
+        try:
+            self._train(trainer, on_progress)
+            stopped = not trainer.finished
+            log.info("trained %d steps in %.0f s", trainer.iteration - first, trainer.elapsed)
+            self._status.tell(State.FINISHING)
+            self.finish(trainer, preview)
+        except OSError as error:
+            raise HeadGaSError(f"{self.folder}: cannot be written ({error.strerror or error}).", _SPACE) from None
+        self._status.tell(State.STOPPED if stopped else State.FINISHED)
+
+    @contextmanager
+    def failures_told(self) -> Iterator[None]:
+        """Whatever ends the run early is in its status."""
+        try:
+            yield
+        except BaseException as error:
+            message = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+            if self._writes:
+                self._status.tell(State.FAILED, message=message)
+            raise
+
+    def _train(self, trainer: Trainer, on_progress: Callable[[Progress], Any]) -> None:
         saved = logged = time.monotonic()
         every = float(os.environ.get("HEADGAS_SAVE_SECONDS", _SAVE_EVERY))
+        show_at = math.inf if self._live is None else saved + _FIRST_SHOWN * self._live
         recent: list[Step] = []
-        first = trainer.iteration
         with (self.folder / METRICS).open("a", encoding="utf-8") as metrics:
-            while not trainer.finished:
+            while not trainer.finished and self._may_go_on(trainer):
                 recent.append(trainer.step())
                 now = time.monotonic()
                 if now - logged >= _LOG_EVERY or trainer.finished:
@@ -111,8 +162,33 @@ class Run:
                 if now - saved >= every and not trainer.finished:
                     self.save_state(trainer)
                     saved = time.monotonic()
-        log.info("trained %d steps in %.0f s", trainer.iteration - first, trainer.elapsed)
-        self.finish(trainer, preview)
+                if now >= show_at and not trainer.finished:
+                    show_at = self._show(trainer)
+
+    def _may_go_on(self, trainer: Trainer) -> bool:
+        """Waits while it is told to pause; False when it is told to stop."""
+        wish = self._control.wish() if self._control else Wish.TRAIN
+        if self._control and wish == Wish.PAUSE:
+            self.save_state(trainer)  # a pause may outlast the machine
+            self._status.tell(State.PAUSED)
+            while (wish := self._control.wish()) == Wish.PAUSE:
+                time.sleep(_PAUSED_LOOK)
+            self._status.tell(State.TRAINING)
+        return wish != Wish.STOP
+
+    def _show(self, trainer: Trainer) -> float:
+        """Writes the avatar as it is now; returns when to do so again, on the monotonic clock.
+
+        Where it cannot be written, the next one may be: nothing that training needs is lost.
+        """
+        assert self._live is not None
+        started = time.monotonic()
+        try:
+            self._save(trainer, trainer.snapshot(), unfinished=True)
+        except HeadGaSError as error:
+            log.warning("%s", error)
+        now = time.monotonic()
+        return now + self._live * min(max(1.0, (now - started) / _SHOWN_SHARE / self._live), _LATEST_SHOWN)
 
     def _log(
         self, steps: list[Step], budget: Budget, metrics: TextIO, on_progress: Callable[[Progress], Any]
@@ -136,15 +212,20 @@ class Run:
         )
         metrics.write(json.dumps(line.__dict__) + "\n")
         metrics.flush()
+        self._status.tell(State.TRAINING, **line.__dict__)
         on_progress(line)
 
     def finish(self, trainer: Trainer, preview: Callable[[Avatar, Path], Any]) -> None:
         """Writes the avatar; only then the state to resume from goes."""
         avatar = trainer.finish()
-        surface = extract_surface(avatar)
-        save_avatar(self.avatar_path, avatar, self._preset, self._summary(trainer), surface, self._compact)
+        self._save(trainer, avatar)
         preview(avatar, self.folder / PREVIEW)
         (self.folder / RESUME).unlink(missing_ok=True)
+
+    def _save(self, trainer: Trainer, avatar: TrainableAvatar, **said: Any) -> None:
+        surface, training = extract_surface(avatar), self._summary(trainer) | said
+        save_avatar(self.avatar_path, avatar, self._preset, training, surface, self._compact)
+        write_thumbnail(avatar, self.folder / THUMBNAIL)
 
     def _summary(self, trainer: Trainer) -> dict[str, Any]:
         return {
@@ -157,14 +238,21 @@ class Run:
         }
 
     def save_state(self, trainer: Trainer) -> None:
-        """Writes what `resume` needs."""
+        """Writes what `resume` needs.
+
+        Raises:
+            HeadGaSError: it cannot be written.
+        """
         tensors, numbers = trainer.state()
         header = {"preset": self._preset, "recipe": config_to_json(self._config), "numbers": numbers}
         path = self.folder / RESUME
         unfinished = path.with_name(path.name + ".part")
         tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
-        save_file(tensors, unfinished, metadata={"headgas-run": json.dumps(header)})
-        os.replace(unfinished, path)
+        try:
+            save_file(tensors, unfinished, metadata={"headgas-run": json.dumps(header)})
+            os.replace(unfinished, path)
+        except (SafetensorError, OSError) as error:
+            raise HeadGaSError(f"{path}: cannot be written ({error}).", _SPACE) from None
 
     def resume(self, trainer: Trainer) -> bool:
         """Puts the trainer where the killed run was. False when there is nothing to go on from.

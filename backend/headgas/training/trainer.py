@@ -253,6 +253,15 @@ class Trainer:
             inside += (pixels[:, 2] > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
         return inside >= _FRAMED_SHARE * len(self._frames)
 
+    def snapshot(self) -> TrainableAvatar:
+        """A copy of the avatar as it is now; training goes on as if nobody had asked."""
+        return self._copied(self.avatar.config(), {n: t.detach().clone() for n, t in self.avatar.tensors().items()})
+
+    def _copied(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> TrainableAvatar:
+        copy = type(self.avatar).from_checkpoint(config, tensors, self.avatar.expression_space).to(self.device)
+        assert isinstance(copy, TrainableAvatar)
+        return copy
+
     def finish(self) -> TrainableAvatar:
         """The avatar, without Gaussians that drifted out of the pictures after the last densification."""
         framed = self._framed()
@@ -322,10 +331,7 @@ class Trainer:
         def part(prefix: str) -> dict[str, Tensor]:
             return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
-        space = self.avatar.expression_space
-        avatar = type(self.avatar).from_checkpoint(numbers["model"], part("avatar."), space).to(self.device)
-        assert isinstance(avatar, TrainableAvatar)
-        self.avatar = avatar
+        self.avatar = self._copied(numbers["model"], part("avatar."))
         self.avatar.train()
         self._optimizer = self._new_optimizer()
         for group in self._optimizer.param_groups:

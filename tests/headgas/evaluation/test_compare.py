@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from headgas import cli
 from headgas.avatars import HeadGaSConfig, load_avatar
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
@@ -65,6 +66,22 @@ def test_rows_table_sheet_and_page(tmp_path: Path) -> None:
     assert f"{rows[0]['psnr']:.2f}</td>" in page and "data:image/png;base64," in page
     assert f"headgas compare {capture} --presets tiny,bare --iterations 30" in page and f"--out {out}" in page
     assert not list(out.rglob("*.part"))
+
+
+def test_avatars_that_are_trained_already_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capture, out = write_capture(tmp_path / "capture", frames=4, test=2), tmp_path / "out"
+    trained = [_compared(capture, [name], tmp_path / name)[0][0] for name in ("tiny", "bare")]
+    first, second = (tmp_path / name / name / "avatar.safetensors" for name in ("tiny", "bare"))
+    other = second.with_name("other.safetensors")
+    other.write_bytes(second.read_bytes())
+    paths = [str(path) for path in (first, second, first, other)]
+    assert cli.main(["compare", str(capture), "--avatars", *paths, "--out", str(out), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["preset"] for row in rows] == ["tiny (tiny)", "bare (bare)", "tiny 2 (tiny)", "other (bare)"]
+    assert [row["psnr"] for row in rows[:2]] == pytest.approx([row["psnr"] for row in trained])
+    assert json.loads((out / "comparison.json").read_text("utf-8")) == rows
+    assert Image.open(out / "comparison.png").size == (5 * SIZE, 2 * SIZE + 18)
+    assert cli.main(["compare", str(capture), "--avatars", str(tmp_path / "none"), "--out", str(out)]) == 2
 
 
 def test_the_best_of_each_column_is_marked() -> None:

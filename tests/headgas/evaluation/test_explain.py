@@ -13,6 +13,7 @@ from PIL import Image
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from headgas.avatars import ExpressionSpace, ModesConfig, load_avatar, save_avatar
+from headgas.avatars.framing import face_camera
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
 from headgas.evaluation.basis import basis_colors
@@ -22,7 +23,7 @@ from headgas.evaluation.metrics import photograph_over_white, render_over_white
 from headgas.evaluation.plot import curve_plot, ticks
 from headgas.evaluation.removal import SHARES, importance, removal_series
 from headgas.evaluation.sheet import titled_sheet
-from headgas.evaluation.views import extreme_of, face_camera, frame_views, sampled_views
+from headgas.evaluation.views import extreme_of, frame_views, sampled_views
 from headgas.splatting import rasterize
 from tests.headgas.conftest import NAMES, SIZE, small_avatar, write_capture
 

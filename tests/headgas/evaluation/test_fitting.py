@@ -220,7 +220,7 @@ def test_a_wrong_table_is_named_by_line_and_column(tmp_path: Path, text: str, wo
 
 @pytest.mark.parametrize(
     ("content", "word"),
-    [(b"", "cannot be read"), (b"PK\x03\x04broken", "cannot be read"), (None, "cannot be read"),
+    [(b"", "is damaged"), (b"PK\x03\x04broken", "is damaged"), (None, "cannot be read"),
      ({"a": 1.0}, "no 'expr'"), ({"expr": np.array([np.nan])}, "not finite"),
      ({"expr": np.zeros(2), "jaw_pose": np.zeros(2)}, "'jaw_pose' has 2"),
      ({"expr": np.zeros(9)}, "has 18 parameters")],

@@ -11,9 +11,9 @@ import torch
 from headgas import cli
 from headgas.errors import HeadGaSError
 from headgas.exchange import ReadingOptions, read_avatar
+from tests.headgas.avatars.test_flame import Y_UP, _rodrigues, posed
 from tests.headgas.avatars.test_headgas import camera
 from tests.headgas.exchange.flame_files import FACES, POINTS, flame_fields, splat_columns, write_flame, write_ply
-from tests.headgas.exchange.test_flame import Y_UP, _rodrigues, posed
 
 COUNT, ROWS = 300, 3
 POSE = 0.3 * np.random.default_rng(2).normal(size=(4, 3))  # neck, jaw, eyes

@@ -14,9 +14,9 @@ from headgas.avatars import load_avatar, save_avatar
 from headgas.errors import HeadGaSError
 from headgas.exchange import ReadingOptions, read_avatar
 from headgas.exchange.texture_coordinates import covered
+from tests.headgas.avatars.test_flame import Y_UP, _rodrigues, posed
 from tests.headgas.avatars.test_headgas import camera
 from tests.headgas.exchange.flame_files import FACES, flame_fields, write_flame
-from tests.headgas.exchange.test_flame import Y_UP, _rodrigues, posed
 
 
 def write_checkpoint(path: Path, count: int) -> tuple[dict[str, torch.Tensor], list]:

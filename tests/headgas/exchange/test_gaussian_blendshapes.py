@@ -13,9 +13,9 @@ from headgas.avatars.spherical_harmonics import sh_to_color
 from headgas.errors import HeadGaSError
 from headgas.exchange import ReadingOptions, beside, read_avatar
 from headgas.splatting.rotations import products
+from tests.headgas.avatars.test_flame import Y_UP, posed
 from tests.headgas.avatars.test_headgas import camera
 from tests.headgas.exchange.flame_files import flame_fields, write_flame
-from tests.headgas.exchange.test_flame import Y_UP, posed
 
 COUNT, TEETH, EXPRESSIONS = 6, 4, 5
 FACE = {

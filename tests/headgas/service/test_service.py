@@ -5,6 +5,7 @@
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -272,6 +273,17 @@ def test_a_wrong_key_is_turned_away(service: Service) -> None:
         Client(("127.0.0.1", service.port), "AF_INET", authkey=b"wrong")
     with service.connect() as connection:
         assert "result" in ask(connection, "ping")
+
+
+def test_who_never_shows_a_key_keeps_nobody_waiting(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)), service.connect() as connection:
+        assert "result" in ask(connection, "ping")
+
+
+def test_ping_tells_the_memory_in_use(service: Service) -> None:
+    with service.connect() as connection:
+        memory = ask(connection, "ping")["result"]["memory"]
+    assert 50e6 < memory["process"] < 20e9 and memory["device"] is None
 
 
 def test_a_client_that_vanishes_hurts_nobody(service: Service, avatar_path: str) -> None:

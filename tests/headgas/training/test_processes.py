@@ -16,7 +16,8 @@ import torch
 from headgas.avatars import Avatar, load_avatar
 from headgas.errors import HeadGaSError
 from headgas.training.processes import Processes
-from headgas.training.run import AVATAR, METRICS, RESUME
+from headgas.training.run import AVATAR, METRICS, RESUME, THUMBNAIL
+from headgas.training.telling import STATUS
 from tests.headgas.conftest import write_capture
 
 ALONE = [sys.executable, "-m", "headgas"]
@@ -37,7 +38,7 @@ def both_ways(tmp_path: Path, *options: str) -> list[Avatar]:
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("avatar.safetensors") == 1
     files = [sorted(p.name for p in (tmp_path / out).iterdir()) for out in ("alone", "together")]
-    assert files[0] == files[1] == sorted([AVATAR, METRICS, "preview.png"])
+    assert files[0] == files[1] == sorted([AVATAR, METRICS, "preview.png", STATUS, THUMBNAIL])
     return [load_avatar(tmp_path / out / AVATAR).avatar for out in ("alone", "together")]
 
 

@@ -100,7 +100,8 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert load_avatar(out / "avatar.safetensors").header["training"]["iterations"] == 500
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert lines[-1]["iteration"] == 500
-    assert sorted(p.name for p in out.iterdir()) == ["avatar.safetensors", "metrics.jsonl", "preview.png"]
+    names = ["avatar.safetensors", "metrics.jsonl", "preview.png", "status.json", "thumbnail.png"]
+    assert sorted(p.name for p in out.iterdir()) == names
 
 
 def test_resuming_with_another_recipe_is_refused(tmp_path: Path) -> None:

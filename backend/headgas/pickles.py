@@ -161,6 +161,13 @@ def read_torch(path: Path) -> Any:
     return _guarded(path, load)
 
 
+def as_array(value: Any) -> np.ndarray:
+    """The numbers of an array, or of a tensor that may have been about to be trained; objects where it is neither."""
+    if isinstance(value, torch.Tensor):
+        return np.asarray(value.detach().double())
+    return value if isinstance(value, np.ndarray) else np.array(value, object)
+
+
 def _check_size(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         size = sum(info.file_size for info in archive.infolist())

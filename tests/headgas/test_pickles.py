@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from headgas.errors import HeadGaSError
-from headgas.exchange.pickles import Held, read_array, read_npz, read_objects, read_pickle, read_torch
+from headgas.pickles import Held, read_array, read_npz, read_objects, read_pickle, read_torch
 
 
 class Calls:
@@ -154,6 +154,6 @@ def test_broken_and_missing_files_are_named(read: Any, tmp_path: Path) -> None:
 def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", bytes(100_000))
-    monkeypatch.setattr("headgas.exchange.pickles._LARGEST", 1000)
+    monkeypatch.setattr("headgas.pickles._LARGEST", 1000)
     with pytest.raises(HeadGaSError, match="unpacks to 100,000 bytes"):
         read_npz(tmp_path / "x.npz")

@@ -20,8 +20,8 @@ from torch import Tensor
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
 from headgas.errors import HeadGaSError
-from headgas.exchange.imported import ReadingOptions, fits, written
-from headgas.exchange.pickles import Held, read_array, read_npz, read_pickle, read_torch
+from headgas.pickles import Held, read_array, read_npz, read_pickle, read_torch
+from headgas.shapes import fits, written
 
 AXES = "opengl"  # Y up, Z out of the face
 JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
@@ -96,25 +96,25 @@ class Flame:
         return Rig(points @ turn.T * scale, moved @ turn.T * scale, skeleton)
 
 
-def find_flame(options: ReadingOptions) -> Flame | None:
-    """The user's FLAME, or None where the user has not said where it is.
+def find_flame(path: Path | None) -> Flame | None:
+    """The user's FLAME, named here or in the environment, or None where the user has not said where it is.
 
     Raises:
         HeadGaSError: what the user said cannot be read.
     """
-    named = options.flame or (Path(os.environ[_VARIABLE]) if os.environ.get(_VARIABLE) else None)
+    named = path or (Path(os.environ[_VARIABLE]) if os.environ.get(_VARIABLE) else None)
     return None if named is None else load_flame(named)
 
 
-def need_flame(path: Path, options: ReadingOptions) -> Flame:
-    """The user's FLAME, for an avatar that cannot even be shown without it.
+def need_flame(what: Path, path: Path | None) -> Flame:
+    """The user's FLAME, for an avatar or a capture that is nothing without it.
 
     Raises:
         HeadGaSError: it is not there; the message says how to get it.
     """
-    flame = find_flame(options)
+    flame = find_flame(path)
     if flame is None:
-        raise HeadGaSError(f"{path}: is bound to the head model FLAME, which HeadGaS may not bring along.", _HINT)
+        raise HeadGaSError(f"{what}: is bound to the head model FLAME, which HeadGaS may not bring along.", _HINT)
     return flame
 
 
@@ -170,13 +170,12 @@ def load_flame(path: Path) -> Flame:
     )
 
 
-def read_shape(options: ReadingOptions) -> tuple[Tensor, str]:
-    """The identity [300] that the user names, else the mean one and a warning.
+def read_shape(path: Path | None) -> tuple[Tensor, str]:
+    """The identity [300] in the file that the user names, else the mean one and a warning.
 
     Raises:
         HeadGaSError: the file holds none.
     """
-    path = options.shape
     if path is None:
         return torch.zeros(_IDENTITY), (
             "holds no FLAME identity: the mean head is taken. 'Head Shape' in Blender's importer, or `--shape FILE`, "

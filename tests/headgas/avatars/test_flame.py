@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from headgas.avatars.flame import find_flame, load_flame, need_flame, read_shape
 from headgas.errors import HeadGaSError
-from headgas.exchange.flame import find_flame, load_flame, need_flame, read_shape
 from headgas.exchange.flame_teeth import TRIANGLES, with_teeth
-from headgas.exchange.imported import ReadingOptions
 from tests.headgas.exchange.flame_files import POINTS, flame_fields, write_flame
 
 Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # FLAME's axes to head space
@@ -72,22 +71,22 @@ def test_eyelids_close_where_their_files_are(tmp_path: Path) -> None:
 def test_flame_is_found_by_option_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_flame(tmp_path)
     monkeypatch.delenv("HEADGAS_FLAME", raising=False)
-    assert find_flame(ReadingOptions()) is None
+    assert find_flame(None) is None
     for named in (path, tmp_path):
-        assert find_flame(ReadingOptions(flame=named)) is not None
+        assert find_flame(named) is not None
     monkeypatch.setenv("HEADGAS_FLAME", str(path))
-    assert find_flame(ReadingOptions()) is not None
+    assert find_flame(None) is not None
 
 
 def test_a_missing_flame_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("HEADGAS_FLAME", raising=False)
     with pytest.raises(HeadGaSError) as caught:
-        need_flame(Path("avatar.ply"), ReadingOptions())
+        need_flame(Path("avatar.ply"), None)
     for word in ("avatar.ply", "flame.is.tue.mpg.de", "licence", "--flame", "HEADGAS_FLAME"):
         assert word in str(caught.value)
     for named in (tmp_path, tmp_path / "gone.pkl"):
         with pytest.raises(HeadGaSError, match=r"flame\.is\.tue\.mpg\.de"):
-            find_flame(ReadingOptions(flame=named))
+            find_flame(named)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +117,14 @@ def test_identities_are_read_from_a_tracked_frame(tmp_path: Path) -> None:
     torch.save({"flame": {"shape": shape, "exp": np.zeros((1, 100))}, "frame_id": "00001"}, tmp_path / "00001.frame")
     np.savez(tmp_path / "x.npz", shape=shape[0, :100])
     np.save(tmp_path / "x.npy", shape)
-    assert read_shape(ReadingOptions())[1]
+    assert read_shape(None)[1]
     for name, count in (("00001.frame", 300), ("x.npz", 100), ("x.npy", 300)):
-        found, said = read_shape(ReadingOptions(shape=tmp_path / name))
+        found, said = read_shape(tmp_path / name)
         assert found.shape == (300,) and not said
         assert found[:count].tolist() == list(range(count)) and not found[count:].any()
     torch.save({"frame_id": "00001"}, tmp_path / "00001.frame")
     with pytest.raises(HeadGaSError, match=r"flame\.shape"):
-        read_shape(ReadingOptions(shape=tmp_path / "00001.frame"))
+        read_shape(tmp_path / "00001.frame")
 
 
 def test_teeth_are_two_rows_of_quadrangles(tmp_path: Path) -> None:

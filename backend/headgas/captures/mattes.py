@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mattes that lie beside their photographs, as other programs' datasets have them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from headgas.errors import HeadGaSError
+
+HEAD = (0, 0, 255)  # of a parsed picture, since AD-NeRF; green is the neck, red the torso, white the background
+_SOFTEST = 1 / 255  # cover: below, a blended colour says nothing of the head's
+
+
+@dataclass(frozen=True)
+class Matte:
+    """A picture that says what of a photograph is the head."""
+
+    path: Path
+    color: tuple[int, int, int] | None = None  # the head's, in a picture of classes; None: alpha, or white is the head
+    blended: bool = False  # the photograph is mixed with white already, as much as this matte says
+
+    def applied(self, pixels: np.ndarray, name: str) -> np.ndarray:
+        """The photograph [H,W,4] of the frame `name`, straight alpha in 0..1, with what this matte takes away of it.
+
+        Raises:
+            HeadGaSError: the file is missing, damaged, or of another size.
+        """
+        try:
+            with Image.open(self.path) as opened:
+                cover = self._cover(opened)
+        except OSError as error:
+            raise HeadGaSError(f"{self.path}: the matte of frame {name} cannot be read ({error}).") from None
+        if cover.shape != pixels.shape[:2]:
+            sizes = [f"{shape[1]}×{shape[0]}" for shape in (cover.shape, pixels.shape)]
+            raise HeadGaSError(f"{self.path}: the matte of frame {name} is {sizes[0]} pixels, its image {sizes[1]}.")
+        color, alpha = pixels[..., :3], pixels[..., 3:]
+        cover = cover[..., None]
+        if self.blended:
+            color = np.clip((color - (1 - cover)) / np.maximum(cover, _SOFTEST), 0, 1)
+        return np.concatenate([color, alpha * cover], -1)
+
+    def _cover(self, opened: Image.Image) -> np.ndarray:
+        """How much of each pixel is the head [H,W] float32."""
+        if self.color is not None:
+            classes = np.asarray(opened.convert("RGB")) >= 128
+            return (classes == (np.array(self.color) >= 128)).all(-1).astype(np.float32)
+        if opened.mode.startswith("I"):
+            return np.asarray(opened, np.float32) / 65535
+        channel = opened.getchannel("A") if opened.mode in ("RGBA", "LA") else opened.convert("L")
+        return np.asarray(channel, np.float32) / 255

@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens pictures that the backend wrote in an Image Editor."""
+
+from pathlib import Path
+
+import bpy
+
+
+def show_picture(path: Path) -> bpy.types.Image:
+    """The picture, in an Image Editor that is open, else in a new window; without windows it is only loaded."""
+    image = bpy.data.images.load(str(path), check_existing=True)
+    image.reload()
+    manager = bpy.context.window_manager
+    areas = [area for window in manager.windows for area in window.screen.areas]
+    area = next((area for area in areas if area.type == 'IMAGE_EDITOR'), None)
+    if area is None and not bpy.app.background:
+        with bpy.context.temp_override(window=manager.windows[0]):
+            bpy.ops.wm.window_new()
+        area = manager.windows[-1].screen.areas[0]
+        area.type = 'IMAGE_EDITOR'
+    if area is not None:
+        area.spaces.active.image = image
+        area.tag_redraw()
+    return image
