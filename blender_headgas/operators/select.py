@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from .. import overlay
 from ..rig import avatars_in, hiding_modifier, is_hidden
 
 _CHOICES = ("extend", "deselect", "toggle", "deselect_all", "center")
@@ -30,21 +31,19 @@ class HEADGAS_OT_select(bpy.types.Operator):
         return context.mode == 'OBJECT' and context.region_data is not None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        choices = {name: getattr(self, name) for name in _CHOICES}
-        return select_at(context, (event.mouse_region_x, event.mouse_region_y), **choices)
+        drawing, x, y = overlay.overlay(), event.mouse_region_x, event.mouse_region_y
+        if drawing is None or not drawing.covers(context.region, x, y):
+            return {'PASS_THROUGH'}
+        select_at(context, (x, y), **{name: getattr(self, name) for name in _CHOICES})
+        return {'FINISHED'}  # and no more: Blender would select again, what is behind the avatar
 
 
-def select_at(context: bpy.types.Context, location: tuple[int, int], **choices: Any) -> set[str]:
-    """Blender's own selection at a place of the viewport, in pixels, for which control meshes are there.
-
-    Where there are none, Blender is left to do it.
-    """
+def select_at(context: bpy.types.Context, location: tuple[int, int], **choices: Any) -> None:
+    """Blender's own selection at a place of the viewport, in pixels, for which control meshes are there."""
     modifiers = [hiding_modifier(mesh) for mesh in avatars_in(context.scene) if is_hidden(mesh)]
-    if not modifiers:
-        return {'PASS_THROUGH'}
     try:
         _show(context, modifiers, False)
-        return bpy.ops.view3d.select(location=location, **choices)
+        bpy.ops.view3d.select(location=location, **choices)
     finally:
         _show(context, modifiers, True)
 

@@ -42,9 +42,9 @@ class ShownAvatar:
         except OSError:
             return True
 
-    def visible_in(self, space: bpy.types.SpaceView3D) -> bool:
+    def visible_in(self, space: bpy.types.SpaceView3D, depsgraph: bpy.types.Depsgraph) -> bool:
         """Whether a viewport shows it: local view and local collections count."""
-        return self.owner.visible_in_viewport_get(space)
+        return self.owner.evaluated_get(depsgraph).visible_in_viewport_get(space)  # before 5.0 originals don't know
 
 
 def shown_avatars(depsgraph: bpy.types.Depsgraph, layer: bpy.types.ViewLayer) -> list[ShownAvatar]:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The avatars in all 3D viewports: looks what they should show, asks the backend for it, draws what has arrived."""
 
-import time
 from typing import Any
 
 import bpy
@@ -18,7 +17,7 @@ from .making import FrameMaker
 from .outlines import outlines_of
 from .settings import HeadGaSViewportSettings, redraw_viewports, viewport_settings
 from .stand_in import StandIns
-from .viewport import REST, Frame, Request, Viewport, Wish
+from .viewport import Frame, Request, Viewport, Wish
 from .views import MARGIN, View, around, region_of
 
 _BUSY, _IDLE = 0.02, 0.5  # seconds between two looks for frames, and for changed files
@@ -112,7 +111,15 @@ class Overlay:
     @property
     def settled(self) -> bool:
         """Whether all viewports show what they should, as finely as they should."""
-        return not any(v.wish is not None and (v.restless or v.shown is not v.asked) for v in self._viewports.values())
+        return not any(
+            v.wish is not None and (v.restless or v.shown is not v.asked or v.missing() is not None)
+            for v in self._viewports.values()
+        )
+
+    def covers(self, region: bpy.types.Region, x: float, y: float) -> bool:
+        """Whether an avatar is drawn at a place of a viewport, in pixels from its lower left corner."""
+        viewport = self._viewports.get(region.as_pointer())
+        return viewport is not None and viewport.covers(x, y)
 
     def retry(self) -> None:
         """Tries again after a failure."""
@@ -122,11 +129,13 @@ class Overlay:
         redraw_viewports()
 
     def _shown_in(self, context: Any) -> list[ShownAvatar]:
+        depsgraph = context.view_layer.depsgraph
+        if depsgraph is None:  # not evaluated yet
+            return []
         key = context.scene.session_uid, context.view_layer.name
         if key not in self._avatars:
-            depsgraph = context.view_layer.depsgraph
-            self._avatars[key] = shown_avatars(depsgraph, context.view_layer) if depsgraph else []
-        return [avatar for avatar in self._avatars[key] if avatar.visible_in(context.space_data)]
+            self._avatars[key] = shown_avatars(depsgraph, context.view_layer)
+        return [avatar for avatar in self._avatars[key] if avatar.visible_in(context.space_data, depsgraph)]
 
     def _wish(
         self, context: Any, settings: HeadGaSViewportSettings, view: View, avatars: list[ShownAvatar]
@@ -156,7 +165,8 @@ class Overlay:
 
     def _ask(self, place: int, viewport: Viewport, settings: HeadGaSViewportSettings) -> None:
         """Asks for what a viewport should show, unless it is there or on its way."""
-        fineness = viewport.missing(settings.limit)
+        viewport.limit = settings.limit
+        fineness = viewport.missing()
         if fineness is None or viewport.wish is None or bpy.app.is_job_running('RENDER'):
             return
         self.waits = ""
@@ -192,12 +202,11 @@ class Overlay:
         self._make_tables()
         busy = self._frames.busy
         for place, viewport in list(self._viewports.items()):
-            rested = time.monotonic() - viewport.changed
-            busy |= rested < 2 * REST
+            busy |= viewport.restless
             if place not in regions:
                 self._viewports.pop(place)
-            elif REST <= rested < 2 * REST and viewport.shown is not None and viewport.shown.fineness < 1.0:
-                regions[place].tag_redraw()
+            elif self._failed is None and not viewport.restless and viewport.missing() is not None:
+                regions[place].tag_redraw()  # it has come to rest, and what it shows is coarse
         if any(avatar.is_outdated for avatars in self._avatars.values() for avatar in avatars):
             self._avatars = {}
             redraw_viewports()

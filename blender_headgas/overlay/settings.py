@@ -3,11 +3,12 @@
 """How the viewports of a scene show its avatars."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import bpy
 
 from ..core.errors import HeadGaSError
-from ..core.inspection import Inspection
+from ..core.inspection import Inspection, Mode
 from ..rig import avatar_path, avatars_in, header_of
 
 _MODES = (
@@ -105,7 +106,7 @@ class HeadGaSViewportSettings(bpy.types.PropertyGroup):
         if self.mode == 'INFLUENCE' and not self.parameter:
             return None
         inspection = Inspection(
-            mode=self.mode.lower(),
+            mode=cast(Mode, self.mode.lower()),
             parameter=self.parameter if self.mode == 'INFLUENCE' else "",
             fraction=self.fraction,
             scale=self.scale,

@@ -20,20 +20,20 @@ _CAMERA = """
 vec4 clip_of(vec2 pixel, float z)
 {
   vec2 ray = (pixel - lens.zw) / lens.xy;
-  return to_clip * vec4(parallel > 0.5 ? ray : ray * z, z, 1.0);
+  return to_clip * vec4(frame.w > 0.5 ? ray : ray * z, z, 1.0);
 }
 """
 _VERTEX = """
 void main()
 {
-  place = pos * size;
-  gl_Position = clip_of(place, card);
+  place = pos * frame.xy;
+  gl_Position = clip_of(place, frame.z);
 }
 """
 _TEXELS = """
 ivec2 within(ivec2 at)
 {
-  return clamp(at, ivec2(0), ivec2(size) - 1);
+  return clamp(at, ivec2(0), ivec2(frame.xy) - 1);
 }
 
 float depth_at(ivec2 at, float weight)
@@ -74,9 +74,9 @@ void main()
     discard;
   }
   vec3 srgb = encoded(c.rgb / c.a);
-  if (table > 0.0) {
-    vec3 at = min(srgb / reach, vec3(1.0));
-    srgb = texture(transform, (at * (table - 1.0) + 0.5) / table).rgb;
+  if (table.x > 0.0) {
+    vec3 at = min(srgb / table.y, vec3(1.0));
+    srgb = texture(transform, (at * (table.x - 1.0) + 0.5) / table.x).rgb;
   }
   /* Blender lays overlays over viewports in a space of its own: x to the power of 1 / 2.2 comes onto the screen */
   c.rgb = pow(srgb, vec3(2.2)) * c.a;
@@ -134,8 +134,7 @@ class Card:
         _begin('ALPHA_PREMULT')
         self._bind(shader, to_clip)
         shader.uniform_sampler("colors", self._colors)
-        shader.uniform_float("table", table.size if table else 0.0)
-        shader.uniform_float("reach", table.reach if table else 1.0)
+        shader.uniform_float("table", (table.size, table.reach) if table else (0.0, 1.0))
         shader.uniform_sampler("transform", table.texture() if table else _nothing())
         _corners(shader).draw(shader)
         _end()
@@ -160,9 +159,7 @@ class Card:
         shader.bind()
         shader.uniform_float("to_clip", matrix.T.astype(np.float32).ravel())
         shader.uniform_float("lens", (K[0, 0], K[1, 1], K[0, 2], K[1, 2]))
-        shader.uniform_float("size", (camera.width, camera.height))
-        shader.uniform_float("card", self._distance)
-        shader.uniform_float("parallel", float(camera.orthographic))
+        shader.uniform_float("frame", (camera.width, camera.height, self._distance, float(camera.orthographic)))
         shader.uniform_sampler("depths", self._depths)
 
 
@@ -200,8 +197,7 @@ def _nothing() -> gpu.types.GPUTexture:
 @cache
 def _color_shader() -> gpu.types.GPUShader:
     info = _shared("headgas_colors")
-    info.push_constant('FLOAT', "table")
-    info.push_constant('FLOAT', "reach")
+    info.push_constant('VEC2', "table")  # how many steps, none without a table; the brightest colour
     info.sampler(1, 'FLOAT_2D', "colors")
     info.sampler(2, 'FLOAT_3D', "transform")
     info.fragment_source(_CAMERA + _TEXELS + _COLORS)
@@ -219,15 +215,13 @@ def _outline_shader() -> gpu.types.GPUShader:
 
 
 def _shared(name: str) -> gpu.types.GPUShaderCreateInfo:
-    """What both shaders have: the card, where it stands and how far away its pixels are."""
+    """What both shaders have: the card, where it stands, how far away its pixels are. Constants: 128 bytes at most."""
     between = gpu.types.GPUStageInterfaceInfo(name)
     between.smooth('VEC2', "place")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant('MAT4', "to_clip")
-    info.push_constant('VEC4', "lens")
-    info.push_constant('VEC2', "size")
-    info.push_constant('FLOAT', "card")
-    info.push_constant('FLOAT', "parallel")
+    info.push_constant('VEC4', "lens")  # of the camera: fx, fy, cx, cy
+    info.push_constant('VEC4', "frame")  # width and height, the card's distance, whether rays are parallel
     info.sampler(0, 'FLOAT_2D', "depths")
     info.vertex_in(0, 'VEC2', "pos")
     info.vertex_out(between)

@@ -15,6 +15,7 @@ from .shader import Card
 from .view_transform import Table
 from .views import View, camera_for, fineness_of
 
+_SEEN = 0.1  # alpha
 REST = 0.25  # seconds without a change, after which a view counts as still
 
 
@@ -77,6 +78,7 @@ class Viewport:
 
     wish: Wish | None = None
     changed: float = 0.0  # when the wish last did; seconds of time.monotonic
+    limit: int = 1024  # pixels of a frame's longer side
     asked: Request | None = None
     shown: Request | None = None
     frame: Frame | None = None
@@ -101,11 +103,11 @@ class Viewport:
         if wish is None:
             self.asked = self.shown = self.frame = self._card = None
 
-    def missing(self, limit: int) -> float | None:
-        """How finely to render now; None where such a frame is there or on its way. `limit` is in pixels."""
+    def missing(self) -> float | None:
+        """How finely to render now; None where such a frame is there or on its way."""
         if self.wish is None:
             return None
-        fineness = fineness_of(self.wish.region, limit, self.restless, self.pace)
+        fineness = fineness_of(self.wish.region, self.limit, self.restless, self.pace)
         asked = self.asked
         if asked is not None and asked.wish.key == self.wish.key and asked.fineness >= fineness:
             return None
@@ -115,6 +117,19 @@ class Viewport:
         """A frame has arrived."""
         self.shown, self.frame, self._card = request, frame, None
         self.pace = frame.seconds / frame.picture.depth.size
+
+    def covers(self, x: float, y: float) -> bool:
+        """Whether the last frame shows an avatar at a place of the viewport; without a frame, its region counts."""
+        if self.wish is None:
+            return False
+        region = self.shown.wish.region if self.shown else self.wish.region
+        right, up = (x - region.x) / region.width, (y - region.y) / region.height
+        if not (0 <= right < 1 and 0 <= up < 1):
+            return False
+        if self.frame is None:
+            return True
+        alpha = self.frame.picture.image[..., 3]
+        return bool(alpha[-1 - int(up * alpha.shape[0]), int(right * alpha.shape[1])] > _SEEN)
 
     def draw(self, view: View, table: Table | None, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
         """Draws the last frame as seen from where the viewport is now, with lines around some of its avatars.

@@ -11,6 +11,7 @@ import pytest
 from avatar_files import tensors, write_avatar
 from bl_ext.user_default.headgas.overlay.avatars import shown_avatars
 from bl_ext.user_default.headgas.rig import hide_mesh, hiding_modifier, is_hidden
+from drawn import draw
 from mathutils import Matrix
 
 
@@ -80,6 +81,20 @@ def test_what_blender_hides_is_not_shown(mesh):
     assert _shown() == []
 
 
+def test_local_view_shows_what_is_in_it(mesh):
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == 'VIEW_3D')
+    region, space = next(region for region in area.regions if region.type == 'WINDOW'), area.spaces.active
+    for selected, visible in ((mesh, True), (bpy.context.scene.camera, False)):
+        bpy.ops.object.select_all(action='DESELECT')
+        selected.select_set(True)
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            bpy.ops.view3d.localview(frame_selected=False)
+            assert _shown()[0].visible_in(space, bpy.context.evaluated_depsgraph_get()) == visible
+            bpy.ops.view3d.localview(frame_selected=False)
+    assert _shown()[0].visible_in(space, bpy.context.evaluated_depsgraph_get())
+
+
 def test_instances_are_shown_where_they_are_and_hidden_with_what_makes_them(mesh):
     collection = bpy.data.collections.new("head")
     for obj in (mesh.parent, mesh):
@@ -137,3 +152,17 @@ def test_the_parameters_of_all_avatars_can_be_chosen(mesh):
 
     found = settings._parameters(SimpleNamespace(id_data=bpy.context.scene), bpy.context, "SMILE")
     assert list(found) == ["mouthSmileLeft", "mouthSmileRight"]
+
+
+def test_the_panel_offers_what_is_needed(mesh):
+    bpy.context.scene.view_settings.view_transform = 'AgX'
+    panel = draw("HEADGAS_PT_viewport")
+    names = [name for _, name in panel.properties]
+    assert {"mode", "fraction", "scale", "limit", "use_view_transform", "show_viewport"} <= set(names)
+    assert "parameter" not in names and [name for name, _ in panel.operators] == ["headgas.exact_colors"]
+    bpy.context.scene.view_settings.view_transform = 'Standard'
+    bpy.context.scene.headgas_viewport.mode = 'INFLUENCE'
+    hiding_modifier(mesh).show_viewport = False
+    panel = draw("HEADGAS_PT_viewport")
+    assert "parameter" in [name for _, name in panel.properties]
+    assert [name for name, _ in panel.operators] == ["headgas.show_avatars"]

@@ -4,12 +4,17 @@
 
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from bl_ext.user_default.headgas.client import Picture
+from bl_ext.user_default.headgas.client import LaunchSettings, Picture
+from bl_ext.user_default.headgas.core.cameras import PixelRegion
 from bl_ext.user_default.headgas.overlay.frames import AsyncFrames
 from bl_ext.user_default.headgas.overlay.making import without_holdouts
+from bl_ext.user_default.headgas.overlay.viewport import Frame, Request, Viewport, Wish
+from bl_ext.user_default.headgas.overlay.views import View
 
 
 class Maker:
@@ -98,6 +103,37 @@ def test_closing_ends_the_thread_and_forgets_what_waits(maker):
     frames.close(10.0)
     assert maker.asked == ["a"]
     assert "headgas-overlay" not in [thread.name for thread in threading.enumerate() if thread is frames._thread]
+
+
+def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come_to_rest():
+    view = View(np.eye(4), np.eye(4), 640, 480)
+    wish = Wish((), (), (), view, PixelRegion(0, 0, 320, 320), np.zeros(3), None, 1.0)
+    viewport = Viewport()
+    viewport.want(wish)
+    assert viewport.missing() == 0.25 and not viewport.is_stale
+    viewport.asked = request = Request(wish, 0.25, LaunchSettings((), Path()), 1.0)
+    assert viewport.missing() is None
+    image, depth = np.zeros((80, 80, 4), np.float32), np.zeros((80, 80), np.float32)
+    viewport.take(request, Frame(Picture(image, depth), 1.0, False))
+    viewport.want(wish)  # the same: no new beginning
+    viewport.changed -= 1.0
+    assert viewport.missing() == 1.0
+    viewport.want(replace(wish, looks=("another pose",)))
+    assert viewport.missing() == 0.25 and viewport.is_stale
+    viewport.want(None)
+    assert viewport.missing() is None and viewport.frame is None
+
+
+def test_a_click_is_on_an_avatar_where_its_picture_is_opaque():
+    view = View(np.eye(4), np.eye(4), 640, 480)
+    wish = Wish((), (), (), view, PixelRegion(100, 200, 40, 20), np.zeros(3), None, 1.0)
+    viewport = Viewport()
+    viewport.want(wish)
+    assert viewport.covers(101, 201) and not viewport.covers(99, 201) and not viewport.covers(101, 220)
+    image = np.zeros((10, 20, 4), np.float32)  # half as fine
+    image[0, 19, 3] = 1.0  # the upper right corner: row 0 is on top
+    viewport.take(Request(wish, 0.5, LaunchSettings((), Path()), 1.0), Frame(Picture(image, image[..., 0]), 1.0, False))
+    assert viewport.covers(139, 219) and not viewport.covers(139, 201) and not viewport.covers(101, 219)
 
 
 def test_holdouts_are_black_where_they_are_seen_and_leave_the_others_alone():
