@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ class BackendBug(Exception):
 class PosedAvatar:
     """One avatar of a frame."""
 
-    path: Path | str  # a str once it is the backend's own name of the file
+    path: Path
     expression: np.ndarray  # [B] float32
     transform: np.ndarray  # [4,4] float64, head space to the world, scale included
 
@@ -122,12 +122,12 @@ class Backend:
         """
         layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0)
         with self._lock:
-            avatars = [replace(avatar, path=self._place(avatar.path, cancelled)) for avatar in avatars]
+            paths = [self._place(avatar.path, cancelled) for avatar in avatars]
             name = self._pixels.reserve(layout.bytes) if self._process.shares_memory else None
             encoding = self._process.encoding
             patience = self._patience("render", deadline, cancelled)
             try:
-                params = _render_params(avatars, camera, name, inspection, coverage) | {"encoding": encoding}
+                params = _render_params(avatars, paths, camera, name, inspection, coverage) | {"encoding": encoding}
                 legend = str(self._call("render", params, patience).get("legend", ""))
                 if name is not None:
                     return self._pixels.frame(layout)._replace(legend=legend)
@@ -172,7 +172,7 @@ class Backend:
     ) -> dict[str, Any]:
         return self._guarded(lambda: self._connection.call(method, params, patience, data))
 
-    def _place(self, path: Path | str, cancelled: Callable[[], bool]) -> str:
+    def _place(self, path: Path, cancelled: Callable[[], bool]) -> str:
         """The path of an avatar's file for the backend, which may be on another machine. The lock is held."""
 
         def call(method: str, params: dict[str, Any], data: bytes | None = None) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class Backend:
                 raise Cancelled(method)
             return self._call(method, params, self._patience(method, ANSWER_DEADLINE, never), data)
 
-        return self._process.place(Path(path), call)
+        return self._process.place(path, call)
 
     def _receive(self, encoding: str, layout: Layout, patience: Patience) -> bytes:
         """The pixels that follow an answer."""
@@ -210,16 +210,22 @@ class Backend:
 
 
 def _render_params(
-    avatars: Sequence[PosedAvatar], camera: Camera, pixels: str | None, inspection: Inspection | None, coverage: bool
+    avatars: Sequence[PosedAvatar],
+    paths: Sequence[str],
+    camera: Camera,
+    pixels: str | None,
+    inspection: Inspection | None,
+    coverage: bool,
 ) -> dict[str, Any]:
+    """`paths` are those of the avatars' files for the backend."""
     return {
         "avatars": [
             {
-                "path": str(avatar.path),
+                "path": path,
                 "expression": avatar.expression.tolist(),
                 "transform": avatar.transform.tolist(),
             }
-            for avatar in avatars
+            for avatar, path in zip(avatars, paths, strict=True)
         ],
         "camera": {
             "viewmat": camera.viewmat.tolist(),
