@@ -115,10 +115,13 @@ class Backend:
         cancelled: Callable[[], bool] = never,
         inspection: Inspection | None = None,
         coverage: bool = False,
+        depth_limit: np.ndarray | None = None,
     ) -> Picture:
         """The avatars as `camera` sees them, or as `inspection` shows them; with `coverage`, which pixels are whose.
 
-        deadline: seconds.
+        Args:
+            deadline: seconds.
+            depth_limit: [H,W] metres, row 0 on top; Gaussians with centres behind it are left out of a pixel.
         """
         layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0)
         with self._lock:
@@ -128,7 +131,12 @@ class Backend:
             patience = self._patience("render", deadline, cancelled)
             try:
                 params = _render_params(avatars, camera, name, inspection, coverage) | {"encoding": encoding}
-                legend = str(self._call("render", params, patience).get("legend", ""))
+                params["depth_limit"] = depth_limit is not None
+                brought = None if depth_limit is None else depth_limit.astype(np.float32).tobytes()
+                if name is not None and brought is not None:
+                    self._pixels.write(brought)
+                    brought = None
+                legend = str(self._call("render", params, patience, brought).get("legend", ""))
                 if name is not None:
                     return self._pixels.frame(layout)._replace(legend=legend)
                 data = self._guarded(lambda: self._receive(encoding, layout, patience))

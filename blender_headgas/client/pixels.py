@@ -93,6 +93,12 @@ class PixelBuffer:
             raise RuntimeError("no memory is reserved")
         return split_frame(self._memory.buf, layout)
 
+    def write(self, data: bytes) -> None:
+        """Begins the segment with bytes for the backend to read before it draws."""
+        if self._memory is None:
+            raise RuntimeError("no memory is reserved")
+        self._memory.buf[: len(data)] = data
+
     def close(self) -> None:
         """Gives the memory back to the system."""
         if self._memory is not None:

@@ -7,7 +7,8 @@ import platform
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import resource_tracker, shared_memory
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -141,10 +142,11 @@ class Requests:
         )
         near, inspect, coverage = float(view.get("near", 0.01)), params.get("inspect"), bool(params.get("coverage"))
         placed = [self._placed(item) for item in params["avatars"]]
+        limit = _depth_limit(params, camera)
         asked = [item.avatar for item in placed], repr([params["avatars"], view, inspect, coverage])
-        if asked != self._last_asked:
-            self._last_picture = self._picture(Stage.of(placed, camera, near), asked[0], inspect, coverage)
-            self._last_asked = asked
+        if limit is not None or asked != self._last_asked:
+            self._last_picture = self._picture(Stage.of(placed, camera, near, limit), asked[0], inspect, coverage)
+            self._last_asked = asked if limit is None else ([], "")
         planes = [plane.cpu().numpy() for plane in self._last_picture.planes]
         pixels = None
         if params["pixels"] is None:
@@ -218,22 +220,42 @@ def _side(value: Any, name: str) -> int:
     return value
 
 
+def _depth_limit(params: dict[str, Any], camera: Camera) -> torch.Tensor | None:
+    """The limit [H,W] in metres that a request brings: in the shared memory that its pixels go to, or with it."""
+    brought, size = params.get("data"), 4 * camera.width * camera.height
+    if not params.get("depth_limit"):
+        return None
+    if params["pixels"] is not None:
+        with _shared_memory(params["pixels"], size) as buffer:
+            brought = bytes(buffer[:size])
+    if not isinstance(brought, bytes) or len(brought) != size:
+        raise HeadGaSError(f"The request's depth limit does not have the {size} bytes of its picture's pixels.")
+    return torch.from_numpy(np.frombuffer(brought, np.float32).reshape(camera.height, camera.width).copy())
+
+
 def _write_pixels(name: str, planes: list[np.ndarray]) -> None:
     """Copies the picture into the client's shared memory, one plane behind the other."""
-    try:
-        memory = _attach(name)
-    except (FileNotFoundError, ValueError) as error:
-        raise HeadGaSError(f"The shared memory {name!r} cannot be opened ({error}).") from None
-    try:
-        needed = sum(plane.nbytes for plane in planes)
-        if memory.size < needed:
-            raise HeadGaSError(f"The shared memory {name!r} has {memory.size} bytes; the picture needs {needed}.")
-        numbers = np.ndarray(needed // 4, np.float32, memory.buf)
+    needed = sum(plane.nbytes for plane in planes)
+    with _shared_memory(name, needed) as buffer:
+        numbers = np.ndarray(needed // 4, np.float32, buffer)
         start = 0
         for plane in planes:
             numbers[start : start + plane.size] = plane.ravel()
             start += plane.size
         del numbers  # a view keeps the segment open
+
+
+@contextmanager
+def _shared_memory(name: str, needed: int) -> Iterator[memoryview]:
+    """At least so many bytes of a segment that another process owns."""
+    try:
+        memory = _attach(name)
+    except (FileNotFoundError, ValueError) as error:
+        raise HeadGaSError(f"The shared memory {name!r} cannot be opened ({error}).") from None
+    try:
+        if memory.size < needed:
+            raise HeadGaSError(f"The shared memory {name!r} has {memory.size} bytes; the picture needs {needed}.")
+        yield memory.buf
     finally:
         memory.close()
 
