@@ -1,10 +1,31 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""F12: renders the scene's avatars through the backend."""
+"""F12: renders the scene's avatars through the backend, alone or within a scene of Cycles."""
 
 from . import native_panels
 from .render_engine import HeadGaSRenderEngine
+from .settings import HeadGaSRenderSettings, register_settings, unregister_settings
 
-classes = (HeadGaSRenderEngine,)
-register = native_panels.register
-unregister = native_panels.unregister
+
+def _within_cycles() -> tuple[type, ...]:
+    """The engine within Cycles, where this Blender has Cycles."""
+    try:
+        from .cycles_engine import HeadGaSCyclesRenderEngine
+    except ImportError:
+        return ()
+    return (HeadGaSCyclesRenderEngine,)
+
+
+classes = (HeadGaSRenderSettings, HeadGaSRenderEngine, *_within_cycles())
+
+
+def register() -> None:
+    """Adds the settings of scenes, and shows Blender's panels for our engines."""
+    register_settings()
+    native_panels.register()
+
+
+def unregister() -> None:
+    """Takes both away."""
+    native_panels.unregister()
+    unregister_settings()

@@ -5,7 +5,7 @@
 import bpy
 
 from .. import client
-from ..engine.native_panels import ENGINE
+from ..engine.native_panels import CYCLES_ENGINE, ENGINE
 
 
 class HEADGAS_PT_render(bpy.types.Panel):
@@ -16,7 +16,7 @@ class HEADGAS_PT_render(bpy.types.Panel):
     bl_space_type = 'PROPERTIES'
     bl_region_type = 'WINDOW'
     bl_context = "render"
-    COMPAT_ENGINES = {ENGINE}
+    COMPAT_ENGINES = {ENGINE, CYCLES_ENGINE}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -25,8 +25,26 @@ class HEADGAS_PT_render(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
-        layout.prop(context.scene.render, "film_transparent")
+        render = context.scene.render
+        if context.engine == ENGINE:
+            layout.prop(render, "film_transparent")
+            _draw_shutter(layout, render)
+        else:
+            layout.prop(context.scene.cycles, "device")
+            layout.operator("headgas.hide_control_meshes")
+        column = layout.column()
+        column.active = render.use_motion_blur
+        column.prop(context.scene.headgas_render, "motion_samples")
         if context.scene.view_settings.view_transform != 'Standard':
             layout.label(text="Standard keeps the captured colours", icon='INFO')
         layout.label(text="The backend runs" if client.running() else "The first render starts the backend")
         layout.operator("headgas.test_backend")
+
+
+def _draw_shutter(layout: bpy.types.UILayout, render: bpy.types.RenderSettings) -> None:
+    """Blender's own settings of motion blur, which it shows to its own engines only."""
+    layout.prop(render, "use_motion_blur")
+    column = layout.column()
+    column.active = render.use_motion_blur
+    column.prop(render, "motion_blur_position", text="Position")
+    column.prop(render, "motion_blur_shutter", text="Shutter")
