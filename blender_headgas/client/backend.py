@@ -24,6 +24,7 @@ from .remote import RemoteSettings
 from .waiting import Cancelled, Patience, in_thread, never
 
 _Result = TypeVar("_Result")
+Around = tuple[tuple[Sequence["PosedAvatar"], Camera], tuple[Sequence["PosedAvatar"], Camera]]  # earlier, later
 
 
 class BackendBug(Exception):
@@ -116,22 +117,29 @@ class Backend:
         inspection: Inspection | None = None,
         coverage: bool = False,
         depth_limit: np.ndarray | None = None,
+        passes: Sequence[str] = (),
+        around: Around | None = None,
     ) -> Picture:
         """The avatars as `camera` sees them, or as `inspection` shows them; with `coverage`, which pixels are whose.
 
         Args:
             deadline: seconds.
             depth_limit: [H,W] metres, row 0 on top; Gaussians with centres behind it are left out of a pixel.
+            passes: of PASSES; "motion" needs to know what is `around` the frame.
         """
-        layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0)
+        layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0, tuple(passes))
         with self._lock:
-            avatars = [replace(avatar, path=self._place(avatar.path, cancelled)) for avatar in avatars]
+            avatars = self._placed(avatars, cancelled)
             name = self._pixels.reserve(layout.bytes) if self._process.shares_memory else None
             encoding = self._process.encoding
             patience = self._patience("render", deadline, cancelled)
             try:
                 params = _render_params(avatars, camera, name, inspection, coverage) | {"encoding": encoding}
-                params["depth_limit"] = depth_limit is not None
+                params |= {"depth_limit": depth_limit is not None, "passes": list(passes)}
+                params["around"] = around and {
+                    name: {"avatars": _avatars(self._placed(others, cancelled)), "camera": _camera(seen)}
+                    for name, (others, seen) in zip(("before", "after"), around, strict=True)
+                }
                 brought = None if depth_limit is None else depth_limit.astype(np.float32).tobytes()
                 if name is not None and brought is not None:
                     self._pixels.write(brought)
@@ -180,6 +188,9 @@ class Backend:
     ) -> dict[str, Any]:
         return self._guarded(lambda: self._connection.call(method, params, patience, data))
 
+    def _placed(self, avatars: Sequence[PosedAvatar], cancelled: Callable[[], bool]) -> list[PosedAvatar]:
+        return [replace(avatar, path=self._place(avatar.path, cancelled)) for avatar in avatars]
+
     def _place(self, path: Path | str, cancelled: Callable[[], bool]) -> str:
         """The path of an avatar's file for the backend, which may be on another machine. The lock is held."""
 
@@ -221,23 +232,27 @@ def _render_params(
     avatars: Sequence[PosedAvatar], camera: Camera, pixels: str | None, inspection: Inspection | None, coverage: bool
 ) -> dict[str, Any]:
     return {
-        "avatars": [
-            {
-                "path": str(avatar.path),
-                "expression": avatar.expression.tolist(),
-                "transform": avatar.transform.tolist(),
-            }
-            for avatar in avatars
-        ],
-        "camera": {
-            "viewmat": camera.viewmat.tolist(),
-            "K": camera.K.tolist(),
-            "width": camera.width,
-            "height": camera.height,
-            "near": camera.near,
-            "orthographic": camera.orthographic,
-        },
+        "avatars": _avatars(avatars),
+        "camera": _camera(camera),
         "pixels": pixels,
         "inspect": asdict(inspection) if inspection else None,
         "coverage": coverage,
+    }
+
+
+def _avatars(avatars: Sequence[PosedAvatar]) -> list[dict[str, Any]]:
+    return [
+        {"path": str(avatar.path), "expression": avatar.expression.tolist(), "transform": avatar.transform.tolist()}
+        for avatar in avatars
+    ]
+
+
+def _camera(camera: Camera) -> dict[str, Any]:
+    return {
+        "viewmat": camera.viewmat.tolist(),
+        "K": camera.K.tolist(),
+        "width": camera.width,
+        "height": camera.height,
+        "near": camera.near,
+        "orthographic": camera.orthographic,
     }

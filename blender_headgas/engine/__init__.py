@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F12: renders the scene's avatars through the backend, alone or within a scene of Cycles."""
 
-from . import native_panels
+from . import native_panels, passes, settings
 from .render_engine import HeadGaSRenderEngine
-from .settings import HeadGaSRenderSettings, register_settings, unregister_settings
 
 
 def _within_cycles() -> tuple[type, ...]:
@@ -16,16 +15,18 @@ def _within_cycles() -> tuple[type, ...]:
     return (HeadGaSCyclesRenderEngine,)
 
 
-classes = (HeadGaSRenderSettings, HeadGaSRenderEngine, *_within_cycles())
+classes = (settings.HeadGaSRenderSettings, passes.HeadGaSPassSettings, HeadGaSRenderEngine, *_within_cycles())
 
 
 def register() -> None:
-    """Adds the settings of scenes, and shows Blender's panels for our engines."""
-    register_settings()
+    """Adds the settings of scenes and view layers, and shows Blender's panels for our engines."""
+    settings.register_settings()
+    passes.register_settings()
     native_panels.register()
 
 
 def unregister() -> None:
     """Takes both away."""
     native_panels.unregister()
-    unregister_settings()
+    passes.unregister_settings()
+    settings.unregister_settings()

@@ -12,6 +12,7 @@ from cycles import CyclesRender
 from ..core.errors import HeadGaSError
 from ..core.images import merged, shows_what_is_behind
 from ..core.messages import listed
+from ..rig import visible_avatars
 from .failures import reported
 from .native_panels import CYCLES_ENGINE
 from .pictures import picture, ready_backend
@@ -82,22 +83,15 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         for number, view in enumerate(shot.views):
             planes = {render_pass.name: render_pass for render_pass in passes if render_pass.view_id == number}
             scene, depth = (read_plane(planes[name], width, height) for name in ("Combined", "Depth"))
-            front, nearer = picture(self, shot, view, depth)
-            whole = front
+            front = whole = picture(self, shot, view, depth)
             if shows_what_is_behind(scene, depth).any():
-                whole, _ = picture(self, shot, view)
-            write_plane(planes["Combined"], merged(scene, depth, front, whole))
-            write_plane(planes["Depth"], np.where(front[..., 3] >= 0.5, nearer, depth))
-
-
-def _avatars(depsgraph: bpy.types.Depsgraph) -> list[bpy.types.Object]:
-    """The visible control meshes, originals."""
-    instances = (instance.object.original for instance in depsgraph.object_instances if instance.show_self)
-    return list(dict.fromkeys(obj for obj in instances if obj.type == 'MESH' and obj.headgas.is_avatar))
+                whole = picture(self, shot, view)
+            write_plane(planes["Combined"], merged(scene, depth, front.image, whole.image))
+            write_plane(planes["Depth"], np.where(front.image[..., 3] >= 0.5, front.depth, depth))
 
 
 def _check_control_meshes(depsgraph: bpy.types.Depsgraph) -> None:
-    seen = [obj.name for obj in _avatars(depsgraph) if obj.visible_camera]
+    seen = list(dict.fromkeys(obj.name for obj, _, _ in visible_avatars(depsgraph) if obj.visible_camera))
     if seen:
         raise HeadGaSError(
             f"{'Control meshes are' if len(seen) > 1 else 'A control mesh is'} visible to the camera and would hide "

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the backend makes of a shot."""
 
+from collections.abc import Iterator, Sequence
+
 import bpy
 import numpy as np
 
 from .. import client
 from ..client.launch import launch_settings, render_deadline
+from ..client.pixels import PASSES
 from ..core.images import DEPTH_OF_NOTHING
-from .shots import Shot
+from .shots import Moment, Shot
 
 
 def ready_backend(engine: bpy.types.RenderEngine, shot: Shot) -> client.Backend:
@@ -28,17 +31,21 @@ def ready_backend(engine: bpy.types.RenderEngine, shot: Shot) -> client.Backend:
 
 
 def picture(
-    engine: bpy.types.RenderEngine, shot: Shot, view: str, limit: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Image [H,W,4] (scene-linear, premultiplied) and depth [H,W] (metres), float32, row 0 on top.
-
-    Several moments are averaged; their depths are weighted as their pixels show.
+    engine: bpy.types.RenderEngine,
+    shot: Shot,
+    view: str,
+    limit: np.ndarray | None = None,
+    coverage: bool = False,
+    passes: Sequence[str] = (),
+) -> client.Picture:
+    """What a view of a shot shows. Several moments are averaged; depths and normals are weighted as their pixels show.
 
     Args:
         limit: [H,W] metres; what lies behind it at a pixel is left out there.
+        coverage, passes: see `client.Backend.render`.
     """
     shape = shot.region.height, shot.region.width
-    image, distance, seen = (np.zeros(size, np.float32) for size in ((*shape, 4), shape, shape))
+    taken: list[tuple[float, client.Picture]] = []
     for number, moment in enumerate(shot.moments, 1):
         if not moment.avatars:  # all are hidden at this time, or in this view layer
             continue
@@ -49,15 +56,60 @@ def picture(
             what += f", moment {number} of {len(shot.moments)}"
         engine.update_stats("", f"HeadGaS: {backend.compiling(engine.test_break) or what}")
         got = backend.render(
-            moment.avatars, moment.cameras[view], render_deadline(), engine.test_break, depth_limit=limit
-        )
+            moment.avatars, moment.cameras[view], render_deadline(), engine.test_break, coverage=coverage,
+            depth_limit=limit, passes=passes,
+            around=shot.around and tuple((other.avatars, other.cameras[view]) for other in shot.around),
+        )  # fmt: skip
         if len(shot.moments) == 1:
-            return got.image, got.depth
-        share = np.float32(moment.weight) * np.where(got.depth < DEPTH_OF_NOTHING, got.image[..., 3], 0)
-        image += np.float32(moment.weight) * got.image
-        distance += share * got.depth
-        seen += share
-    hit = seen > 0
-    depth = np.full(shape, DEPTH_OF_NOTHING, np.float32)
-    depth[hit] = distance[hit] / seen[hit]
-    return image, depth
+            return got
+        taken.append((moment.weight, _of_all(got, moment, shot)))
+    return averaged(taken, shape, len(shot.names), passes)
+
+
+def _of_all(got: client.Picture, moment: Moment, shot: Shot) -> client.Picture:
+    """The picture with a coverage for every avatar of the shot: some may be hidden for a part of the exposure."""
+    if got.coverage is None:
+        return got
+    planes = np.zeros((len(shot.names), *got.depth.shape), np.float32)
+    for plane, name in zip(got.coverage, moment.names, strict=True):
+        planes[shot.names.index(name)] += plane
+    return got._replace(coverage=planes)
+
+
+def averaged(
+    taken: Sequence[tuple[float, client.Picture]], shape: tuple[int, int], count: int, passes: Sequence[str]
+) -> client.Picture:
+    """The mean of pictures [H,W] with their weights, of `count` coverages and of these passes."""
+
+    def mean(planes: Iterator[np.ndarray], weights: Iterator[np.ndarray | float], *size: int) -> np.ndarray:
+        total = np.zeros((*shape, *size), np.float32)
+        for weight, plane in zip(weights, planes, strict=True):
+            total += np.asarray(weight, np.float32) * plane
+        return total
+
+    shares = [weight for weight, _ in taken]
+    pictures = [got for _, got in taken]
+    seen = [np.where(got.depth < DEPTH_OF_NOTHING, share * got.image[..., 3], 0) for share, got in taken]
+    total = sum(seen, np.zeros(shape, np.float32))
+
+    def mean_depth(planes: list[np.ndarray]) -> np.ndarray:
+        summed = mean((np.where(plane < DEPTH_OF_NOTHING, plane, 0) for plane in planes), iter(seen))
+        return np.where(total > 0, summed / np.where(total > 0, total, 1), DEPTH_OF_NOTHING).astype(np.float32)
+
+    planes = {}
+    for name in passes:
+        own = [got.passes[name] for got in pictures]
+        if name == "median":
+            planes[name] = mean_depth(own)
+        elif name == "normal":
+            summed = mean(iter(own), (share[..., None] for share in seen), 3)
+            planes[name] = summed / np.maximum(np.linalg.norm(summed, axis=-1, keepdims=True), 1e-12)
+        else:
+            planes[name] = mean(iter(own), iter(shares), *((PASSES[name],) if PASSES[name] > 1 else ()))
+    covered = [got.coverage for got in pictures if got.coverage is not None]
+    coverage = np.zeros((count, *shape), np.float32)
+    for share, each in zip(shares, covered, strict=False):
+        coverage += np.float32(share) * each
+    image = mean((got.image for got in pictures), iter(shares), 4)
+    depth = mean_depth([got.depth for got in pictures])
+    return client.Picture(image, depth, coverage if covered else None, passes=planes)

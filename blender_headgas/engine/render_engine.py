@@ -7,11 +7,14 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..client.pixels import PASSES
+from ..core.cryptomatte import metadata
 from ..core.errors import HeadGaSError
 from ..core.images import over_colour
 from .failures import reported
 from .frame import background_of
 from .native_panels import ENGINE
+from .passes import has_vectors, planes_of, wanted_passes
 from .pictures import picture
 from .planes import check_size, write_plane
 from .shots import Shot, read_shot
@@ -28,8 +31,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
         """Tells Blender which passes a frame has."""
-        self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", 'COLOR')
-        self.register_pass(scene, renderlayer, "Depth", 1, "Z", 'VALUE')
+        for name, channels, kind, _ in wanted_passes(scene, renderlayer):
+            self.register_pass(scene, renderlayer, name, len(channels), channels, kind)
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Renders one view layer of one frame; on failure no image is written and an animation ends."""
@@ -40,24 +43,30 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         background, warning = background_of(depsgraph.scene)
         if warning:
             self.report({'WARNING'}, warning)
-        shot = read_shot(self, depsgraph)
+        layer = depsgraph.view_layer
+        shot = read_shot(self, depsgraph, has_vectors(depsgraph.scene, layer))
         if not any(obj.headgas.is_avatar for obj in bpy.data.objects):
             raise HeadGaSError("There is no avatar", "Add one with File > Import > HeadGaS Avatar")
+        wanted = wanted_passes(depsgraph.scene, layer)
+        sources = {item.source for item in wanted}
         for view in shot.views:
             self.active_view_set(view)
-            image, depth = picture(self, shot, view)
-            self._hand_over(shot, view, image if background is None else over_colour(image, background), depth)
+            got = picture(self, shot, view, None, "coverage" in sources, [name for name in PASSES if name in sources])
+            image = got.image if background is None else over_colour(got.image, background)
+            self._hand_over(shot, view, planes_of(wanted, got, image, shot.names))
+        if any(item.name.startswith("CryptoObject") for item in wanted):
+            for key, text in metadata(f"{shot.layer}.CryptoObject", list(dict.fromkeys(shot.names))).items():
+                self.get_result().stamp_data_add_field(key, text)
 
-    def _hand_over(self, shot: Shot, view: str, image: np.ndarray, depth: np.ndarray) -> None:
-        """Gives Blender the image [H,W,4] and the depth [H,W], row 0 on top."""
-        height, width = depth.shape
+    def _hand_over(self, shot: Shot, view: str, planes: dict[str, np.ndarray]) -> None:
+        """Gives Blender the planes of a view's passes, row 0 on top."""
+        width, height = shot.region.width, shot.region.height
         result = self.begin_result(0, 0, width, height, layer=shot.layer, view=view)
         try:
             check_size(result, width, height)
         except RuntimeError:
             self.end_result(result, cancel=True)
             raise
-        planes = {"Combined": image, "Depth": depth}
         for render_pass in result.layers[0].passes:
             if render_pass.name in planes:
                 write_plane(render_pass, planes[render_pass.name])

@@ -12,7 +12,7 @@ import numpy as np
 from .. import client
 from ..core.cameras import Camera, PixelRegion, opencv_viewmat
 from ..core.errors import HeadGaSError
-from ..rig import posed_avatars
+from ..rig import posed_avatars, visible_avatars
 from .frame import camera_of, region_of
 
 
@@ -22,6 +22,7 @@ class Moment:
 
     weight: float  # its share of the exposure
     avatars: tuple[client.PosedAvatar, ...]
+    names: tuple[str, ...]  # of their objects
     cameras: dict[str, Camera]  # by the names of views; "" where there is but one
 
 
@@ -33,6 +34,7 @@ class Shot:
     layer: str
     region: PixelRegion
     moments: tuple[Moment, ...]  # at least one; their weights add up to 1
+    around: tuple[Moment, Moment] | None = None  # a frame earlier and a frame later, of the same avatars
 
     @property
     def views(self) -> list[str]:
@@ -40,13 +42,23 @@ class Shot:
         return list(self.moments[0].cameras)
 
     @property
+    def names(self) -> list[str]:
+        """The names of all avatars' objects; where nothing moves, one for each avatar."""
+        if len(self.moments) == 1:
+            return list(self.moments[0].names)
+        return list(dict.fromkeys(name for moment in self.moments for name in moment.names))
+
+    @property
     def files(self) -> list:
         """The files of all avatars."""
         return [avatar.path for moment in self.moments for avatar in moment.avatars]
 
 
-def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> Shot:
+def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, with_motion: bool = False) -> Shot:
     """Evaluates the scene for one view layer; leaves it at the frame where it was.
+
+    Args:
+        with_motion: whether to look at the frames around, too.
 
     Raises:
         HeadGaSError: the camera or an avatar cannot be rendered.
@@ -58,18 +70,39 @@ def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) ->
     views = _views(engine, scene, layer)
     exposures = list(_exposures(scene))
     frame, subframe = scene.frame_current, scene.frame_subframe
-    if len(exposures) == 1:
-        return Shot(scene.frame_current, layer, region, (_moment(engine, depsgraph, region, views, 1.0),))
+    if len(exposures) == 1 and not with_motion:
+        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views, 1.0),))
     moments: list[Moment] = []
+
+    def at(time: float, weight: float) -> Moment:
+        if engine.test_break():
+            raise client.Cancelled("The render")
+        engine.frame_set(math.floor(time), time - math.floor(time))
+        return _moment(engine, depsgraph, region, views, weight)
+
     try:
         for time, weight in exposures:
-            if engine.test_break():
-                raise client.Cancelled("The render")
-            engine.frame_set(math.floor(time), time - math.floor(time))
-            _add(moments, _moment(engine, depsgraph, region, views, weight))
+            _add(moments, at(time, weight))
+        around = None
+        if with_motion:
+            now = frame + subframe
+            around = _matched(at(now - 1, 1.0), moments[0]), _matched(at(now + 1, 1.0), moments[0])
     finally:
         engine.frame_set(frame, subframe)
-    return Shot(scene.frame_current, layer, region, tuple(moments))
+    return Shot(frame, layer, region, tuple(moments), around)
+
+
+def _matched(other: Moment, now: Moment) -> Moment:
+    """The avatars of `now` at another moment; those that are hidden then are where they are now."""
+    there = dict(zip(_keys(other), other.avatars, strict=True))
+    found = [there.get(key, avatar) for key, avatar in zip(_keys(now), now.avatars, strict=True)]
+    return replace(other, avatars=tuple(found), names=now.names)
+
+
+def _keys(moment: Moment) -> list:
+    """What tells a moment's avatars apart: their names, files, and their numbers among those of the same name."""
+    pairs = [(name, avatar.path) for name, avatar in zip(moment.names, moment.avatars, strict=True)]
+    return [(*pair, pairs[:number].count(pair)) for number, pair in enumerate(pairs)]
 
 
 def _exposures(scene: bpy.types.Scene) -> Iterator[tuple[float, float]]:
@@ -99,7 +132,16 @@ def _moment(
     for view in views:
         engine.active_view_set(view)
         cameras[view] = _camera(engine, depsgraph, region)
-    return Moment(weight, tuple(posed_avatars(depsgraph)), cameras)
+    names, avatars = seen_avatars(depsgraph)
+    return Moment(weight, avatars, names, cameras)
+
+
+def seen_avatars(depsgraph: bpy.types.Depsgraph) -> tuple[tuple[str, ...], tuple[client.PosedAvatar, ...]]:
+    """The names of the control meshes whose avatars the camera may see, and their avatars."""
+    layer = depsgraph.view_layer
+    pairs = zip(visible_avatars(depsgraph), posed_avatars(depsgraph), strict=True)
+    seen = [(obj.name, avatar) for (obj, owner, _), avatar in pairs if not owner.indirect_only_get(view_layer=layer)]
+    return tuple(name for name, _ in seen), tuple(avatar for _, avatar in seen)
 
 
 def _add(moments: list[Moment], moment: Moment) -> None:

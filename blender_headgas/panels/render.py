@@ -41,6 +41,40 @@ class HEADGAS_PT_render(bpy.types.Panel):
         layout.operator("headgas.test_backend")
 
 
+class HEADGAS_PT_passes(bpy.types.Panel):
+    """What an avatar's frame has beside its picture"""
+
+    bl_idname = "HEADGAS_PT_passes"
+    bl_label = "Passes"
+    bl_space_type = 'PROPERTIES'
+    bl_region_type = 'WINDOW'
+    bl_context = "view_layer"
+    COMPAT_ENGINES = {ENGINE}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, layer = self.layout, context.view_layer
+        layout.use_property_split = True
+        own = layer.headgas_passes
+        column = layout.column(heading="Geometry")
+        column.prop(layer, "use_pass_z")
+        column.prop(own, "use_median_depth")
+        column.prop(layer, "use_pass_normal")
+        row = column.row()
+        row.active = not context.scene.render.use_motion_blur
+        row.prop(layer, "use_pass_vector")
+        column = layout.column(heading="Mattes")
+        column.prop(own, "use_opacity")
+        column.prop(own, "use_avatar_alphas")
+        column.prop(layer, "use_pass_object_index")
+        column.prop(layer, "use_pass_cryptomatte_object", text="Cryptomatte")
+        column = layout.column(heading="Gaussians")
+        column.prop(own, "use_count", text="Count")
+
+
 def _draw_shutter(layout: bpy.types.UILayout, render: bpy.types.RenderSettings) -> None:
     """Blender's own settings of motion blur, which it shows to its own engines only."""
     layout.prop(render, "use_motion_blur")

@@ -137,6 +137,7 @@ def test_moving_cameras_and_cuts(scene, avatar, service):
 
 
 def test_depth_pass(scene, avatar, tmp_path):
+    scene.view_layers[0].use_pass_z = True
     layers = render_layers(tmp_path / "layers.exr")
     passes = ("Combined.A", "Combined.B", "Combined.G", "Combined.R", "Depth.Z")
     assert sorted(layers) == [f"ViewLayer.{name}" for name in passes]

@@ -168,7 +168,7 @@ def _misbehave(name: str) -> None:
 
 
 def _draw(params: dict[str, Any]) -> np.ndarray:
-    """The frame [H*W*5] float32, longer with coverage."""
+    """The frame [H*W*5] float32, longer with coverage and passes."""
     camera = params["camera"]
     width, height = camera["width"], camera["height"]
     inverse = np.linalg.inv(np.array(camera["K"]))
@@ -186,7 +186,11 @@ def _draw(params: dict[str, Any]) -> np.ndarray:
         image[behind], depth[behind] = 0.0, 1e10
     covering = len(params["avatars"]) if params["coverage"] else 0
     coverage = [(columns % covering == number).astype(np.float32) for number in range(covering)]
-    return np.concatenate([plane.ravel() for plane in (image, depth, *coverage)])
+    made = {"median": depth + np.float32(0.5), "count": columns.astype(np.float32)}
+    made["normal"] = np.broadcast_to(np.array([0.0, -1.0, 0.0], np.float32), (height, width, 3))
+    made["motion"] = np.broadcast_to(np.array([1.0, 2.0, 3.0, 4.0], np.float32), (height, width, 4))
+    passes = [made[name] for name in params["passes"]]
+    return np.concatenate([plane.ravel() for plane in (image, depth, *coverage, *passes)])
 
 
 def _attach(name: str) -> SharedMemory:

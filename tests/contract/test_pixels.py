@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Both real programs: what Blender renders is what the backend makes of the same frame, in colour and in depth."""
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
@@ -181,6 +183,7 @@ def test_a_border_render_is_a_crop_of_the_whole(scene, head, material, tmp_path)
 
 
 def test_the_depth_pass_is_in_metres(scene, head, material, tmp_path):
+    scene.view_layers[0].use_pass_z = True
     depth = render_layers(tmp_path / "layers.exr")["ViewLayer.Depth.Z"]
     expected = material.expected["one_depth_0"]
     assert ((depth > 1e9) == (expected > 1e9)).all() and (depth[depth > 1e9] == np.float32(1e10)).all()

@@ -18,6 +18,7 @@ import torch
 
 import headgas
 from headgas.avatars import Avatar, Checkpoint, load_avatar
+from headgas.avatars.passes import PASSES, Around, passes_of
 from headgas.avatars.rendering import PlacedAvatar, Stage
 from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
@@ -40,7 +41,7 @@ _MAX_SIDE = 32768  # pixels
 class _Picture(NamedTuple):
     """What a render request is answered with."""
 
-    planes: list[torch.Tensor]  # float32: RGBA [H,W,4], depth [H,W], and coverage [A,H,W] where it was asked for
+    planes: list[torch.Tensor]  # float32: RGBA [H,W,4], depth [H,W]; as asked for coverage [A,H,W] and passes
     legend: str  # what the colours mean, where something else than the avatars' own are shown
 
 
@@ -133,19 +134,17 @@ class Requests:
     def _render(self, params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
         started = time.perf_counter()
         view = params["camera"]
-        camera = Camera(
-            _matrix(view["viewmat"], 4, "camera.viewmat"),
-            _matrix(view["K"], 3, "camera.K"),
-            _side(view["width"], "camera.width"),
-            _side(view["height"], "camera.height"),
-            bool(view.get("orthographic", False)),
-        )
+        camera = _camera(view)
         near, inspect, coverage = float(view.get("near", 0.01)), params.get("inspect"), bool(params.get("coverage"))
         placed = [self._placed(item) for item in params["avatars"]]
         limit = _depth_limit(params, camera)
-        asked = [item.avatar for item in placed], repr([params["avatars"], view, inspect, coverage])
+        passes, around = params.get("passes") or [], params.get("around")
+        asked = [item.avatar for item in placed], repr([params["avatars"], view, inspect, coverage, passes, around])
         if limit is not None or asked != self._last_asked:
-            self._last_picture = self._picture(Stage.of(placed, camera, near, limit), asked[0], inspect, coverage)
+            stage = Stage.of(placed, camera, near, limit)
+            self._last_picture = self._picture(stage, asked[0], inspect, coverage)
+            if passes:
+                self._last_picture.planes.extend(self._passes(stage, camera, passes, around))
             self._last_asked = asked if limit is None else ([], "")
         planes = [plane.cpu().numpy() for plane in self._last_picture.planes]
         pixels = None
@@ -165,6 +164,22 @@ class Requests:
             assert self._inspector is not None
             stage, image, depth, legend = self._inspector.view(stage, avatars, inspection)
         return _Picture([image, depth, stage.coverage(image)] if coverage else [image, depth], legend)
+
+    def _passes(self, stage: Stage, camera: Camera, names: list[str], around: Any) -> list[torch.Tensor]:
+        unknown = [name for name in names if name not in PASSES]
+        if unknown:
+            raise HeadGaSError(f"The service has no pass {unknown[0]!r}.", f"Passes: {', '.join(PASSES)}")
+        if stage.depth_limit is not None and {"median", "count"} & set(names):
+            raise HeadGaSError("The passes 'median' and 'count' know no depth limit.")
+        if around is None:
+            return passes_of(stage, names, camera, None)
+        others = []
+        for name in ("before", "after"):
+            placed, view = [self._placed(item) for item in around[name]["avatars"]], around[name]["camera"]
+            others.append(Stage.of(placed, _camera(view), float(view.get("near", 0.01))))
+            if [len(group) for group in others[-1].groups] != [len(group) for group in stage.groups]:
+                raise HeadGaSError("The request's avatars around the frame are not those of the frame.")
+        return passes_of(stage, names, camera, Around(*others))
 
     def _inspection(self, inspect: Any) -> "Inspection":
         from headgas.evaluation.inspection import Inspection, Inspector  # what most never ask for is not loaded
@@ -195,7 +210,17 @@ class Requests:
 
 
 _PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform"}
-_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "sha256", "bytes"}
+_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "sha256", "bytes", "before", "after"}
+
+
+def _camera(view: dict[str, Any]) -> Camera:
+    return Camera(
+        _matrix(view["viewmat"], 4, "camera.viewmat"),
+        _matrix(view["K"], 3, "camera.K"),
+        _side(view["width"], "camera.width"),
+        _side(view["height"], "camera.height"),
+        bool(view.get("orthographic", False)),
+    )
 
 
 def _matrix(value: Any, size: int, name: str) -> torch.Tensor:
