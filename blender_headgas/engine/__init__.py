@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F12: renders the scene's avatars through the backend, alone or within a scene of Cycles."""
 
-from . import native_panels, passes, settings
+import bpy
+
+from . import native_panels, passes, second_scene, settings
 from .render_engine import HeadGaSRenderEngine
 
 
@@ -19,14 +21,16 @@ classes = (settings.HeadGaSRenderSettings, passes.HeadGaSPassSettings, HeadGaSRe
 
 
 def register() -> None:
-    """Adds the settings of scenes and view layers, and shows Blender's panels for our engines."""
+    """Adds the settings of scenes and view layers, and shows Blender's panels for our engines; second scenes follow."""
     settings.register_settings()
     passes.register_settings()
     native_panels.register()
+    bpy.app.handlers.render_init.append(second_scene.follow_main_scenes)
 
 
 def unregister() -> None:
     """Takes both away."""
+    bpy.app.handlers.render_init.remove(second_scene.follow_main_scenes)
     native_panels.unregister()
     passes.unregister_settings()
     settings.unregister_settings()

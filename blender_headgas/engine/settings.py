@@ -8,6 +8,12 @@ import bpy
 class HeadGaSRenderSettings(bpy.types.PropertyGroup):
     """How a scene's avatars are rendered."""
 
+    main: bpy.props.PointerProperty(
+        type=bpy.types.Scene,
+        name="Main Scene",
+        description="The scene whose compositor shows the avatars that this one renders",
+        options={'HIDDEN'},
+    )
     motion_samples: bpy.props.IntProperty(
         name="Avatar Samples",
         description="At how many moments within the shutter's opening avatars and camera are rendered",

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The passes of our own engine, those that a view layer asks for: in multilayer files and as the compositor's sockets."""
+"""The passes of our own engine, those that a view layer asks for: in multilayer files and in the compositor."""
 
 import re
 
