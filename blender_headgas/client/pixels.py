@@ -107,7 +107,7 @@ class PixelBuffer:
 
     def write(self, data: bytes) -> None:
         """Begins the segment with bytes for the backend to read before it draws."""
-        if self._memory is None:
+        if self._memory is None or self._memory.buf is None:
             raise RuntimeError("no memory is reserved")
         self._memory.buf[: len(data)] = data
 

@@ -18,6 +18,7 @@ from .native_panels import CYCLES_ENGINE
 from .pictures import picture, ready_backend
 from .planes import check_size, read_plane, write_plane
 from .shots import Shot, read_shot
+from .stamps import stamp
 
 # Cycles' methods without its class: Blender may unregister that at any time, and crashes when a registered class has
 # an unregistered base.
@@ -64,6 +65,7 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         for shot in shots.values():
             with reported(self, shot.frame):
                 self._merge(shot)
+                stamp(self, shot)
 
     def _read(self, depsgraph: bpy.types.Depsgraph) -> None:
         shot = read_shot(self, depsgraph)

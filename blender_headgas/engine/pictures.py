@@ -8,9 +8,11 @@ import bpy
 import numpy as np
 
 from .. import client
+from ..client.backend import Around
 from ..client.launch import launch_settings, render_deadline
 from ..client.pixels import PASSES
 from ..core.images import DEPTH_OF_NOTHING
+from .colour import in_working_space
 from .shots import Moment, Shot
 
 
@@ -58,12 +60,20 @@ def picture(
         got = backend.render(
             moment.avatars, moment.cameras[view], render_deadline(), engine.test_break, coverage=coverage,
             depth_limit=limit, passes=passes,
-            around=shot.around and tuple((other.avatars, other.cameras[view]) for other in shot.around),
+            around=_around(shot, view),
         )  # fmt: skip
+        got = got._replace(image=in_working_space(got.image))
         if len(shot.moments) == 1:
             return got
         taken.append((moment.weight, _of_all(got, moment, shot)))
     return averaged(taken, shape, len(shot.names), passes)
+
+
+def _around(shot: Shot, view: str) -> Around | None:
+    if shot.around is None:
+        return None
+    before, after = shot.around
+    return (before.avatars, before.cameras[view]), (after.avatars, after.cameras[view])
 
 
 def _of_all(got: client.Picture, moment: Moment, shot: Shot) -> client.Picture:

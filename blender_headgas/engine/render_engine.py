@@ -18,6 +18,7 @@ from .passes import has_vectors, planes_of, wanted_passes
 from .pictures import picture
 from .planes import check_size, write_plane
 from .shots import Shot, read_shot
+from .stamps import stamp
 
 
 class HeadGaSRenderEngine(bpy.types.RenderEngine):
@@ -54,6 +55,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
             got = picture(self, shot, view, None, "coverage" in sources, [name for name in PASSES if name in sources])
             image = got.image if background is None else over_colour(got.image, background)
             self._hand_over(shot, view, planes_of(wanted, got, image, shot.names))
+        stamp(self, shot)
         if any(item.name.startswith("CryptoObject") for item in wanted):
             for key, text in metadata(f"{shot.layer}.CryptoObject", list(dict.fromkeys(shot.names))).items():
                 self.get_result().stamp_data_add_field(key, text)

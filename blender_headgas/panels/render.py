@@ -5,6 +5,7 @@
 import bpy
 
 from .. import client
+from ..engine import second_scene
 from ..engine.native_panels import CYCLES_ENGINE, ENGINE
 
 
@@ -37,8 +38,33 @@ class HEADGAS_PT_render(bpy.types.Panel):
         column.prop(context.scene.headgas_render, "motion_samples")
         if context.scene.view_settings.view_transform != 'Standard':
             layout.label(text="Standard keeps the captured colours", icon='INFO')
+            layout.operator("headgas.match_capture")
         layout.label(text="The backend runs" if client.running() else "The first render starts the backend")
         layout.operator("headgas.test_backend")
+
+
+class HEADGAS_PT_compositing(bpy.types.Panel):
+    """Avatars with engines that don't render them"""
+
+    bl_idname = "HEADGAS_PT_compositing"
+    bl_label = "HeadGaS"
+    bl_space_type = 'PROPERTIES'
+    bl_region_type = 'WINDOW'
+    bl_context = "render"
+    bl_options = {'DEFAULT_CLOSED'}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.engine not in HEADGAS_PT_render.COMPAT_ENGINES
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        if second_scene.is_set_up(context.scene):
+            layout.operator("headgas.remove_compositing")
+        else:
+            layout.operator("headgas.set_up_compositing")
+        if context.engine == 'CYCLES':
+            layout.label(text="The engine Cycles + HeadGaS needs no compositor", icon='INFO')
 
 
 class HEADGAS_PT_passes(bpy.types.Panel):

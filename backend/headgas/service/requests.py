@@ -280,6 +280,7 @@ def _shared_memory(name: str, needed: int) -> Iterator[memoryview]:
     try:
         if memory.size < needed:
             raise HeadGaSError(f"The shared memory {name!r} has {memory.size} bytes; the picture needs {needed}.")
+        assert memory.buf is not None  # it is open
         yield memory.buf
     finally:
         memory.close()
