@@ -15,7 +15,7 @@ from ..core.messages import listed
 from ..rig import visible_avatars
 from .failures import reported
 from .native_panels import CYCLES_ENGINE
-from .pictures import picture, ready_backend
+from .pictures import ask, picture
 from .planes import check_size, read_plane, write_plane
 from .shots import Shot, read_shot
 from .stamps import stamp
@@ -74,7 +74,7 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         _check_control_meshes(depsgraph)
         for name in _holdouts(depsgraph):
             self.report({'WARNING'}, f"'{name}' is a holdout, which Cycles gives no depth: it does not cut out avatars")
-        ready_backend(self, shot)  # what is missing is told before Cycles works for an hour
+        ask(self, shot, lambda backend: None)  # what is missing is told before Cycles works for an hour
         self._shots[shot.layer] = shot
 
     def _merge(self, shot: Shot) -> None:

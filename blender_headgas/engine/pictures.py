@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the backend makes of a shot."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 import bpy
 import numpy as np
@@ -15,21 +17,22 @@ from ..core.images import DEPTH_OF_NOTHING
 from .colour import in_working_space
 from .shots import Moment, Shot
 
+_Result = TypeVar("_Result")
 
-def ready_backend(engine: bpy.types.RenderEngine, shot: Shot) -> client.Backend:
-    """The backend for a shot; tells the user what has to be waited for.
 
-    Raises:
-        HeadGaSError: it cannot be started.
-        client.Cancelled: the user does not want to wait.
-    """
-    starting = client.running() is None
-    if starting:
+def ask(engine: bpy.types.RenderEngine, shot: Shot, request: Callable[[client.Backend], _Result]) -> _Result:
+    """What `request` returns for the backend of a shot; tells the user what has to be waited for. See `client.ask`."""
+    before = client.running()
+    if before is None:
         engine.update_stats("", "HeadGaS: starting the backend")
-    backend = client.backend(launch_settings(shot.files), engine.test_break)
-    if starting and backend.facts.get("notice"):
-        engine.report({'WARNING'}, backend.facts["notice"])
-    return backend
+
+    def told(backend: client.Backend) -> _Result:
+        if backend is not before and backend.facts.get("notice"):
+            engine.report({'WARNING'}, backend.facts["notice"])
+        return request(backend)
+
+    settings = launch_settings(Path(file) for file in shot.files)
+    return client.ask(settings, told, engine.test_break, lambda notice: engine.report({'WARNING'}, notice))
 
 
 def picture(
@@ -51,17 +54,18 @@ def picture(
     for number, moment in enumerate(shot.moments, 1):
         if not moment.avatars:  # all are hidden at this time, or in this view layer
             continue
-        backend = ready_backend(engine, shot)
-        count = len(moment.avatars)
-        what = f"rendering {count} avatar{'s' if count > 1 else ''}"
-        if len(shot.moments) > 1:
-            what += f", moment {number} of {len(shot.moments)}"
-        engine.update_stats("", f"HeadGaS: {backend.compiling(engine.test_break) or what}")
-        got = backend.render(
-            moment.avatars, moment.cameras[view], render_deadline(), engine.test_break, coverage=coverage,
-            depth_limit=limit, passes=passes,
-            around=_around(shot, view),
-        )  # fmt: skip
+        number_of = f", moment {number} of {len(shot.moments)}" if len(shot.moments) > 1 else ""
+
+        def rendered(backend: client.Backend, moment: Moment = moment, number_of: str = number_of) -> client.Picture:
+            count = len(moment.avatars)
+            what = f"rendering {count} avatar{'s' if count > 1 else ''}{number_of}"
+            engine.update_stats("", f"HeadGaS: {backend.compiling(engine.test_break) or what}")
+            return backend.render(
+                moment.avatars, moment.cameras[view], render_deadline(), engine.test_break, coverage=coverage,
+                depth_limit=limit, passes=passes, around=_around(shot, view),
+            )  # fmt: skip
+
+        got = ask(engine, shot, rendered)
         got = got._replace(image=in_working_space(got.image))
         if len(shot.moments) == 1:
             return got

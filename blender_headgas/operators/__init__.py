@@ -5,7 +5,6 @@
 import bpy
 
 from .bake import HEADGAS_OT_bake, HEADGAS_OT_unbake
-from .colour import HEADGAS_OT_match_capture
 from .compositing import HEADGAS_OT_remove_compositing, HEADGAS_OT_set_up_compositing
 from .control_meshes import HEADGAS_OT_hide_control_meshes
 from .export_take import HEADGAS_OT_export_take, draw_export_take_menu
@@ -105,7 +104,6 @@ classes = (
     HEADGAS_OT_exact_colors,
     HEADGAS_OT_retry_viewport,
     HEADGAS_OT_select,
-    HEADGAS_OT_match_capture,
     HEADGAS_OT_hide_control_meshes,
     HEADGAS_OT_set_up_compositing,
     HEADGAS_OT_remove_compositing,

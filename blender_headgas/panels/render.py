@@ -38,7 +38,7 @@ class HEADGAS_PT_render(bpy.types.Panel):
         column.prop(context.scene.headgas_render, "motion_samples")
         if context.scene.view_settings.view_transform != 'Standard':
             layout.label(text="Standard keeps the captured colours", icon='INFO')
-            layout.operator("headgas.match_capture")
+            layout.operator("headgas.exact_colors", text="Match Capture")
         layout.label(text="The backend runs" if client.running() else "The first render starts the backend")
         layout.operator("headgas.test_backend")
 
