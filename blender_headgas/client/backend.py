@@ -24,6 +24,7 @@ from .remote import RemoteSettings
 from .waiting import Cancelled, Patience, in_thread, never
 
 _Result = TypeVar("_Result")
+Around = tuple[tuple[Sequence["PosedAvatar"], Camera], tuple[Sequence["PosedAvatar"], Camera]]  # earlier, later
 
 
 class BackendBug(Exception):
@@ -115,20 +116,43 @@ class Backend:
         cancelled: Callable[[], bool] = never,
         inspection: Inspection | None = None,
         coverage: bool = False,
+        depth_limit: np.ndarray | None = None,
+        passes: Sequence[str] = (),
+        around: Around | None = None,
     ) -> Picture:
         """The avatars as `camera` sees them, or as `inspection` shows them; with `coverage`, which pixels are whose.
 
-        deadline: seconds.
+        Args:
+            deadline: seconds.
+            depth_limit: [H,W] metres, row 0 on top; Gaussians with centres behind it are left out of a pixel.
+            passes: of PASSES; "motion" needs to know what is `around` the frame.
         """
-        layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0)
+        layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0, tuple(passes))
         with self._lock:
-            paths = [self._place(avatar.path, cancelled) for avatar in avatars]
             name = self._pixels.reserve(layout.bytes) if self._process.shares_memory else None
             encoding = self._process.encoding
             patience = self._patience("render", deadline, cancelled)
             try:
-                params = _render_params(avatars, paths, camera, name, inspection, coverage) | {"encoding": encoding}
-                legend = str(self._call("render", params, patience).get("legend", ""))
+                params = {
+                    "avatars": self._avatars(avatars, cancelled),
+                    "camera": _camera(camera),
+                    "pixels": name,
+                    "encoding": encoding,
+                    "inspect": asdict(inspection) if inspection else None,
+                    "coverage": coverage,
+                    "depth_limit": depth_limit is not None,
+                    "passes": list(passes),
+                    "around": around
+                    and {
+                        moment: {"avatars": self._avatars(others, cancelled), "camera": _camera(seen)}
+                        for moment, (others, seen) in zip(("before", "after"), around, strict=True)
+                    },
+                }
+                brought = None if depth_limit is None else depth_limit.astype(np.float32).tobytes()
+                if name is not None and brought is not None:
+                    self._pixels.write(brought)
+                    brought = None
+                legend = str(self._call("render", params, patience, brought).get("legend", ""))
                 if name is not None:
                     return self._pixels.frame(layout)._replace(legend=legend)
                 data = self._guarded(lambda: self._receive(encoding, layout, patience))
@@ -172,6 +196,16 @@ class Backend:
     ) -> dict[str, Any]:
         return self._guarded(lambda: self._connection.call(method, params, patience, data))
 
+    def _avatars(self, avatars: Sequence[PosedAvatar], cancelled: Callable[[], bool]) -> list[dict[str, Any]]:
+        return [
+            {
+                "path": self._place(avatar.path, cancelled),
+                "expression": avatar.expression.tolist(),
+                "transform": avatar.transform.tolist(),
+            }
+            for avatar in avatars
+        ]
+
     def _place(self, path: Path, cancelled: Callable[[], bool]) -> str:
         """The path of an avatar's file for the backend, which may be on another machine. The lock is held."""
 
@@ -209,33 +243,12 @@ class Backend:
             raise meaning from None
 
 
-def _render_params(
-    avatars: Sequence[PosedAvatar],
-    paths: Sequence[str],
-    camera: Camera,
-    pixels: str | None,
-    inspection: Inspection | None,
-    coverage: bool,
-) -> dict[str, Any]:
-    """`paths` are those of the avatars' files for the backend."""
+def _camera(camera: Camera) -> dict[str, Any]:
     return {
-        "avatars": [
-            {
-                "path": path,
-                "expression": avatar.expression.tolist(),
-                "transform": avatar.transform.tolist(),
-            }
-            for avatar, path in zip(avatars, paths, strict=True)
-        ],
-        "camera": {
-            "viewmat": camera.viewmat.tolist(),
-            "K": camera.K.tolist(),
-            "width": camera.width,
-            "height": camera.height,
-            "near": camera.near,
-            "orthographic": camera.orthographic,
-        },
-        "pixels": pixels,
-        "inspect": asdict(inspection) if inspection else None,
-        "coverage": coverage,
+        "viewmat": camera.viewmat.tolist(),
+        "K": camera.K.tolist(),
+        "width": camera.width,
+        "height": camera.height,
+        "near": camera.near,
+        "orthographic": camera.orthographic,
     }

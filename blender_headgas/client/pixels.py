@@ -5,11 +5,13 @@
 import logging
 import os
 import zlib
+from collections.abc import Mapping
 from multiprocessing.shared_memory import SharedMemory
 from typing import NamedTuple
 
 import numpy as np
 
+PASSES = {"median": 1, "normal": 3, "count": 1, "motion": 4}  # channels; docs/formats.md says what they hold
 _log = logging.getLogger(__name__)
 
 
@@ -19,11 +21,13 @@ class Layout(NamedTuple):
     width: int
     height: int
     covering: int = 0  # planes of coverage
+    passes: tuple[str, ...] = ()  # of PASSES
 
     @property
     def bytes(self) -> int:
-        """What a frame takes: float32 RGBA, depth and coverage."""
-        return 4 * self.width * self.height * (5 + self.covering)
+        """What a frame takes: float32 RGBA, depth, coverage and passes."""
+        channels = 5 + self.covering + sum(PASSES[name] for name in self.passes)
+        return 4 * self.width * self.height * channels
 
 
 class Picture(NamedTuple):
@@ -33,13 +37,21 @@ class Picture(NamedTuple):
     depth: np.ndarray  # [H,W] metres; 1e10 where nothing is hit
     coverage: np.ndarray | None = None  # [A,H,W] each avatar's share of alpha, where it was asked for
     legend: str = ""  # what the colours of an inspection mean, for the user
+    passes: Mapping[str, np.ndarray] = {}  # [H,W] or [H,W,C] by name, those that were asked for
 
 
 def split_frame(data: memoryview | bytes | None, layout: Layout) -> Picture:
     """Copies of a frame's planes."""
-    planes = np.ndarray((5 + layout.covering, layout.height, layout.width), np.float32, data)
-    image, depth, coverage = planes[:4].reshape(layout.height, layout.width, 4), planes[4], planes[5:]
-    return Picture(image.copy(), depth.copy(), coverage.copy() if layout.covering else None)
+    height, width = layout.height, layout.width
+    planes = np.ndarray((layout.bytes // (4 * height * width), height, width), np.float32, data)
+    image, depth, coverage = planes[:4].reshape(height, width, 4), planes[4], planes[5 : 5 + layout.covering]
+    passes, start = {}, 5 + layout.covering
+    for name in layout.passes:
+        channels = PASSES[name]
+        shape = (height, width, channels) if channels > 1 else (height, width)
+        passes[name] = planes[start : start + channels].reshape(shape).copy()
+        start += channels
+    return Picture(image.copy(), depth.copy(), coverage.copy() if layout.covering else None, passes=passes)
 
 
 def decoded(data: bytes, encoding: str, layout: Layout) -> bytes:
@@ -92,6 +104,12 @@ class PixelBuffer:
         if self._memory is None:
             raise RuntimeError("no memory is reserved")
         return split_frame(self._memory.buf, layout)
+
+    def write(self, data: bytes) -> None:
+        """Begins the segment with bytes for the backend to read before it draws."""
+        if self._memory is None or self._memory.buf is None:
+            raise RuntimeError("no memory is reserved")
+        self._memory.buf[: len(data)] = data
 
     def close(self) -> None:
         """Gives the memory back to the system."""

@@ -1,14 +1,39 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a failed frame visible to whoever started Blender without a window: a non-zero exit status."""
+"""Makes a failed frame visible: to the user, and as an exit status to whoever started Blender without a window."""
 
 import atexit
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import bpy
 
 from .. import client
+from ..core.errors import HeadGaSError
+from ..core.messages import reportable
+
+
+@contextmanager
+def reported(engine: bpy.types.RenderEngine, frame: int) -> Iterator[None]:
+    """Ends a render whose frame cannot be made: no image is written. What the user cancelled is no failure."""
+    try:
+        yield
+    except client.Cancelled:
+        return
+    except HeadGaSError as error:
+        _fail(engine, frame, reportable(error))
+    except Exception as error:
+        _fail(engine, frame, f"HeadGaS has a bug, please report it with the console's text: {error}")
+        raise
+
+
+def _fail(engine: bpy.types.RenderEngine, frame: int, message: str) -> None:
+    # An ERROR report stops Blender before it writes an image. error_set alone would let it write a black one.
+    engine.report({'ERROR'}, f"Frame {frame}: {message}")
+    engine.error_set(message)
+    remember_failure()
 
 
 def remember_failure() -> None:

@@ -7,21 +7,36 @@ from collections.abc import Iterator
 import bpy
 
 ENGINE = 'HEADGAS'
+CYCLES_ENGINE = 'HEADGAS_CYCLES'
 _USELESS = {"RENDER_PT_simplify", "RENDER_PT_simplify_viewport", "RENDER_PT_simplify_render", "RENDER_PT_gpencil"}
 _USELESS |= {"RENDER_PT_freestyle", "VIEWLAYER_PT_freestyle"}
 _BORROWED = {"EEVEE_WORLD_PT_surface", "EEVEE_MATERIAL_PT_context_material", "EEVEE_MATERIAL_PT_surface"}
 
 
 def register() -> None:
-    """Shows them for our engine too."""
+    """Shows them for our engines too: with Cycles, all that Cycles has."""
     for panel in _panels():
         panel.COMPAT_ENGINES.add(ENGINE)
+    for panel in _cycles_panels():
+        panel.COMPAT_ENGINES.add(CYCLES_ENGINE)
 
 
 def unregister() -> None:
     """Leaves them as they were."""
     for panel in _panels():
         panel.COMPAT_ENGINES.discard(ENGINE)
+    for panel in _cycles_panels():
+        panel.COMPAT_ENGINES.discard(CYCLES_ENGINE)
+
+
+def _cycles_panels() -> Iterator[type[bpy.types.Panel]]:
+    """Those that Cycles has; some inherit the set of engines of a base, which then is the one that is changed."""
+    waiting = list(bpy.types.Panel.__subclasses__())
+    while waiting:
+        panel = waiting.pop()
+        waiting += panel.__subclasses__()
+        if 'CYCLES' in getattr(panel, "COMPAT_ENGINES", ()):
+            yield panel
 
 
 def _panels() -> Iterator[type[bpy.types.Panel]]:

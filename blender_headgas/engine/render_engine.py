@@ -2,21 +2,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The render engine: asks the backend for a frame and hands its pixels to Blender."""
 
-from pathlib import Path
 
 import bpy
 import numpy as np
 
-from .. import client
-from ..client.launch import launch_settings, render_deadline
-from ..core.cameras import Camera
+from ..client.pixels import PASSES
+from ..core.cryptomatte import metadata
 from ..core.errors import HeadGaSError
-from ..core.images import DEPTH_OF_NOTHING, over_colour
-from ..core.messages import reportable
-from ..rig import posed_avatars
-from .failures import remember_failure
-from .frame import background_of, camera_of, region_of
+from ..core.images import over_colour
+from .failures import reported
+from .frame import background_of
 from .native_panels import ENGINE
+from .passes import has_vectors, planes_of, wanted_passes
+from .pictures import picture
+from .planes import check_size, write_plane
+from .shots import Shot, read_shot
+from .stamps import stamp
 
 
 class HeadGaSRenderEngine(bpy.types.RenderEngine):
@@ -30,76 +31,44 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
         """Tells Blender which passes a frame has."""
-        self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", 'COLOR')
-        self.register_pass(scene, renderlayer, "Depth", 1, "Z", 'VALUE')
+        for name, channels, kind, _ in wanted_passes(scene, renderlayer):
+            self.register_pass(scene, renderlayer, name, len(channels), channels, kind)
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Renders one view layer of one frame; on failure no image is written and an animation ends."""
-        try:
+        with reported(self, depsgraph.scene.frame_current):
             self._render(depsgraph)
-        except client.Cancelled:
-            return
-        except HeadGaSError as error:
-            self._fail(depsgraph, reportable(error))
-        except Exception as error:
-            self._fail(depsgraph, f"HeadGaS has a bug, please report it with the console's text: {error}")
-            raise
-
-    def _fail(self, depsgraph: bpy.types.Depsgraph, message: str) -> None:
-        # An ERROR report stops Blender before it writes an image. error_set alone would let it write a black one.
-        self.report({'ERROR'}, f"Frame {depsgraph.scene.frame_current}: {message}")
-        self.error_set(message)
-        remember_failure()
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
-        scene = depsgraph.scene
-        if scene.render.use_multiview:
-            raise HeadGaSError("HeadGaS does not render stereoscopy yet", "Switch Stereoscopy off")
-        background, warning = background_of(scene)
+        background, warning = background_of(depsgraph.scene)
         if warning:
             self.report({'WARNING'}, warning)
-        width, height = self.resolution_x, self.resolution_y
-        region = region_of(scene.render, width, height)
-        camera = (self.camera_override or scene.camera).evaluated_get(depsgraph)
-        seen = camera_of(camera, depsgraph, width, height, region)
-        image, depth = self._pixels(depsgraph, seen)
-        self._hand_over(depsgraph, image if background is None else over_colour(image, background), depth)
-
-    def _pixels(self, depsgraph: bpy.types.Depsgraph, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-        """Image [H,W,4] and depth [H,W] (metres), row 0 on top."""
-        avatars = posed_avatars(depsgraph)
+        layer = depsgraph.view_layer
+        shot = read_shot(self, depsgraph, has_vectors(depsgraph.scene, layer))
         if not any(obj.headgas.is_avatar for obj in bpy.data.objects):
             raise HeadGaSError("There is no avatar", "Add one with File > Import > HeadGaS Avatar")
-        if not avatars:  # all are hidden at this frame, or in this view layer
-            shape = (camera.height, camera.width)
-            return np.zeros((*shape, 4), np.float32), np.full(shape, DEPTH_OF_NOTHING, np.float32)
-        before = client.running()
-        if before is None:
-            self.update_stats("", "HeadGaS: starting the backend")
+        wanted = wanted_passes(depsgraph.scene, layer)
+        sources = {item.source for item in wanted}
+        for view in shot.views:
+            self.active_view_set(view)
+            got = picture(self, shot, view, None, "coverage" in sources, [name for name in PASSES if name in sources])
+            image = got.image if background is None else over_colour(got.image, background)
+            self._hand_over(shot, view, planes_of(wanted, got, image, shot.names))
+        stamp(self, shot)
+        if any(item.name.startswith("CryptoObject") for item in wanted):
+            for key, text in metadata(f"{shot.layer}.CryptoObject", list(dict.fromkeys(shot.names))).items():
+                self.get_result().stamp_data_add_field(key, text)
 
-        def rendered(backend: client.Backend) -> client.Picture:
-            if backend is not before and backend.facts.get("notice"):
-                self.report({'WARNING'}, backend.facts["notice"])
-            rendering = f"rendering {len(avatars)} avatar{'s' if len(avatars) > 1 else ''}"
-            self.update_stats("", f"HeadGaS: {backend.compiling(self.test_break) or rendering}")
-            return backend.render(avatars, camera, render_deadline(), self.test_break)
-
-        settings = launch_settings(Path(avatar.path) for avatar in avatars)
-        picture = client.ask(settings, rendered, self.test_break, lambda notice: self.report({'WARNING'}, notice))
-        return picture.image, picture.depth
-
-    def _hand_over(self, depsgraph: bpy.types.Depsgraph, image: np.ndarray, depth: np.ndarray) -> None:
-        """Gives Blender the image [H,W,4] and the depth [H,W] (row 0 on top; Blender's is at the bottom)."""
-        height, width = depth.shape
-        result = self.begin_result(0, 0, width, height, layer=depsgraph.view_layer.name)
-        if (result.resolution_x, result.resolution_y) != (width, height):
+    def _hand_over(self, shot: Shot, view: str, planes: dict[str, np.ndarray]) -> None:
+        """Gives Blender the planes of a view's passes, row 0 on top."""
+        width, height = shot.region.width, shot.region.height
+        result = self.begin_result(0, 0, width, height, layer=shot.layer, view=view)
+        try:
+            check_size(result, width, height)
+        except RuntimeError:
             self.end_result(result, cancel=True)
-            raise RuntimeError(
-                f"Blender wants {result.resolution_x}x{result.resolution_y} pixels, we rendered {width}x{height}"
-            )
-        planes = {"Combined": image, "Depth": depth}
+            raise
         for render_pass in result.layers[0].passes:
             if render_pass.name in planes:
-                flipped = np.ascontiguousarray(planes[render_pass.name][::-1], np.float32)
-                render_pass.rect.foreach_set(flipped.ravel())
+                write_plane(render_pass, planes[render_pass.name])
         self.end_result(result)

@@ -5,6 +5,8 @@
 import bpy
 
 from .bake import HEADGAS_OT_bake, HEADGAS_OT_unbake
+from .compositing import HEADGAS_OT_remove_compositing, HEADGAS_OT_set_up_compositing
+from .control_meshes import HEADGAS_OT_hide_control_meshes
 from .export_take import HEADGAS_OT_export_take, draw_export_take_menu
 from .expression import HEADGAS_OT_limit_channel, HEADGAS_OT_mirror_expression, HEADGAS_OT_reset_expression
 from .face_bones import (
@@ -102,6 +104,9 @@ classes = (
     HEADGAS_OT_exact_colors,
     HEADGAS_OT_retry_viewport,
     HEADGAS_OT_select,
+    HEADGAS_OT_hide_control_meshes,
+    HEADGAS_OT_set_up_compositing,
+    HEADGAS_OT_remove_compositing,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_restart_backend,
     HEADGAS_OT_stop_backend,

@@ -9,7 +9,7 @@ from .face import HEADGAS_PT_face, HEADGAS_UL_face
 from .mapping import HEADGAS_MT_mapping_presets, HEADGAS_PT_mapping, HEADGAS_UL_mapping
 from .motion import HEADGAS_PT_live, HEADGAS_PT_motion, HEADGAS_PT_photographs
 from .preferences import HeadGaSPreferences
-from .render import HEADGAS_PT_render
+from .render import HEADGAS_PT_compositing, HEADGAS_PT_passes, HEADGAS_PT_render
 from .takes import HEADGAS_PT_takes
 from .training import HEADGAS_PT_runs, HEADGAS_PT_training
 from .viewport import HEADGAS_PT_viewport
@@ -32,5 +32,7 @@ classes = (
     HEADGAS_PT_training,
     HEADGAS_PT_runs,
     HEADGAS_PT_viewport,
+    HEADGAS_PT_passes,
+    HEADGAS_PT_compositing,
 )
 unregister = pictures.close

@@ -73,7 +73,9 @@ def _control_mesh(name: str, surface: Surface) -> bpy.types.Object:
     attribute.data.foreach_set("color_srgb", colors.ravel())
     data.shade_smooth()
     data.materials.append(_material(name, attribute.name, colors[:, :3].mean(axis=0)))
-    return bpy.data.objects.new(f"{name} control", data)
+    mesh = bpy.data.objects.new(f"{name} control", data)
+    mesh.visible_camera = False  # it stands for the avatar in shadows and reflections; the picture shows the avatar
+    return mesh
 
 
 def _material(name: str, attribute: str, mean_color: np.ndarray) -> bpy.types.Material:

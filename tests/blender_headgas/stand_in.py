@@ -62,6 +62,21 @@ def render_still(path: Path) -> np.ndarray:
     return read_pixels(path)
 
 
+def render_layers(path: Path) -> dict[str, np.ndarray]:
+    """Renders the passes of all view layers into a file, and reads them back as `read_layers` does."""
+    scene = bpy.context.scene
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = 'MULTI_LAYER_IMAGE'
+    if hasattr(settings, "use_exr_interleave"):
+        settings.use_exr_interleave = True  # one part, as before 5.0
+    settings.file_format = 'OPEN_EXR_MULTILAYER'
+    settings.color_depth, settings.exr_codec = '32', 'NONE'
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+    return read_layers(path)
+
+
 def read_layers(path: Path) -> dict[str, np.ndarray]:
     """The channels [H,W] float32 of an uncompressed OpenEXR file by name, row 0 on top (openexr.com, file layout)."""
     data = path.read_bytes()

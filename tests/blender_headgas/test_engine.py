@@ -8,7 +8,7 @@ import pytest
 from avatar_files import NAMES, NEUTRAL, write_avatar
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
-from stand_in import StandIn, read_layers, read_pixels, render_still
+from stand_in import StandIn, read_pixels, render_layers, render_still
 
 
 @pytest.fixture
@@ -136,22 +136,9 @@ def test_moving_cameras_and_cuts(scene, avatar, service):
     assert widths == pytest.approx([lens / 36 * 48 for lens in (50, 62.5, 75, 50)], rel=1e-5)
 
 
-def _layers(scene, tmp_path) -> dict[str, np.ndarray]:
-    """Renders the passes of all view layers, [H,W] float32 each, row 0 on top."""
-    settings = scene.render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = 'MULTI_LAYER_IMAGE'
-    if hasattr(settings, "use_exr_interleave"):
-        settings.use_exr_interleave = True  # one part, as before 5.0
-    settings.file_format = 'OPEN_EXR_MULTILAYER'
-    settings.color_depth, settings.exr_codec = '32', 'NONE'
-    scene.render.filepath = str(tmp_path / "layers.exr")
-    bpy.ops.render.render(write_still=True)
-    return read_layers(tmp_path / "layers.exr")
-
-
 def test_depth_pass(scene, avatar, tmp_path):
-    layers = _layers(scene, tmp_path)
+    scene.view_layers[0].use_pass_z = True
+    layers = render_layers(tmp_path / "layers.exr")
     passes = ("Combined.A", "Combined.B", "Combined.G", "Combined.R", "Depth.Z")
     assert sorted(layers) == [f"ViewLayer.{name}" for name in passes]
     columns, rows = np.meshgrid(np.arange(48), np.arange(32))
@@ -258,7 +245,7 @@ def test_each_view_layer_has_its_own_avatars(scene, avatar, service, tmp_path):
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "second.safetensors")))
     bpy.context.object.data.shape_keys.key_blocks["jawOpen"].value = 1.0
     scene.view_layers.new("without").layer_collection.children["second"].exclude = True
-    layers = _layers(scene, tmp_path)
+    layers = render_layers(tmp_path / "layers.exr")
     seen = [sorted(item["expression"][0] for item in request["avatars"]) for request in service.requests]
     assert seen == [pytest.approx([0.1, 1.0]), pytest.approx([0.1])]
     difference = layers["ViewLayer.Combined.B"] - layers["without.Combined.B"]

@@ -68,6 +68,8 @@ def _serve(connection: Connection) -> None:
     while True:
         try:
             request = json.loads(connection.recv_bytes())
+            if request.get("binary"):
+                request["params"]["depth_limit"] = np.frombuffer(connection.recv_bytes(), np.float32).tolist()
         except EOFError:
             return
         try:
@@ -113,6 +115,11 @@ def _compiling() -> dict[str, Any]:
 def _render(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
     global _renders  # noqa: PLW0603
     _renders += 1
+    if params["depth_limit"] and params["pixels"] is not None:
+        memory = _attach(params["pixels"])
+        count = params["camera"]["width"] * params["camera"]["height"]
+        params["depth_limit"] = np.frombuffer(memory.buf, np.float32, count=count).tolist()
+        memory.close()
     _record(params)
     for avatar in params["avatars"]:
         _misbehave(os.path.basename(avatar["path"]))
@@ -161,7 +168,7 @@ def _misbehave(name: str) -> None:
 
 
 def _draw(params: dict[str, Any]) -> np.ndarray:
-    """The frame [H*W*5] float32, longer with coverage."""
+    """The frame [H*W*5] float32, longer with coverage and passes."""
     camera = params["camera"]
     width, height = camera["width"], camera["height"]
     inverse = np.linalg.inv(np.array(camera["K"]))
@@ -174,9 +181,16 @@ def _draw(params: dict[str, Any]) -> np.ndarray:
     if all("half" in os.path.basename(avatar["path"]) for avatar in params["avatars"]):
         image *= 0.5
     depth = (columns + 1000.0 * rows).astype(np.float32)
+    if params["depth_limit"]:
+        behind = depth > np.reshape(params["depth_limit"], depth.shape)
+        image[behind], depth[behind] = 0.0, 1e10
     covering = len(params["avatars"]) if params["coverage"] else 0
     coverage = [(columns % covering == number).astype(np.float32) for number in range(covering)]
-    return np.concatenate([plane.ravel() for plane in (image, depth, *coverage)])
+    made = {"median": depth + np.float32(0.5), "count": columns.astype(np.float32)}
+    made["normal"] = np.broadcast_to(np.array([0.0, -1.0, 0.0], np.float32), (height, width, 3))
+    made["motion"] = np.broadcast_to(np.array([1.0, 2.0, 3.0, 4.0], np.float32), (height, width, 4))
+    passes = [made[name] for name in params["passes"]]
+    return np.concatenate([plane.ravel() for plane in (image, depth, *coverage, *passes)])
 
 
 def _attach(name: str) -> SharedMemory:

@@ -59,6 +59,12 @@ def main(folder: Path) -> None:
             arrays |= {f"{name}_image_{number}": image.numpy(), f"{name}_depth_{number}": depth.numpy()}
         if number == 0:
             arrays |= _parallel_views(placed, frame.camera)
+    frame, distances = capture.frames[0], arrays["one_depth_0"]
+    middle = float(np.median(distances[distances < 1e9]))  # metres before the camera
+    limit = torch.full(distances.shape, middle)
+    one = PlacedAvatar(first, torch.from_numpy(frame.expression), torch.eye(4))
+    image, depth = render_frame([one], frame.camera, depth_limit=limit)
+    arrays |= {"sliced_image": image.numpy(), "sliced_depth": depth.numpy(), "sliced_at": np.array(middle)}
     command = ["convert", str(folder / "a.safetensors"), str(folder / "a.ply"), "--capture", str(folder / "capture")]
     assert cli.main([*command, "--frame", "0"]) == 0
     np.savez(folder / "reference.npz", **arrays)

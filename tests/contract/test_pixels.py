@@ -13,7 +13,7 @@ from bl_ext.user_default.headgas.engine.frame import camera_of
 from bl_ext.user_default.headgas.rig import posed_avatars
 from mathutils import Matrix
 
-from tests.blender_headgas.stand_in import read_layers, read_pixels, render_still
+from tests.blender_headgas.stand_in import read_pixels, render_layers, render_still
 
 pytestmark = pytest.mark.usefixtures("real_service")
 
@@ -183,17 +183,9 @@ def test_a_border_render_is_a_crop_of_the_whole(scene, head, material, tmp_path)
 
 
 def test_the_depth_pass_is_in_metres(scene, head, material, tmp_path):
-    settings = scene.render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = 'MULTI_LAYER_IMAGE'
-    if hasattr(settings, "use_exr_interleave"):
-        settings.use_exr_interleave = True
-    settings.file_format = 'OPEN_EXR_MULTILAYER'
-    settings.color_depth, settings.exr_codec = '32', 'NONE'
-    path = Path(tmp_path / "layers.exr")
-    scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
-    depth, expected = read_layers(path)["ViewLayer.Depth.Z"], material.expected["one_depth_0"]
+    scene.view_layers[0].use_pass_z = True
+    depth = render_layers(tmp_path / "layers.exr")["ViewLayer.Depth.Z"]
+    expected = material.expected["one_depth_0"]
     assert ((depth > 1e9) == (expected > 1e9)).all() and (depth[depth > 1e9] == np.float32(1e10)).all()
     hit = expected < 1e9
     assert hit.any() and not hit.all()

@@ -33,13 +33,15 @@ class PlacedAvatar:
 
 
 @torch.inference_mode()
-def render_frame(placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01) -> tuple[Tensor, Tensor]:
+def render_frame(
+    placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01, depth_limit: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Renders avatars together, so that they hide and blend with each other: the picture of their `Stage`.
 
     Raises:
         HeadGaSError: an expression or a transform cannot be used.
     """
-    return Stage.of(placed, camera, near).picture()
+    return Stage.of(placed, camera, near, depth_limit).picture()
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,13 @@ class Stage:
     unit: float  # metres
     moved_back: float  # metres that `camera` stands behind the one that was asked for
     antialiased: bool
+    depth_limit: Tensor | None  # [H,W] in units of their space, of `camera`; see `rasterize`
 
     @classmethod
     @torch.inference_mode()
-    def of(cls, placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01) -> "Stage":
+    def of(
+        cls, placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01, depth_limit: Tensor | None = None
+    ) -> "Stage":
         """Evaluates the avatars for a camera.
 
         Expressions, transforms and camera are best on the CPU: a GPU is then never waited for.
@@ -65,13 +70,15 @@ class Stage:
             camera: in the world.
             near: metres; nothing nearer is drawn. Of an orthographic camera it may be negative: what lies behind the
                 camera is seen, too.
+            depth_limit: [H,W] metres, camera-space z as the picture's depth: a Gaussian whose centre lies behind it
+                at a pixel is left out there.
 
         Raises:
             HeadGaSError: an expression or a transform cannot be used.
         """
         antialiased = all(item.avatar.antialiased for item in placed)
         if not placed:
-            return cls((), (), camera, near, 1.0, 0.0, antialiased)
+            return cls((), (), camera, near, 1.0, 0.0, antialiased, None)
         device = placed[0].avatar.device
         for item in placed:
             item.avatar.check_expression(item.expression)
@@ -82,13 +89,16 @@ class Stage:
             camera = replace(camera, viewmat=viewmat)
         places = [_Place.of(item, camera) for item in placed]
         scale = places[0].scale if len(places) == 1 else None
+        if depth_limit is not None:
+            depth_limit = _to_device((depth_limit + moved_back) / (scale or 1.0), device)
         if scale is not None:  # the camera goes to the avatar: nothing has to be done to each Gaussian
             view = places[0].head_camera(device)
             gaussians = placed[0].avatar.visible_gaussians(_to_device(placed[0].expression, device), view)
-            return cls((gaussians,), (torch.eye(4, device=device),), view, near / scale, scale, moved_back, antialiased)
+            placements = (torch.eye(4, device=device),)
+            return cls((gaussians,), placements, view, near / scale, scale, moved_back, antialiased, depth_limit)
         groups = tuple(_in_world(item, place, device) for item, place in zip(placed, places, strict=True))
         placements = tuple(_to_device(item.transform, device) for item in placed)
-        return cls(groups, placements, _uploaded(camera, device), near, 1.0, moved_back, antialiased)
+        return cls(groups, placements, _uploaded(camera, device), near, 1.0, moved_back, antialiased, depth_limit)
 
     @property
     def gaussians(self) -> Gaussians:
@@ -99,7 +109,9 @@ class Stage:
     def rasterized(self, colors: Tensor | None = None) -> Rendering:
         """The Gaussians blended, in `colors` [N,3] of all avatars' Gaussians instead of their own where given."""
         gaussians = self.gaussians if colors is None else replace(self.gaussians, colors=colors)
-        return rasterize(gaussians, self.camera, antialiased=self.antialiased, near=self.near, with_depth=True)
+        return rasterize(
+            gaussians, self.camera, antialiased=self.antialiased, near=self.near, depth_limit=self.depth_limit
+        )
 
     @torch.inference_mode()
     def picture(self, colors: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from headgas.avatars import Avatar
 from headgas.avatars.framing import face_camera, visible_points
+from headgas.avatars.passes import blended_normals
 from headgas.avatars.rendering import Stage, linear_premultiplied
 from headgas.errors import HeadGaSError
 from headgas.evaluation.basis import basis_colors
@@ -22,7 +23,6 @@ from headgas.evaluation.removal import importance
 from headgas.evaluation.views import extreme_of, sampled_views
 from headgas.splatting import Gaussians
 from headgas.splatting.counting import count_contributions
-from headgas.splatting.rotations import matrices_of
 
 MODES = ("color", "depth", "normal", "opacity", "count", "features", "influence")
 _SEEN = 1e-6  # alpha
@@ -192,16 +192,8 @@ def _count(stage: Stage) -> View:
 @torch.inference_mode()
 def _normals(stage: Stage) -> View:
     """The shortest axes of the Gaussians, turned to the camera, blended."""
-    gaussians, view = stage.gaussians, stage.camera.viewmat
-    axes = matrices_of(torch.nn.functional.normalize(gaussians.quaternions, dim=1))
-    shortest = gaussians.scales.argmin(1)
-    normals = axes[torch.arange(len(axes), device=axes.device), :, shortest] @ view[:3, :3].T
-    rays = gaussians.means @ view[:3, :3].T + view[:3, 3]
-    away = normals[:, 2] if stage.camera.orthographic else (normals * rays).sum(1)
-    normals = torch.where(away[:, None] > 0, -normals, normals)
-    rendering = stage.rasterized((normals * _UP_AND_BACK.to(normals) + 1) / 2)
-    blended = 2 * rendering.color - rendering.alpha[..., None]
-    colors = (torch.nn.functional.normalize(blended, dim=2) + 1) / 2 * rendering.alpha[..., None]
+    normals, rendering = blended_normals(stage)
+    colors = (normals * _UP_AND_BACK.to(normals) + 1) / 2 * rendering.alpha[..., None]
     legend = "Normals: red to the right, green upward, blue to the viewer"
     return View(stage, *stage.finished(replace(rendering, color=colors)), legend)
 

@@ -7,7 +7,8 @@ import platform
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import resource_tracker, shared_memory
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ import torch
 
 import headgas
 from headgas.avatars import Avatar, Checkpoint, load_avatar
+from headgas.avatars.passes import PASSES, Around, passes_of
 from headgas.avatars.rendering import PlacedAvatar, Stage
 from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
@@ -39,7 +41,7 @@ _MAX_SIDE = 32768  # pixels
 class _Picture(NamedTuple):
     """What a render request is answered with."""
 
-    planes: list[torch.Tensor]  # float32: RGBA [H,W,4], depth [H,W], and coverage [A,H,W] where it was asked for
+    planes: list[torch.Tensor]  # float32: RGBA [H,W,4], depth [H,W]; as asked for coverage [A,H,W] and passes
     legend: str  # what the colours mean, where something else than the avatars' own are shown
 
 
@@ -132,19 +134,18 @@ class Requests:
     def _render(self, params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
         started = time.perf_counter()
         view = params["camera"]
-        camera = Camera(
-            _matrix(view["viewmat"], 4, "camera.viewmat"),
-            _matrix(view["K"], 3, "camera.K"),
-            _side(view["width"], "camera.width"),
-            _side(view["height"], "camera.height"),
-            bool(view.get("orthographic", False)),
-        )
+        camera = _camera(view)
         near, inspect, coverage = float(view.get("near", 0.01)), params.get("inspect"), bool(params.get("coverage"))
         placed = [self._placed(item) for item in params["avatars"]]
-        asked = [item.avatar for item in placed], repr([params["avatars"], view, inspect, coverage])
-        if asked != self._last_asked:
-            self._last_picture = self._picture(Stage.of(placed, camera, near), asked[0], inspect, coverage)
-            self._last_asked = asked
+        limit = _depth_limit(params, camera)
+        passes, around = params.get("passes") or [], params.get("around")
+        asked = [item.avatar for item in placed], repr([params["avatars"], view, inspect, coverage, passes, around])
+        if limit is not None or asked != self._last_asked:
+            stage = Stage.of(placed, camera, near, limit)
+            self._last_picture = self._picture(stage, asked[0], inspect, coverage)
+            if passes:
+                self._last_picture.planes.extend(self._passes(stage, camera, passes, around))
+            self._last_asked = asked if limit is None else ([], "")
         planes = [plane.cpu().numpy() for plane in self._last_picture.planes]
         pixels = None
         if params["pixels"] is None:
@@ -163,6 +164,22 @@ class Requests:
             assert self._inspector is not None
             stage, image, depth, legend = self._inspector.view(stage, avatars, inspection)
         return _Picture([image, depth, stage.coverage(image)] if coverage else [image, depth], legend)
+
+    def _passes(self, stage: Stage, camera: Camera, names: list[str], around: Any) -> list[torch.Tensor]:
+        unknown = [name for name in names if name not in PASSES]
+        if unknown:
+            raise HeadGaSError(f"The service has no pass {unknown[0]!r}.", f"Passes: {', '.join(PASSES)}")
+        if stage.depth_limit is not None and {"median", "count"} & set(names):
+            raise HeadGaSError("The passes 'median' and 'count' know no depth limit.")
+        if around is None:
+            return passes_of(stage, names, camera, None)
+        others = []
+        for name in ("before", "after"):
+            placed, view = [self._placed(item) for item in around[name]["avatars"]], around[name]["camera"]
+            others.append(Stage.of(placed, _camera(view), float(view.get("near", 0.01))))
+            if [len(group) for group in others[-1].groups] != [len(group) for group in stage.groups]:
+                raise HeadGaSError("The request's avatars around the frame are not those of the frame.")
+        return passes_of(stage, names, camera, Around(*others))
 
     def _inspection(self, inspect: Any) -> "Inspection":
         from headgas.evaluation.inspection import Inspection, Inspector  # what most never ask for is not loaded
@@ -193,7 +210,17 @@ class Requests:
 
 
 _PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform"}
-_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "sha256", "bytes"}
+_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "sha256", "bytes", "before", "after"}
+
+
+def _camera(view: dict[str, Any]) -> Camera:
+    return Camera(
+        _matrix(view["viewmat"], 4, "camera.viewmat"),
+        _matrix(view["K"], 3, "camera.K"),
+        _side(view["width"], "camera.width"),
+        _side(view["height"], "camera.height"),
+        bool(view.get("orthographic", False)),
+    )
 
 
 def _matrix(value: Any, size: int, name: str) -> torch.Tensor:
@@ -218,22 +245,43 @@ def _side(value: Any, name: str) -> int:
     return value
 
 
+def _depth_limit(params: dict[str, Any], camera: Camera) -> torch.Tensor | None:
+    """The limit [H,W] in metres that a request brings: in the shared memory that its pixels go to, or with it."""
+    brought, size = params.get("data"), 4 * camera.width * camera.height
+    if not params.get("depth_limit"):
+        return None
+    if params["pixels"] is not None:
+        with _shared_memory(params["pixels"], size) as buffer:
+            brought = bytes(buffer[:size])
+    if not isinstance(brought, bytes) or len(brought) != size:
+        raise HeadGaSError(f"The request's depth limit does not have the {size} bytes of its picture's pixels.")
+    return torch.from_numpy(np.frombuffer(brought, np.float32).reshape(camera.height, camera.width).copy())
+
+
 def _write_pixels(name: str, planes: list[np.ndarray]) -> None:
     """Copies the picture into the client's shared memory, one plane behind the other."""
-    try:
-        memory = _attach(name)
-    except (FileNotFoundError, ValueError) as error:
-        raise HeadGaSError(f"The shared memory {name!r} cannot be opened ({error}).") from None
-    try:
-        needed = sum(plane.nbytes for plane in planes)
-        if memory.size < needed:
-            raise HeadGaSError(f"The shared memory {name!r} has {memory.size} bytes; the picture needs {needed}.")
-        numbers = np.ndarray(needed // 4, np.float32, memory.buf)
+    needed = sum(plane.nbytes for plane in planes)
+    with _shared_memory(name, needed) as buffer:
+        numbers = np.ndarray(needed // 4, np.float32, buffer)
         start = 0
         for plane in planes:
             numbers[start : start + plane.size] = plane.ravel()
             start += plane.size
         del numbers  # a view keeps the segment open
+
+
+@contextmanager
+def _shared_memory(name: str, needed: int) -> Iterator[memoryview]:
+    """At least so many bytes of a segment that another process owns."""
+    try:
+        memory = _attach(name)
+    except (FileNotFoundError, ValueError) as error:
+        raise HeadGaSError(f"The shared memory {name!r} cannot be opened ({error}).") from None
+    try:
+        if memory.size < needed:
+            raise HeadGaSError(f"The shared memory {name!r} has {memory.size} bytes; the picture needs {needed}.")
+        assert memory.buf is not None  # it is open
+        yield memory.buf
     finally:
         memory.close()
 

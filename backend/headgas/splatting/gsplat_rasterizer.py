@@ -83,6 +83,7 @@ def _route_screen_gradient(screen_means: Tensor, screen_offsets: Tensor) -> None
 def rasterize_gsplat(
     gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float,
     near: float, alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
+    depth_limit: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
     if alpha_threshold != _ALPHA_THRESHOLD or alpha_max != _ALPHA_MAX:
@@ -112,10 +113,14 @@ def rasterize_gsplat(
     )
     if screen_offsets is not None and screen_offsets.requires_grad:
         _route_screen_gradient(meta["means2d"], screen_offsets)
-    alpha = alphas[0, ..., 0]
-    if not with_depth:
-        return colors[0], alpha, None
-    return colors[0, ..., :-1], alpha, torch.where(alpha > 0, colors[0, ..., -1], _NOWHERE)
+    color, alpha, expected = colors[0], alphas[0, ..., 0], None
+    if with_depth:
+        color, expected = color[..., :-1], torch.where(alpha > 0, color[..., -1], _NOWHERE)
+    if depth_limit is None:
+        return color, alpha, expected
+    from headgas.splatting.gsplat_limits import blend_limited
+
+    return blend_limited(meta, gaussians.colors, background, depth_limit, (color, alpha, expected))
 
 
 def _nothing(

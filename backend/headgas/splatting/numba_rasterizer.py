@@ -35,6 +35,7 @@ class Settings(NamedTuple):
     near: np.float32
     alpha_threshold: np.float32
     alpha_max: np.float32
+    limits: np.ndarray  # [H,W] depth limits, metres, or [0,0]
 
     @property
     def columns(self) -> int:
@@ -122,8 +123,8 @@ class _Rasterize(torch.autograd.Function):
         ends = np.empty(settings.tiles, np.int32)
         run(
             tiles.blend, settings.groups, rows, lists.listed, lists.first_of_tile, lists.fullest, settings.columns,
-            behind, settings.with_depth, settings.alpha_threshold, settings.alpha_max, CONSTANTS, color, alpha, depth,
-            transmittance, ends,
+            behind, settings.with_depth, settings.limits, settings.alpha_threshold, settings.alpha_max, CONSTANTS,
+            color, alpha, depth, transmittance, ends,
         )  # fmt: skip
         results = torch.from_numpy(color), torch.from_numpy(alpha), torch.from_numpy(depth)
         ctx.save_for_backward(means, quaternions, scales, opacities, results[0], results[2])
@@ -164,7 +165,9 @@ class _Rasterize(torch.autograd.Function):
         return *results, None if through is None else torch.from_numpy(through), None
 
 
-def settings_of(camera: Camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max) -> Settings:
+def settings_of(
+    camera: Camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max, depth_limit: Tensor | None = None
+) -> Settings:
     """Those of a picture, see `rasterize`."""
     first, second, third, _ = camera.viewmat.tolist()
     (fx, _, cx), (_, fy, cy), _ = camera.K.tolist()
@@ -172,17 +175,19 @@ def settings_of(camera: Camera, with_depth, antialiased, eps2d, near, alpha_thre
     packed.append(not camera.orthographic)
     return Settings(
         np.array(packed, f32), camera.width, camera.height, with_depth, antialiased, f32(eps2d), f32(near),
-        f32(alpha_threshold), f32(alpha_max),
+        f32(alpha_threshold), f32(alpha_max), _NO_IMAGE if depth_limit is None else array_of(depth_limit),
     )  # fmt: skip
 
 
 def rasterize_numba(
     gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float,
     near: float, alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
+    depth_limit: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]."""
-    settings = settings_of(camera, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max)
-    with announced(f"the rasterizer for {gaussians.colors.shape[1] + with_depth} channels", _COMPILE_SECONDS):
+    blended = with_depth or depth_limit is not None  # a limit is compared with the depths that are blended
+    settings = settings_of(camera, blended, antialiased, eps2d, near, alpha_threshold, alpha_max, depth_limit)
+    with announced(f"the rasterizer for {gaussians.colors.shape[1] + blended} channels", _COMPILE_SECONDS):
         color, alpha, depth = _Rasterize.apply(
             gaussians.means, gaussians.quaternions, gaussians.scales, gaussians.opacities, gaussians.colors,
             screen_offsets, background, settings,

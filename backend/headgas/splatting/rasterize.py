@@ -29,7 +29,10 @@ class Rendering:
     depth: Tensor | None  # [H,W] expected camera-space z in metres, 1e10 where nothing is hit
 
 
-def _check(gaussians: Gaussians, camera: Camera, background: Tensor | None, screen_offsets: Tensor | None) -> None:
+def _check(
+    gaussians: Gaussians, camera: Camera, background: Tensor | None, screen_offsets: Tensor | None,
+    depth_limit: Tensor | None,
+) -> None:  # fmt: skip
     """Raise ValueError on anything that does not fit together."""
     means = gaussians.means
     count = means.shape[0]
@@ -46,6 +49,8 @@ def _check(gaussians: Gaussians, camera: Camera, background: Tensor | None, scre
         wanted["background"] = (background, (gaussians.colors.shape[-1],))
     if screen_offsets is not None:
         wanted["screen_offsets"] = (screen_offsets, (count, 2))
+    if depth_limit is not None:
+        wanted["depth_limit"] = (depth_limit, (camera.height, camera.width))
     for name, (tensor, shape) in wanted.items():
         if tensor.shape != shape:
             raise ValueError(f"{name} must have the shape {list(shape)}, got {list(tensor.shape)}")
@@ -72,6 +77,7 @@ def rasterize(
     alpha_threshold: float = ALPHA_THRESHOLD,
     alpha_max: float = ALPHA_MAX,
     screen_offsets: Tensor | None = None,
+    depth_limit: Tensor | None = None,
     implementation: Implementation = "auto",
 ) -> Rendering:
     """Blend Gaussians front to back as gsplat does (Kerbl et al. 2023), with gradients for all their fields.
@@ -81,12 +87,14 @@ def rasterize(
     clamped to `alpha_max`, and a Gaussian that would leave a pixel with a transmittance of 1e-4 or less ends it.
     screen_offsets [N,2]: added to the projected means, pixels; zeros that require a gradient receive dL/d(screen mean),
     which densification reads. On CUDA they must be zeros, which is not looked at: the host would wait for the device.
+    depth_limit [H,W]: metres; where a Gaussian's centre lies behind it (the camera-space z that `depth` averages), the
+    Gaussian does not contribute. Infinity limits nothing. Only the reference has gradients with limits.
 
     implementation: "numba" (CPU, float32, the same bits for any number of threads), "gsplat" (CUDA), "reference"
     (naive, any dtype, any device); "auto" takes gsplat for CUDA tensors, else numba. The camera gets no gradient. An
     opacity above 1 or a value that is not finite gives an unspecified image.
     """
-    _check(gaussians, camera, background, screen_offsets)
+    _check(gaussians, camera, background, screen_offsets, depth_limit)
     if not 0 < alpha_threshold < alpha_max < 1:
         raise ValueError(f"0 < alpha_threshold < alpha_max < 1 must hold, got {alpha_threshold} and {alpha_max}")
     if not (near > 0 and eps2d >= 0 and math.isfinite(near + eps2d)):
@@ -96,11 +104,14 @@ def rasterize(
         implementation = "gsplat" if means.is_cuda else "numba"
     if background is None:
         background = torch.zeros(gaussians.colors.shape[1], dtype=means.dtype, device=means.device)
-    rest = (background, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max, screen_offsets)
+    rest = (background, with_depth, antialiased, eps2d, near, alpha_threshold, alpha_max, screen_offsets, depth_limit)
     if implementation == "reference":
         from headgas.splatting.reference import rasterize_reference
 
         return Rendering(*rasterize_reference(gaussians, camera, *rest))
+    tensors = (means, gaussians.quaternions, gaussians.scales, gaussians.opacities, gaussians.colors)
+    if depth_limit is not None and torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        raise ValueError("a depth limit has no gradients: render under torch.no_grad()")
     if implementation == "numba":
         if means.device.type != "cpu" or means.dtype != torch.float32:
             raise ValueError(f"numba takes float32 tensors on the CPU, got {means.dtype} on {means.device}")

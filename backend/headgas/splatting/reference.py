@@ -53,6 +53,7 @@ def project(gaussians: Gaussians, camera: Camera, eps2d: float) -> tuple[Tensor,
 def rasterize_reference(
     gaussians: Gaussians, camera: Camera, background: Tensor, with_depth: bool, antialiased: bool, eps2d: float,
     near: float, alpha_threshold: float, alpha_max: float, screen_offsets: Tensor | None,
+    depth_limit: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:  # fmt: skip
     """color [H,W,C], alpha [H,W], depth [H,W] or None; arguments as in `rasterize`, background [C]; any float dtype."""
     means, inverse, compensations, depths = project(gaussians, camera, eps2d)
@@ -69,7 +70,10 @@ def rasterize_reference(
     for i in order[(depths[order] >= near) & (depths[order] <= _FAR)].tolist():
         dx, dy, (A, B, C) = x - means[i, 0], y - means[i, 1], inverse[i]
         alpha = (opacities[i] * torch.exp(-(A * dx * dx + C * dy * dy) / 2 - B * dx * dy)).clamp_max(alpha_max)
-        alpha = torch.where(live & (alpha >= alpha_threshold), alpha, torch.zeros_like(alpha))
+        shown = alpha >= alpha_threshold
+        if depth_limit is not None:
+            shown = shown & (depths[i] <= depth_limit)
+        alpha = torch.where(live & shown, alpha, torch.zeros_like(alpha))
         left = transmittance * (1 - alpha)
         live = live & (left > _SATURATED)
         total = total + torch.where(live, alpha * transmittance, torch.zeros_like(alpha))[..., None] * values[i]

@@ -47,6 +47,7 @@ _ROWS = LANES // TILE_WIDTH  # image rows in a vector
 _AHEAD = 8  # entries to prefetch
 _SLICE = 32  # entries between two looks at whether a tile is saturated
 SATURATED = f32(1e-4)  # a Gaussian that would leave less transmittance than this is not blended, and ends its pixel
+_UNLIMITED, _NEAREST = f32(np.inf), f32(0)  # depth limits
 _NOWHERE = f32(1e10)  # depth where nothing is hit
 _SHAPE = (f32(0),) * HEADER
 _CONSTANTS = (f32(0),) * 9
@@ -65,6 +66,46 @@ def _pixel_range(y0, y1, top):
     first = max(np.int64(y0) - top, 0)
     last = min(np.int64(y1) - top, TILE_HEIGHT)
     return first // _ROWS, (last + _ROWS - 1) // _ROWS
+
+
+@compiled
+def _begin(buffer, start, top, left, channels, width, height, limits, scratch):
+    """Begin a tile: planes of transmittance 1, of zeros for each channel, and of its pixels' limits (if there are any).
+
+    Return the nearest of these limits, infinity if there are none.
+    """
+    x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
+    y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
+    in_columns = splat(f32(width)) > x
+    for row in range(0, TILE_HEIGHT, _ROWS):
+        inside = both(in_columns, splat(f32(height - row)) > y)
+        store(buffer, start + row * TILE_WIDTH, select(inside, splat(f32(1)), splat(f32(-1))))
+    for q in range(start + PIXELS, start + (1 + channels) * PIXELS, LANES):
+        store(buffer, q, splat(f32(0)))
+    if limits.shape[0] == 0:
+        return _UNLIMITED
+    flat = limits.reshape(-1)
+    for row in range(min(TILE_HEIGHT, height - top)):
+        for column in range(min(TILE_WIDTH, width - left)):
+            p = uint64(start + (1 + channels) * PIXELS + row * TILE_WIDTH + column)
+            buffer[p] = flat[uint64((top + row) * width + left + column)]
+    return _end_pixels(buffer, start, channels, _NEAREST, scratch)
+
+
+@compiled
+def _end_pixels(buffer, start, channels, z, scratch):
+    """End the pixels whose limit lies nearer than `z`, as saturation does; return the nearest of the other limits.
+
+    Gaussians come nearest first: what follows is behind these limits, too.
+    """
+    nearest = splat(_UNLIMITED)
+    for q in range(start, start + PIXELS, LANES):
+        before, limit = load(buffer, q), load(buffer, q + (1 + channels) * PIXELS)
+        open_ = limit >= z
+        store(buffer, q, select(open_, before, minus_magnitude(before)))
+        nearest = smaller(select(both(open_, before > f32(0)), limit, nearest), nearest)
+    store(scratch, 0, nearest)
+    return scratch.min()
 
 
 @compiled
@@ -92,14 +133,15 @@ def _write_pixels(buffer, start, top, left, behind, with_depth, color, alpha, de
 
 @compiled
 def blend(  # noqa: PLR0915  one formula after another, in registers
-    work, blocks, rows, listed, first_of_tile, fullest, columns, background, with_depth, threshold, alpha_max, table,
-    color, alpha, depth, transmittance, ends,
+    work, blocks, rows, listed, first_of_tile, fullest, columns, background, with_depth, limits, threshold, alpha_max,
+    table, color, alpha, depth, transmittance, ends,
 ):  # fmt: skip
     """Blend every tile front to back: color [H,W,C], alpha [H,W], depth [H,W] (expected, if with_depth, or [0,0]),
     transmittance [H,W] = 1 - alpha without its rounding.
 
     rows [N,S] from `project`; listed, first_of_tile and fullest from `list_entries` and `tile_offsets`; background: a
-    tuple with one item a channel, z the last one if with_depth. Writes ends [tiles]: the end of the entries that were
+    tuple with one item a channel, z the last one if with_depth; limits: [H,W] (then with_depth must hold) or [0,0], no
+    Gaussian with a greater z contributes to a pixel. Writes ends [tiles]: the end of the entries that were
     looked at.
     """
     channels = len(background)
@@ -110,7 +152,8 @@ def blend(  # noqa: PLR0915  one formula after another, in registers
     log_threshold = f32(math.log2(threshold))
     limit = splat(alpha_max)
     nothing = splat(f32(0))
-    buffer, start = _aligned(1 + channels)
+    buffer, start = _aligned(2 + channels)
+    scratch = np.empty(LANES, np.float32)
     behind = np.empty(channels, np.float32)
     for j in range(channels):
         behind[j] = background[j]
@@ -124,12 +167,7 @@ def blend(  # noqa: PLR0915  one formula after another, in registers
             left = tile % columns * TILE_WIDTH
             x = splat(f32(left) + f32(0.5)) + lane_columns(TILE_WIDTH)
             y = splat(f32(top) + f32(0.5)) + lane_rows(TILE_WIDTH)
-            in_columns = splat(f32(width)) > x
-            for row in range(0, TILE_HEIGHT, _ROWS):
-                inside = both(in_columns, splat(f32(height - row)) > y)
-                store(buffer, start + row * TILE_WIDTH, select(inside, splat(f32(1)), splat(f32(-1))))
-            for q in range(start + PIXELS, start + (1 + channels) * PIXELS, LANES):
-                store(buffer, q, nothing)
+            nearest_limit = _begin(buffer, start, top, left, channels, width, height, limits, scratch)
             k = first_of_tile[tile]
             end = first_of_tile[tile + 1]
             while k < end:
@@ -138,6 +176,8 @@ def blend(  # noqa: PLR0915  one formula after another, in registers
                     prefetch(flat, listed[min(entry + _AHEAD, end - 1)] * stride)
                     u, v, a, b, c, level, y0, y1 = load_scalars(flat, at, _SHAPE)
                     values = load_scalars(flat, at + HEADER, background)
+                    if values[channels - 1] > nearest_limit:  # never where nothing is limited
+                        nearest_limit = _end_pixels(buffer, start, channels, values[channels - 1], scratch)
                     first, last = _pixel_range(y0, y1, top)
                     dx = x - u
                     dy = y - (v - f32(first * _ROWS))

@@ -224,3 +224,23 @@ def test_pictures_are_finished_as_plain_torch_finishes_them(height: int, width: 
     depth = torch.rand(height, width, generator=generator)
     for got, wanted in zip(finished(color, alpha, depth, 0.7), finished_plainly(color, alpha, depth, 0.7), strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "count"), [(1.0, 1), (2.5, 1), (0.4, 2)])
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_a_depth_limit_is_in_metres_of_the_world(scale: float, count: int, orthographic: bool) -> None:
+    """What lies in front of a plane and what lies behind it make the whole where one of them is nothing."""
+    avatar, view = small_avatar(), camera()
+    placed = [PlacedAvatar(avatar, EXPRESSION, placement(scale * torch.eye(3), (0.1 * n, 0, 0))) for n in range(count)]
+    if orthographic:
+        K = torch.tensor([[3.0 * SIZE, 0, SIZE / 2], [0, 3.0 * SIZE, SIZE / 2], [0, 0, 1]])
+        view = Camera(view.viewmat, K, SIZE, SIZE, orthographic=True)
+    whole, depth = render_frame(placed, view)
+    hit = whole[..., 3] > 0.5
+    for limit, kept in ((depth[hit].min() - 0.3 * scale, 0.0), (depth[hit].max() + 0.3 * scale, 1.0)):
+        image, _ = render_frame(placed, view, depth_limit=torch.full_like(depth, float(limit)))
+        torch.testing.assert_close(image, kept * whole, rtol=0, atol=1e-6)
+    half, nearer = render_frame(placed, view, depth_limit=depth)
+    assert (half[..., 3] <= whole[..., 3] + 1e-6).all() and 0.1 < half[hit][:, 3].mean() < whole[hit][:, 3].mean()
+    seen = half[..., 3] > 1e-3
+    assert (nearer[seen] <= depth[seen] * 1.0001).all()

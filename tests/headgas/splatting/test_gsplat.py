@@ -66,6 +66,7 @@ def gsplat_without_cuda(monkeypatch):
     monkeypatch.setattr(rendering, "isect_offset_encode", twins._isect_offset_encode)
     monkeypatch.setattr(rendering, "rasterize_to_pixels", blend_every_pixel)
     monkeypatch.setattr(gsplat_rasterizer, "load_gsplat", lambda: gsplat)
+    return gsplat
 
 
 def compare(ours, theirs, our_gaussians, their_gaussians, our_offsets, their_offsets, tolerance):
@@ -95,7 +96,7 @@ def test_numba_equals_gsplats_torch_twins(gsplat_without_cuda, antialiased, orth
     background = torch.tensor([0.2, 0.4, 0.6])
     our_result = rasterize(ours, camera, background=background, antialiased=antialiased, screen_offsets=our_offsets)
     fields_of_theirs = gsplat_rasterizer.rasterize_gsplat(
-        theirs, camera, background, True, antialiased, 0.3, 0.01, 1 / 255, 0.999, their_offsets
+        theirs, camera, background, True, antialiased, 0.3, 0.01, 1 / 255, 0.999, their_offsets, None
     )
     compare(our_result, type(our_result)(*fields_of_theirs), ours, theirs, our_offsets, their_offsets, 2e-5)
 
@@ -104,7 +105,7 @@ def test_no_gaussians_need_no_gsplat():
     gaussians, camera = egg(5, 8, 9)
     none = Gaussians(*(getattr(gaussians, name)[:0].requires_grad_() for name in NAMES))
     color, alpha, depth = gsplat_rasterizer.rasterize_gsplat(
-        none, camera, torch.tensor([0.1, 0.2, 0.3]), True, False, 0.3, 0.01, 1 / 255, 0.999, None
+        none, camera, torch.tensor([0.1, 0.2, 0.3]), True, False, 0.3, 0.01, 1 / 255, 0.999, None, None
     )
     assert color.shape == (9, 8, 3) and (depth == 1e10).all()
     (color.sum() + alpha.sum()).backward()
@@ -114,9 +115,9 @@ def test_what_gsplat_cannot_do_is_refused():
     gaussians, camera = egg(5, 8, 9)
     rest = (torch.zeros(3), True, False, 0.3, 0.01)
     with pytest.raises(ValueError, match="compiled in"):
-        gsplat_rasterizer.rasterize_gsplat(gaussians, camera, *rest, 1 / 255, 0.99, None)
+        gsplat_rasterizer.rasterize_gsplat(gaussians, camera, *rest, 1 / 255, 0.99, None, None)
     with pytest.raises(ValueError, match="must be zeros"):
-        gsplat_rasterizer.rasterize_gsplat(gaussians, camera, *rest, 1 / 255, 0.999, torch.ones(5, 2))
+        gsplat_rasterizer.rasterize_gsplat(gaussians, camera, *rest, 1 / 255, 0.999, torch.ones(5, 2), None)
 
 
 def test_a_missing_gsplat_is_told_with_the_command_that_installs_it(monkeypatch):
@@ -125,7 +126,7 @@ def test_a_missing_gsplat_is_told_with_the_command_that_installs_it(monkeypatch)
     gaussians, camera = egg(5, 8, 9)
     with pytest.raises(HeadGaSError) as caught:
         gsplat_rasterizer.rasterize_gsplat(
-            gaussians, camera, torch.zeros(3), True, False, 0.3, 0.01, 1 / 255, 0.999, None
+            gaussians, camera, torch.zeros(3), True, False, 0.3, 0.01, 1 / 255, 0.999, None, None
         )
     assert "pip install gsplat==1.5.3" in caught.value.hint
 

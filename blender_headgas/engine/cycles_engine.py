@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cycles that shows avatars, too: they are merged into each finished frame by its Depth pass."""
+
+from types import FunctionType
+from typing import Any
+
+import bpy
+import numpy as np
+from cycles import CyclesRender
+
+from ..core.errors import HeadGaSError
+from ..core.images import merged, shows_what_is_behind
+from ..core.messages import listed
+from ..rig import visible_avatars
+from .failures import reported
+from .native_panels import CYCLES_ENGINE
+from .pictures import ask, picture
+from .planes import check_size, read_plane, write_plane
+from .shots import Shot, read_shot
+from .stamps import stamp
+
+# Cycles' methods without its class: Blender may unregister that at any time, and crashes when a registered class has
+# an unregistered base.
+_taken: dict[str, Any] = {
+    name: value
+    for name, value in vars(CyclesRender).items()
+    if name != "__init__" and (isinstance(value, FunctionType) or name.startswith("bl_use_"))
+}
+_Cycles: Any = type("_Cycles", (), _taken)
+
+
+class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
+    """Renders photoreal head avatars within a scene of Cycles"""
+
+    bl_idname = CYCLES_ENGINE
+    bl_label = "Cycles + HeadGaS"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.session = None  # of Cycles
+        self._shots: dict[str, Shot] = {}
+
+    def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
+        """Cycles' passes, and Depth, which Cycles fills wherever it exists: merging needs it."""
+        super().update_render_passes(scene, renderlayer)
+        if not renderlayer.use_pass_z:
+            self.register_pass(scene, renderlayer, "Depth", 1, "Z", 'VALUE')
+
+    def render(self, depsgraph: bpy.types.Depsgraph) -> None:
+        """Reads the avatars of a view layer, and has Cycles render the rest of it."""
+        if not self.is_preview:
+            evaluated = False
+            with reported(self, depsgraph.scene.frame_current):
+                self._read(depsgraph)  # after Cycles' render the evaluated scene may be gone
+                evaluated = True
+            if not evaluated:
+                return
+        super().render(depsgraph)
+
+    def render_frame_finish(self) -> None:
+        """Merges the avatars into all view layers: only now every tile of Cycles has arrived."""
+        super().render_frame_finish()
+        shots, self._shots = self._shots, {}
+        for shot in shots.values():
+            with reported(self, shot.frame):
+                self._merge(shot)
+                stamp(self, shot)
+
+    def _read(self, depsgraph: bpy.types.Depsgraph) -> None:
+        shot = read_shot(self, depsgraph)
+        if not shot.files:
+            return
+        _check_control_meshes(depsgraph)
+        for name in _holdouts(depsgraph):
+            self.report({'WARNING'}, f"'{name}' is a holdout, which Cycles gives no depth: it does not cut out avatars")
+        ask(self, shot, lambda backend: None)  # what is missing is told before Cycles works for an hour
+        self._shots[shot.layer] = shot
+
+    def _merge(self, shot: Shot) -> None:
+        result = self.get_result()
+        width, height = shot.region.width, shot.region.height
+        check_size(result, width, height)
+        passes = result.layers[shot.layer].passes
+        for number, view in enumerate(shot.views):
+            planes = {render_pass.name: render_pass for render_pass in passes if render_pass.view_id == number}
+            scene, depth = (read_plane(planes[name], width, height) for name in ("Combined", "Depth"))
+            front = whole = picture(self, shot, view, depth)
+            if shows_what_is_behind(scene, depth).any():
+                whole = picture(self, shot, view)
+            write_plane(planes["Combined"], merged(scene, depth, front.image, whole.image))
+            write_plane(planes["Depth"], np.where(front.image[..., 3] >= 0.5, front.depth, depth))
+
+
+def _check_control_meshes(depsgraph: bpy.types.Depsgraph) -> None:
+    seen = list(dict.fromkeys(obj.name for obj, _, _ in visible_avatars(depsgraph) if obj.visible_camera))
+    if seen:
+        raise HeadGaSError(
+            f"{'Control meshes are' if len(seen) > 1 else 'A control mesh is'} visible to the camera and would hide "
+            f"{'their avatars' if len(seen) > 1 else 'its avatar'}: {listed(seen)}",
+            "Click Hide Control Meshes from Camera in Render Properties > HeadGaS",
+        )
+
+
+def _holdouts(depsgraph: bpy.types.Depsgraph) -> list[str]:
+    """The names of objects that are cut out of the view layer's picture."""
+    layer = depsgraph.view_layer
+    instances = (instance.object.original for instance in depsgraph.object_instances if instance.show_self)
+    objects = dict.fromkeys(obj for obj in instances if obj.type == 'MESH' and not obj.headgas.is_avatar)
+    return [obj.name for obj in objects if obj.is_holdout or obj.holdout_get(view_layer=layer)]

@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the backend makes of a shot."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import bpy
+import numpy as np
+
+from .. import client
+from ..client.backend import Around
+from ..client.launch import launch_settings, render_deadline
+from ..client.pixels import PASSES
+from ..core.images import DEPTH_OF_NOTHING
+from .colour import in_working_space
+from .shots import Moment, Shot
+
+_Result = TypeVar("_Result")
+
+
+def ask(engine: bpy.types.RenderEngine, shot: Shot, request: Callable[[client.Backend], _Result]) -> _Result:
+    """What `request` returns for the backend of a shot; tells the user what has to be waited for. See `client.ask`."""
+    before = client.running()
+    if before is None:
+        engine.update_stats("", "HeadGaS: starting the backend")
+
+    def told(backend: client.Backend) -> _Result:
+        if backend is not before and backend.facts.get("notice"):
+            engine.report({'WARNING'}, backend.facts["notice"])
+        return request(backend)
+
+    settings = launch_settings(Path(file) for file in shot.files)
+    return client.ask(settings, told, engine.test_break, lambda notice: engine.report({'WARNING'}, notice))
+
+
+def picture(
+    engine: bpy.types.RenderEngine,
+    shot: Shot,
+    view: str,
+    limit: np.ndarray | None = None,
+    coverage: bool = False,
+    passes: Sequence[str] = (),
+) -> client.Picture:
+    """What a view of a shot shows. Several moments are averaged; depths and normals are weighted as their pixels show.
+
+    Args:
+        limit: [H,W] metres; what lies behind it at a pixel is left out there.
+        coverage, passes: see `client.Backend.render`.
+    """
+    shape = shot.region.height, shot.region.width
+    taken: list[tuple[float, client.Picture]] = []
+    for number, moment in enumerate(shot.moments, 1):
+        if not moment.avatars:  # all are hidden at this time, or in this view layer
+            continue
+        number_of = f", moment {number} of {len(shot.moments)}" if len(shot.moments) > 1 else ""
+
+        def rendered(backend: client.Backend, moment: Moment = moment, number_of: str = number_of) -> client.Picture:
+            count = len(moment.avatars)
+            what = f"rendering {count} avatar{'s' if count > 1 else ''}{number_of}"
+            engine.update_stats("", f"HeadGaS: {backend.compiling(engine.test_break) or what}")
+            return backend.render(
+                moment.avatars, moment.cameras[view], render_deadline(), engine.test_break, coverage=coverage,
+                depth_limit=limit, passes=passes, around=_around(shot, view),
+            )  # fmt: skip
+
+        got = ask(engine, shot, rendered)
+        got = got._replace(image=in_working_space(got.image))
+        if len(shot.moments) == 1:
+            return got
+        taken.append((moment.weight, _of_all(got, moment, shot)))
+    return averaged(taken, shape, len(shot.names), passes)
+
+
+def _around(shot: Shot, view: str) -> Around | None:
+    if shot.around is None:
+        return None
+    before, after = shot.around
+    return (before.avatars, before.cameras[view]), (after.avatars, after.cameras[view])
+
+
+def _of_all(got: client.Picture, moment: Moment, shot: Shot) -> client.Picture:
+    """The picture with a coverage for every avatar of the shot: some may be hidden for a part of the exposure."""
+    if got.coverage is None:
+        return got
+    planes = np.zeros((len(shot.names), *got.depth.shape), np.float32)
+    for plane, name in zip(got.coverage, moment.names, strict=True):
+        planes[shot.names.index(name)] += plane
+    return got._replace(coverage=planes)
+
+
+def averaged(
+    taken: Sequence[tuple[float, client.Picture]], shape: tuple[int, int], count: int, passes: Sequence[str]
+) -> client.Picture:
+    """The mean of pictures [H,W] with their weights, of `count` coverages and of these passes."""
+
+    def mean(planes: Iterator[np.ndarray], weights: Iterator[np.ndarray | float], *size: int) -> np.ndarray:
+        total = np.zeros((*shape, *size), np.float32)
+        for weight, plane in zip(weights, planes, strict=True):
+            total += np.asarray(weight, np.float32) * plane
+        return total
+
+    shares = [weight for weight, _ in taken]
+    pictures = [got for _, got in taken]
+    seen = [np.where(got.depth < DEPTH_OF_NOTHING, share * got.image[..., 3], 0) for share, got in taken]
+    total = sum(seen, np.zeros(shape, np.float32))
+
+    def mean_depth(planes: list[np.ndarray]) -> np.ndarray:
+        summed = mean((np.where(plane < DEPTH_OF_NOTHING, plane, 0) for plane in planes), iter(seen))
+        return np.where(total > 0, summed / np.where(total > 0, total, 1), DEPTH_OF_NOTHING).astype(np.float32)
+
+    planes = {}
+    for name in passes:
+        own = [got.passes[name] for got in pictures]
+        if name == "median":
+            planes[name] = mean_depth(own)
+        elif name == "normal":
+            summed = mean(iter(own), (share[..., None] for share in seen), 3)
+            planes[name] = summed / np.maximum(np.linalg.norm(summed, axis=-1, keepdims=True), 1e-12)
+        else:
+            planes[name] = mean(iter(own), iter(shares), *((PASSES[name],) if PASSES[name] > 1 else ()))
+    covered = [got.coverage for got in pictures if got.coverage is not None]
+    coverage = np.zeros((count, *shape), np.float32)
+    for share, each in zip(shares, covered, strict=False):
+        coverage += np.float32(share) * each
+    image = mean((got.image for got in pictures), iter(shares), 4)
+    depth = mean_depth([got.depth for got in pictures])
+    return client.Picture(image, depth, coverage if covered else None, passes=planes)

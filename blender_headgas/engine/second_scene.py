@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Avatars with engines that we are no part of: a second scene renders them, the compositor combines both by depth.
+
+The user's own nodes stay: what took the scene's image takes the combined one, until all is removed.
+"""
+
+import bpy
+from bpy.app.handlers import persistent
+
+from ..core.errors import HeadGaSError
+from .native_panels import CYCLES_ENGINE, ENGINE
+
+_NODE = "HeadGaS Combine"
+_AVATARS = "HeadGaS Avatars"
+_ADDED = "headgas_added"  # marks what set-up added, and remembers what it changed
+_SOURCE = "HeadGaS Scene"
+# What the second scene takes from the first at every render
+_FOLLOWED = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y", "use_border")
+_FOLLOWED += ("border_min_x", "border_max_x", "border_min_y", "border_max_y", "use_crop_to_border", "use_multiview")
+_FOLLOWED += ("views_format", "use_motion_blur", "motion_blur_shutter", "motion_blur_position", "fps", "fps_base")
+
+
+def is_set_up(scene: bpy.types.Scene) -> bool:
+    """Whether the compositor of a scene combines it with its avatars."""
+    tree = _tree(scene)
+    return tree is not None and _NODE in tree.nodes
+
+
+def set_up(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scene:
+    """Has the compositor show the avatars within what one view layer renders; returns the second scene.
+
+    Raises:
+        HeadGaSError: the scene's engine renders avatars by itself, or all is set up already.
+    """
+    if scene.render.engine in (ENGINE, CYCLES_ENGINE):
+        raise HeadGaSError("This engine renders avatars by itself", "Nothing has to be set up for it")
+    if is_set_up(scene):
+        raise HeadGaSError("The compositor shows the avatars already", "Remove Avatars from Compositor undoes that")
+    second = _second_scene(scene, layer)
+    tree = _ensured_tree(scene)
+    source = _render_layers(tree, scene, layer)
+    if source is None:
+        source = tree.nodes.new('CompositorNodeRLayers')
+        source.name = source.label = _SOURCE
+        source.scene, source.layer = scene, layer.name
+        source[_ADDED] = True
+    avatars = tree.nodes.new('CompositorNodeRLayers')
+    avatars.name = avatars.label = _AVATARS
+    avatars.scene, avatars.layer = second, layer.name
+    avatars[_ADDED] = True
+    avatars.location = source.location.x, source.location.y - 450
+    taken = [link.to_socket for link in source.outputs["Image"].links] or _ends(tree)
+    before = {"depth": layer.use_pass_z, "layer": layer.name}
+    layer.use_pass_z = True
+    combine = _combine(tree, avatars, source)
+    combine[_ADDED] = before
+    for socket in taken:
+        tree.links.new(combine.outputs[0], socket)
+    return second
+
+
+def remove(scene: bpy.types.Scene) -> None:
+    """Takes away what `set_up` added, and the second scene.
+
+    Raises:
+        HeadGaSError: nothing was set up.
+    """
+    if not is_set_up(scene):
+        raise HeadGaSError("The compositor of this scene does not show avatars", "There is nothing to remove")
+    tree = _tree(scene)
+    assert tree is not None
+    combine, avatars = tree.nodes[_NODE], tree.nodes.get(_AVATARS)
+    before = dict(combine[_ADDED])
+    feeding = (link.from_node for link in tree.links if link.to_node == combine and link.from_socket.name == "Depth")
+    source = next((node for node in feeding if node != avatars), None)
+    if source is not None and _ADDED not in source:
+        for socket in [link.to_socket for link in combine.outputs[0].links]:
+            tree.links.new(source.outputs["Image"], socket)
+    layer = scene.view_layers.get(before["layer"])
+    if layer is not None:
+        layer.use_pass_z = bool(before["depth"])
+    second = avatars.scene if avatars is not None else None
+    for node in [node for node in tree.nodes if _ADDED in node]:
+        tree.nodes.remove(node)
+    if second is not None and second.headgas_render.main == scene:
+        bpy.data.scenes.remove(second)
+    if tree.get(_ADDED) and not any(node.type not in ('GROUP_OUTPUT', 'COMPOSITE') for node in tree.nodes):
+        if bpy.app.version >= (5, 0, 0):
+            scene.compositing_node_group = None
+            bpy.data.node_groups.remove(tree)
+        else:
+            tree.nodes.clear()
+            del tree[_ADDED]
+            scene.use_nodes = False
+
+
+@persistent
+def follow_main_scenes(*_: object) -> None:
+    """Before a render: second scenes take over the camera and the frame of their first."""
+    for second in bpy.data.scenes:
+        main = second.headgas_render.main
+        if main is None:
+            continue
+        second.camera = main.camera
+        for name in _FOLLOWED:
+            setattr(second.render, name, getattr(main.render, name))
+        for own, view in zip(second.render.views, main.render.views, strict=False):
+            own.use, own.camera_suffix = view.use, view.camera_suffix
+
+
+def _second_scene(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scene:
+    """A scene of the same collections, camera and frame, rendered by our engine."""
+    second = scene.copy()
+    second.name = f"{scene.name} Avatars"
+    second.headgas_render.main = scene
+    second.render.engine, second.render.film_transparent = ENGINE, True
+    second.render.use_compositing = second.render.use_sequencer = False
+    if bpy.app.version >= (5, 0, 0):
+        second.compositing_node_group = None
+    else:
+        second.use_nodes = False
+    for other in second.view_layers:
+        other.use = other.name == layer.name
+    second.view_layers[layer.name].use_pass_z = True
+    return second
+
+
+def _tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    if bpy.app.version >= (5, 0, 0):
+        return scene.compositing_node_group
+    return scene.node_tree if scene.use_nodes else None
+
+
+def _ensured_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
+    """The compositor's nodes of a scene, with an output."""
+    tree = _tree(scene)
+    if tree is None:
+        if bpy.app.version >= (5, 0, 0):
+            tree = scene.compositing_node_group = bpy.data.node_groups.new("Compositing", 'CompositorNodeTree')
+        else:
+            scene.use_nodes = True
+            tree = scene.node_tree
+            tree.nodes.clear()  # what Blender puts there, no user's nodes
+        tree[_ADDED] = True
+    if _ends(tree):
+        return tree
+    if bpy.app.version >= (5, 0, 0):
+        if not any(item.item_type == 'SOCKET' and item.in_out == 'OUTPUT' for item in tree.interface.items_tree):
+            tree.interface.new_socket("Image", in_out='OUTPUT', socket_type='NodeSocketColor')
+        output = tree.nodes.new('NodeGroupOutput')
+    else:
+        output = tree.nodes.new('CompositorNodeComposite')
+    output.location = (800, 0)
+    return tree
+
+
+def _ends(tree: bpy.types.NodeTree) -> list[bpy.types.NodeSocket]:
+    """The sockets of the picture that the compositor makes."""
+    kind = 'GROUP_OUTPUT' if bpy.app.version >= (5, 0, 0) else 'COMPOSITE'
+    return [node.inputs[0] for node in tree.nodes if node.type == kind and len(node.inputs)]
+
+
+def _render_layers(
+    tree: bpy.types.NodeTree, scene: bpy.types.Scene, layer: bpy.types.ViewLayer
+) -> bpy.types.Node | None:
+    """The node of the view layer's image; of several the one that something is made of."""
+    nodes = [node for node in tree.nodes if node.type == 'R_LAYERS' and (node.scene, node.layer) == (scene, layer.name)]
+    return max(nodes, key=lambda node: node.outputs["Image"].is_linked, default=None)
+
+
+def _combine(tree: bpy.types.NodeTree, avatars: bpy.types.Node, source: bpy.types.Node) -> bpy.types.Node:
+    """Nodes that lay the nearer of two images over the other; returns the last.
+
+    Z Combine's own use of alpha takes colours as straight, which those of render layers are not: soft edges got dark.
+    """
+    combine = tree.nodes.new('CompositorNodeZcombine')
+    combine.name = combine.label = _NODE
+    combine.location = source.location.x + 550, source.location.y
+    if bpy.app.version >= (5, 0, 0):
+        combine.inputs["Use Alpha"].default_value = False
+    else:
+        combine.use_alpha = False
+    colours = [socket for socket in combine.inputs if socket.type == 'RGBA']
+    depths = [socket for socket in combine.inputs if socket.name in ("Z", "Depth A", "Depth B")]
+    for number, (near, far) in enumerate(((avatars, source), (source, avatars))):
+        over = tree.nodes.new('CompositorNodeAlphaOver')
+        over[_ADDED] = True
+        over.location = source.location.x + 350, source.location.y - 200 * number
+        below, above = (socket for socket in over.inputs if socket.type == 'RGBA')
+        tree.links.new(far.outputs["Image"], below)
+        tree.links.new(near.outputs["Image"], above)
+        tree.links.new(over.outputs[0], colours[number])
+        tree.links.new(near.outputs["Depth"], depths[number])
+    return combine

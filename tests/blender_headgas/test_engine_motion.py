@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Motion blur and stereoscopy: at which times and from where the avatars are rendered, and how that becomes a frame."""
+
+import bpy
+import numpy as np
+import pytest
+from avatar_files import write_avatar
+from stand_in import read_layers, render_layers, render_still
+from test_engine_cycles import plane
+
+
+@pytest.fixture(params=['HEADGAS', 'HEADGAS_CYCLES'])
+def avatar(scene, service, tmp_path, request):
+    """An avatar whose jaw opens by a tenth a frame, in either engine."""
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "half.safetensors")))
+    scene.render.engine = request.param
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    obj = bpy.context.object
+    _move(obj.data.shape_keys.key_blocks["jawOpen"].driver_add("value"))
+    scene.render.use_motion_blur = True
+    return obj
+
+
+def _move(curve) -> None:
+    curve.driver.expression = "min((frame - 1) / 10, 1)"
+
+
+def _jaws(service) -> list[float]:
+    return [request["avatars"][0]["expression"][0] for request in service.requests]
+
+
+@pytest.mark.parametrize(("position", "first"), [('START', 5.0), ('CENTER', 4.75), ('END', 4.5)])
+def test_the_shutter_is_sampled_at_sub_frames(scene, avatar, service, tmp_path, position, first):
+    scene.render.motion_blur_position, scene.render.motion_blur_shutter = position, 0.5
+    scene.headgas_render.motion_samples = 4
+    _move(scene.camera.driver_add("location", 0))
+    _move(avatar.parent.driver_add("location", 2))
+    scene.frame_set(5)
+    image = render_still(tmp_path / "blurred.exr")
+    times = [first + 0.5 * (number + 0.5) / 4 for number in range(4)]
+    expected = [(time - 1) / 10 for time in times]
+    assert _jaws(service) == pytest.approx(expected, abs=1e-5)
+    assert [-request["camera"]["viewmat"][0][3] for request in service.requests] == pytest.approx(expected, abs=1e-5)
+    heights = [request["avatars"][0]["transform"][2][3] for request in service.requests]
+    assert heights == pytest.approx(expected, abs=1e-5)
+    blue = [0.5 * np.dot([1, 2, 3, 4], request["avatars"][0]["expression"]) for request in service.requests]
+    assert image[..., 2] == pytest.approx(np.mean(blue), abs=1e-4)
+    assert image[..., 3] == pytest.approx(0.5, abs=1e-6)
+    assert (scene.frame_current, scene.frame_subframe) == (5, 0.0)
+    again = render_still(tmp_path / "again.exr")
+    assert np.array_equal(again, image)
+
+
+def test_what_stands_still_is_rendered_once(scene, avatar, service, tmp_path):
+    scene.frame_set(20)
+    render_still(tmp_path / "still.exr")
+    assert len(service.requests) == 1
+
+
+def test_the_shutter_curve_weighs_the_moments(scene, avatar, service, tmp_path):
+    curve = scene.render.motion_blur_shutter_curve
+    points = curve.curves[0].points
+    while len(points) > 2:
+        points.remove(points[1])
+    points[0].location, points[1].location = (0.0, 0.0), (1.0, 1.0)
+    for point in points:
+        point.handle_type = 'VECTOR'
+    curve.update()
+    scene.headgas_render.motion_samples = 2
+    scene.frame_set(5)
+    image = render_still(tmp_path / "still.exr")
+    jaws = _jaws(service)
+    rest = 0.5 * 4 * service.requests[0]["avatars"][0]["expression"][3]
+    assert image[0, 0, 2] == pytest.approx(rest + 0.5 * (0.25 * jaws[0] + 0.75 * jaws[1]), abs=1e-3)
+
+
+def test_a_shutter_that_never_opens_is_refused(scene, avatar, tmp_path):
+    curve = scene.render.motion_blur_shutter_curve
+    for point in curve.curves[0].points:
+        point.location.y = 0.0
+    curve.update()
+    scene.render.filepath = str(tmp_path / "failed.exr")
+    with pytest.raises(RuntimeError, match="shutter never opens"):
+        bpy.ops.render.render(write_still=True)
+
+
+@pytest.mark.parametrize("mode", ['OFFAXIS', 'TOE', 'PARALLEL'])
+def test_both_eyes_see_from_their_own_place(scene, avatar, service, tmp_path, mode):
+    """Each eye's rays are those of a camera that Blender itself places there."""
+    scene.render.use_motion_blur = False
+    scene.render.use_multiview = True
+    stereo = scene.camera.data.stereo
+    stereo.pivot = 'CENTER'
+    stereo.convergence_mode, stereo.interocular_distance, stereo.convergence_distance = mode, 0.1, 2.0
+    scene.render.image_settings.views_format, scene.render.image_settings.exr_codec = 'INDIVIDUAL', 'NONE'
+    scene.render.filepath = str(tmp_path / "eyes.exr")
+    plane(scene, 2.0, (1.0, 0.0, 0.0), size=0.01)  # the point on which toed-in and off-axis eyes converge
+    bpy.ops.render.render(write_still=True)
+    left, right = service.requests[-2:]
+    shift = 0.0
+    for request, side in ((left, -1), (right, 1)):
+        viewmat, K = np.array(request["camera"]["viewmat"]), np.array(request["camera"]["K"])
+        place = -viewmat[:3, :3].T @ viewmat[:3, 3]
+        assert place == pytest.approx([side * 0.05, -1.0, 0.0], abs=1e-5)
+        u, _, w = K @ (viewmat @ [0.0, 1.0, 0.0, 1.0])[:3]
+        converged = abs(u / w - 24) < 0.02
+        assert converged == (mode != 'PARALLEL')
+        shift += abs(K[0][2] - 24)
+    assert (shift > 1) == (mode == 'OFFAXIS')
+    for name in ("L", "R"):
+        assert any(plane.any() for plane in read_layers(tmp_path / f"eyes_{name}.exr").values())
+
+
+def test_each_view_has_its_own_camera(scene, avatar, service, tmp_path):
+    scene.render.use_motion_blur = False
+    scene.render.use_multiview, scene.render.views_format = True, 'MULTIVIEW'
+    render = scene.render
+    scene.camera.name = "shot_left"
+    right = scene.camera.copy()
+    right.name, right.location.x = "shot_right", 0.7
+    scene.collection.objects.link(right)
+    assert [view.camera_suffix for view in render.views] == ["_L", "_R"]
+    render.views[0].camera_suffix, render.views[1].camera_suffix = "_left", "_right"
+    render.image_settings.views_format = 'INDIVIDUAL'
+    render.filepath = str(tmp_path / "views.exr")
+    bpy.ops.render.render(write_still=True)
+    places = [-request["camera"]["viewmat"][0][3] for request in service.requests]
+    assert places == pytest.approx([0.0, 0.7], abs=1e-6)
+
+
+def test_a_multilayer_file_has_all_views(scene, avatar, tmp_path):
+    scene.render.use_motion_blur = False
+    scene.render.use_multiview = True
+    scene.render.image_settings.views_format = 'MULTIVIEW'
+    names = render_layers(tmp_path / "views.exr").keys()
+    assert {name for name in names if "Combined.left" in name} and {name for name in names if "Combined.right" in name}

@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Avatars in another engine's picture through the compositor: what is set up, what it shows, and what is left of it."""
+
+import bpy
+import numpy as np
+import pytest
+from avatar_files import write_avatar
+from stand_in import read_pixels, render_still
+from test_engine_cycles import plane
+
+_CLOSE = 5e-3
+
+
+@pytest.fixture
+def stage(scene, service, tmp_path):
+    """An avatar; before all of it but the five top rows and a bit, on the left, a plane that Cycles renders."""
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "half.safetensors")))
+    scene.render.engine = 'CYCLES'
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    scene.camera.data.clip_end = 10000.0
+    plane(scene, 5010.5, (0.2, 0.4, 0.6), size=4800.0).location.x = -2400.0
+    return scene
+
+
+def _tree(scene):
+    return scene.compositing_node_group if bpy.app.version >= (5, 0, 0) else scene.node_tree
+
+
+def _users_nodes(scene):
+    """A tree of the user's own, which doubles the image's blue."""
+    if bpy.app.version >= (5, 0, 0):
+        tree = scene.compositing_node_group = bpy.data.node_groups.new("mine", 'CompositorNodeTree')
+        tree.interface.new_socket("Image", in_out='OUTPUT', socket_type='NodeSocketColor')
+        output = tree.nodes.new('NodeGroupOutput')
+    else:
+        scene.use_nodes = True
+        tree = scene.node_tree
+        tree.nodes.clear()
+        output = tree.nodes.new('CompositorNodeComposite')
+    layers, exposure = tree.nodes.new('CompositorNodeRLayers'), tree.nodes.new('CompositorNodeExposure')
+    layers.scene = scene
+    exposure.inputs["Exposure"].default_value = 1.0
+    tree.links.new(layers.outputs["Image"], exposure.inputs["Image"])
+    tree.links.new(exposure.outputs[0], output.inputs[0])
+    return tree
+
+
+def _links(tree) -> set[tuple[str, str, str, str]]:
+    return {
+        (link.from_node.name, link.from_socket.name, link.to_node.name, link.to_socket.name) for link in tree.links
+    }
+
+
+@pytest.mark.parametrize("users", [False, True])
+def test_the_compositor_shows_avatars_before_and_behind(stage, tmp_path, users):
+    tree = _users_nodes(stage) if users else None
+    before = _links(tree) if tree else None
+    alone = render_still(tmp_path / "alone.exr")
+    assert bpy.ops.headgas.set_up_compositing() == {'FINISHED'}
+    assert len(bpy.data.scenes) == 2 and bpy.data.scenes["Scene Avatars"].render.engine == 'HEADGAS'
+    image = render_still(tmp_path / "combined.exr")
+    avatar = render_still_of(bpy.data.scenes["Scene Avatars"], tmp_path / "avatars.exr")
+    gain = 2.0 if users else 1.0
+    left = slice(2, 20)  # within the plane
+    assert np.abs(image[8:, left] - alone[8:, left]).max() < _CLOSE  # Z Combine softens what is next to its edges
+    over = gain * avatar[:3] + (1 - avatar[:3, :, 3:]) * alone[:3]
+    assert np.abs(image[:3, left, :3] - over[:, left, :3]).max() < _CLOSE
+    assert np.abs(image[8:, 28:, :3] - gain * avatar[8:, 28:, :3]).max() < _CLOSE
+    assert bpy.ops.headgas.remove_compositing() == {'FINISHED'}
+    assert len(bpy.data.scenes) == 1 and not stage.view_layers[0].use_pass_z
+    if users:
+        assert _links(_tree(stage)) == before
+    assert np.abs(render_still(tmp_path / "again.exr") - alone).max() < _CLOSE
+
+
+def render_still_of(scene, path) -> np.ndarray:
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True, scene=scene.name)
+    return read_pixels(path)
+
+
+def test_the_second_scene_follows_the_first(stage, service, tmp_path):
+    bpy.ops.headgas.set_up_compositing()
+    avatar = next(obj for obj in bpy.data.objects if obj.headgas.is_avatar)
+    avatar.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver.expression = "frame / 10"
+    other = stage.camera.copy()
+    stage.collection.objects.link(other)
+    other.location.x = 0.25
+    stage.camera = other
+    stage.render.resolution_x, stage.render.resolution_percentage = 60, 50
+    stage.frame_start, stage.frame_end = 3, 4
+    bpy.ops.render.render(animation=True)
+    asked = [(request["avatars"][0]["expression"][0], request["camera"]["width"]) for request in service.requests]
+    assert asked == [(pytest.approx(0.3), 30), (pytest.approx(0.4), 30)]
+    assert service.requests[-1]["camera"]["viewmat"][0][3] == pytest.approx(-0.25)
+
+
+def test_what_makes_no_sense_is_refused(stage):
+    with pytest.raises(RuntimeError, match="nothing to remove"):
+        bpy.ops.headgas.remove_compositing()
+    bpy.ops.headgas.set_up_compositing()
+    with pytest.raises(RuntimeError, match="already"):
+        bpy.ops.headgas.set_up_compositing()
+    bpy.ops.headgas.remove_compositing()
+    stage.render.engine = 'HEADGAS'
+    with pytest.raises(RuntimeError, match="by itself"):
+        bpy.ops.headgas.set_up_compositing()
+
+
+def test_control_meshes_are_hidden(stage):
+    avatar = next(obj for obj in bpy.data.objects if obj.headgas.is_avatar)
+    avatar.visible_camera = True
+    bpy.ops.headgas.set_up_compositing()
+    assert not avatar.visible_camera

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Both real programs: a plane of Cycles slices the head where the backend says that it must."""
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Matrix
+
+from tests.blender_headgas.stand_in import render_layers
+from tests.contract.test_pixels import head  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("real_service")
+_CLOSE = 5e-4
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_plane_slices_the_head(scene, head, material, tmp_path, transparent):  # noqa: F811
+    """Expected: Gaussian by Gaussian in front of the plane (see the rasterizer's own tests), the plane behind them."""
+    scene.render.engine, scene.render.film_transparent = 'HEADGAS_CYCLES', transparent
+    scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 4, False, False
+    distance, colour = float(material.expected["sliced_at"]), (0.7, 0.2, 0.1)
+    _add_glowing_plane(scene, distance, colour)
+    layers = render_layers(tmp_path / "sliced.exr")
+    got = np.stack([layers[f"ViewLayer.Combined.{channel}"] for channel in "RGBA"], -1)
+    front, depth = material.expected["sliced_image"], material.expected["sliced_depth"]
+    expected = front + (1 - front[..., 3:]) * np.array([*colour, 1.0])
+    assert np.abs(got - expected).max() < _CLOSE
+    whole = material.expected["one_image_0"]
+    assert ((whole - front)[..., 3] > 0.1).sum() > 100 and (front[..., 3] > 0.1).sum() > 100
+    z = layers["ViewLayer.Depth.Z"]
+    assert np.abs(z - np.where(front[..., 3] >= 0.5, depth, distance)).max() < 1e-4
+
+
+def _add_glowing_plane(scene, distance: float, colour: tuple[float, float, float]) -> None:
+    """It fills the picture, facing the camera `distance` metres from it."""
+    mesh = bpy.data.meshes.new("plane")
+    mesh.from_pydata([(-9, -9, 0), (9, -9, 0), (9, 9, 0), (-9, 9, 0)], [], [(0, 1, 2, 3)])
+    material = bpy.data.materials.new("glow")
+    if bpy.app.version < (5, 0, 0):
+        material.use_nodes = True
+    glow = material.node_tree.nodes.new('ShaderNodeEmission')
+    glow.inputs["Color"].default_value = (*colour, 1.0)
+    output = next(node for node in material.node_tree.nodes if node.type == 'OUTPUT_MATERIAL')
+    material.node_tree.links.new(glow.outputs["Emission"], output.inputs["Surface"])
+    mesh.materials.append(material)
+    plane = bpy.data.objects.new("plane", mesh)
+    scene.collection.objects.link(plane)
+    bpy.context.view_layer.update()
+    plane.matrix_world = scene.camera.matrix_world @ Matrix.Translation((0, 0, -distance))
