@@ -3,6 +3,7 @@
 """Which avatars a viewport shows, and how they are posed. Looked up again only when Blender has evaluated something."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -11,6 +12,7 @@ from ..client import PosedAvatar
 from ..core.errors import HeadGaSError
 from ..rig import avatar_path, expression_of, is_hidden, visible_avatars
 
+_boxes: dict[tuple[int, int], np.ndarray] = {}  # by session_uid and number of vertices
 _FLAT = 1e-12  # of a transform's determinant
 
 
@@ -38,7 +40,7 @@ class ShownAvatar:
     def is_outdated(self) -> bool:
         """Whether its file has changed meanwhile."""
         try:
-            return self.posed is not None and self.posed.path.stat().st_mtime_ns != self.changed
+            return self.posed is not None and Path(self.posed.path).stat().st_mtime_ns != self.changed
         except OSError:
             return True
 
@@ -77,7 +79,14 @@ def _shown(
 
 
 def box_of(mesh: bpy.types.Mesh) -> np.ndarray:
-    """The corners [8,3] float64 of the box around a mesh, without its modifiers."""
+    """The corners [8,3] float64 of the box around a mesh, without its modifiers; looked up once per mesh."""
+    key = mesh.session_uid, len(mesh.vertices)
+    if key not in _boxes:
+        _boxes[key] = _box(mesh)
+    return _boxes[key]
+
+
+def _box(mesh: bpy.types.Mesh) -> np.ndarray:
     points = np.empty(3 * len(mesh.vertices), np.float32)
     mesh.vertices.foreach_get("co", points)
     points = points.reshape(-1, 3)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The avatars in all 3D viewports: looks what they should show, asks the backend for it, draws what has arrived."""
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -174,7 +175,7 @@ class Overlay:
             self.waits = "The backend does not run"
             return
         try:
-            backend = launch_settings(avatar.path for avatar in viewport.wish.avatars)
+            backend = launch_settings(Path(avatar.path) for avatar in viewport.wish.avatars)
         except HeadGaSError as error:
             self._failed = (), error
             return
