@@ -61,7 +61,7 @@ class HeadGaSViewportSettings(bpy.types.PropertyGroup):
         update=_redraw,
     )
     limit: bpy.props.IntProperty(
-        name="Resolution Limit",
+        name="Resolution",
         description="The longer side of what is rendered, in pixels; larger views are enlarged from that",
         default=1024,
         min=64,
@@ -82,7 +82,7 @@ class HeadGaSViewportSettings(bpy.types.PropertyGroup):
         name="Parameter", description="The parameter whose influence is shown", search=_parameters, update=_redraw
     )
     fraction: bpy.props.FloatProperty(
-        name="Most Important",
+        name="Gaussians",
         description="How many of the Gaussians are shown; the least important ones are hidden first",
         default=1.0,
         min=0.0,

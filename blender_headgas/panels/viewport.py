@@ -27,7 +27,7 @@ class HEADGAS_PT_viewport(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, overlay.viewport_settings(context.scene)
-        layout.use_property_split = True
+        layout.use_property_split, layout.use_property_decorate = True, False
         _draw_state(layout, characters_of(context.region))
         _draw_hidden(layout, context)
         column = layout.column()
