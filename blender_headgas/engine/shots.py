@@ -139,6 +139,12 @@ def _moment(
 def seen_avatars(depsgraph: bpy.types.Depsgraph) -> tuple[tuple[str, ...], tuple[client.PosedAvatar, ...]]:
     """The names of the control meshes whose avatars the camera may see, and their avatars."""
     layer = depsgraph.view_layer
+    for obj, owner, _ in visible_avatars(depsgraph):
+        if obj.is_holdout or owner.holdout_get(view_layer=layer):
+            raise HeadGaSError(
+                f"The avatar '{obj.name}' is a holdout in the view layer '{layer.name}', which HeadGaS does not render",
+                "Switch Holdout off, and cut out by the pass Alpha per Avatar in the compositor",
+            )
     pairs = zip(visible_avatars(depsgraph), posed_avatars(depsgraph), strict=True)
     seen = [(obj.name, avatar) for (obj, owner, _), avatar in pairs if not owner.indirect_only_get(view_layer=layer)]
     return tuple(name for name, _ in seen), tuple(avatar for _, avatar in seen)
