@@ -36,7 +36,7 @@ class HEADGAS_UL_face(bpy.types.UIList):
         channel, name = channel_of(key), key.name
         row = layout.row(align=True)
         row.active = not key.mute
-        row.prop(channel.holder, channel.attribute, text=name, slider=True)
+        row.prop(channel.holder, channel.attribute, text=_short(name), slider=True)
         low, high = self.seen.get(name, (key.value, key.value))
         if not low - _SLACK <= key.value <= high + _SLACK:
             row.operator("headgas.limit_channel", text="", icon='ERROR', emboss=False).channel = name
@@ -71,6 +71,14 @@ class HEADGAS_PT_face(AvatarPart):
         if reason:
             draw_error(self.layout, reason, characters_of(context.region))
         _draw_face(self.layout, context.window_manager.headgas_face, avatar)
+
+
+def _short(name: str) -> str:
+    """The name with L or R for its side, which a narrow panel would cut off."""
+    for side in ("Left", "Right"):
+        if name.endswith(side) and name != side:
+            return f"{name.removesuffix(side)} {side[0]}"
+    return name
 
 
 def _draw_face(layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, avatar: bpy.types.Object) -> None:
