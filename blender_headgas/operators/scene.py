@@ -35,7 +35,7 @@ def set_up_scene(context: bpy.types.Context, avatar: bpy.types.Object) -> None:
     """Gives the scene a camera before the avatar's face, the engine HeadGaS and the view transform Standard."""
     scene = context.scene
     scene.render.engine = ENGINE
-    scene.view_settings.view_transform = 'Standard'
+    bpy.ops.headgas.exact_colors()
     rig = avatar.parent or avatar
     camera = bpy.data.objects.new(f"{rig.name} camera", bpy.data.cameras.new(f"{rig.name} camera"))
     scene.collection.objects.link(camera)

@@ -3,6 +3,7 @@
 """In Blender: what every walk does with the extension."""
 
 import math
+import sys
 from pathlib import Path
 
 import bpy
@@ -10,7 +11,9 @@ import bpy
 from .harness import Screen, Until, Walk
 
 ADDON = "bl_ext.user_default.headgas"
-AXES = (0.075, 0.095, 0.115)  # of material.py's egg
+# of material.py's egg
+AXES = (0.075, 0.095, 0.115)
+SKIN = (224, 172, 140)
 
 
 def install(screen: Screen) -> Walk:
@@ -38,6 +41,11 @@ def import_avatar(screen: Screen) -> Walk:
     yield from face(screen)
 
 
+def settled() -> Until:
+    """Waits until the viewports show what they should."""
+    return Until(sys.modules[f"{ADDON}.overlay"].settled, "the viewports show the avatar", 600)
+
+
 def egg(height: float, aside: float = 0.0) -> tuple[float, float, float]:
     """The point of the painted avatar's face at a height and so far to its left, in metres."""
     x, y, z = AXES
@@ -57,6 +65,7 @@ def face(screen: Screen) -> Walk:
         bpy.ops.view3d.view_axis(type='FRONT')
         bpy.ops.view3d.view_selected(use_all_regions=False)
     yield 1.0  # Blender moves there smoothly
+    yield settled()
 
 
 def open_sidebar(screen: Screen) -> Walk:
