@@ -43,9 +43,9 @@ class Picture:
     path: Path
     pixels: np.ndarray
 
-    def of(self, area: bpy.types.Area, region: str = 'WINDOW') -> np.ndarray:
-        """The pixels [h,w,3] of an area's region."""
-        left, top, width, height = box_of(area, region)
+    def of(self, region: bpy.types.Region) -> np.ndarray:
+        """The pixels [h,w,3] of a region of the main window."""
+        left, top, width, height = box_of(region)
         return self.pixels[top : top + height, left : left + width]
 
     def around(self, x: float, y: float, half: int = 4) -> np.ndarray:
@@ -78,8 +78,9 @@ class Screen:
     def over(self, kind: str = 'VIEW_3D') -> Iterator[bpy.types.Area]:
         """Operators run as if the mouse were over the first area of a kind."""
         area = self.area(kind)
-        region = next(region for region in area.regions if region.type == 'WINDOW')
-        with bpy.context.temp_override(window=self.window, screen=self.window.screen, area=area, region=region):
+        with bpy.context.temp_override(
+            window=self.window, screen=self.window.screen, area=area, region=region_of(area)
+        ):
             yield area
 
     def press(self, *keys: str) -> None:
@@ -133,16 +134,20 @@ class Screen:
         return Picture(path, pixels)
 
 
-def box_of(area: bpy.types.Area, region: str = 'WINDOW') -> tuple[int, int, int, int]:
-    """Left, top, width and height of an area's region on the screen, in pixels."""
-    found = next(each for each in area.regions if each.type == region)
+def region_of(area: bpy.types.Area, kind: str = 'WINDOW') -> bpy.types.Region:
+    """The first region of a kind."""
+    return next(region for region in area.regions if region.type == kind)
+
+
+def box_of(region: bpy.types.Region) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a region of the main window on the screen, in pixels."""
     height = bpy.context.window_manager.windows[0].height
-    return found.x, height - found.y - found.height, found.width, found.height
+    return region.x, height - region.y - region.height, region.width, region.height
 
 
 def in_view(area: bpy.types.Area, point: Sequence[float]) -> tuple[float, float]:
     """Where on the screen a point of the world is in a 3D view."""
-    region = next(region for region in area.regions if region.type == 'WINDOW')
+    region = region_of(area)
     x, y = location_3d_to_region_2d(region, area.spaces.active.region_3d, Vector(point))
     return region.x + x, bpy.context.window_manager.windows[0].height - 1 - region.y - y
 
@@ -150,7 +155,7 @@ def in_view(area: bpy.types.Area, point: Sequence[float]) -> tuple[float, float]
 def in_render(window: bpy.types.Window, point: Sequence[float]) -> tuple[float, float]:
     """Where on the screen a point of the world is in a window that shows the render of the scene's camera."""
     area = next(area for area in window.screen.areas if area.type == 'IMAGE_EDITOR')
-    region = next(region for region in area.regions if region.type == 'WINDOW')
+    region = region_of(area)
     u, v, _ = world_to_camera_view(window.scene, window.scene.camera, Vector(point))
     x, y = region.view2d.view_to_region(u, v, clip=False)
     height = bpy.context.window_manager.windows[0].height

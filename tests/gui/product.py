@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from .harness import Screen, Until, Walk
+from .harness import Screen, Until, Walk, region_of
 
 ADDON = "bl_ext.user_default.headgas"
 # of material.py's egg
@@ -73,6 +73,5 @@ def open_sidebar(screen: Screen) -> Walk:
     area = screen.area()
     area.spaces.active.show_region_ui = True
     yield 0.3
-    region = next(region for region in area.regions if region.type == 'UI')
-    region.active_panel_category = "HeadGaS"
+    region_of(area, 'UI').active_panel_category = "HeadGaS"
     yield 0.3

@@ -9,7 +9,7 @@ import sys
 import bpy
 import numpy as np
 
-from .harness import Picture, Screen, Until, Walk, box_of, in_render
+from .harness import Picture, Screen, Until, Walk, box_of, in_render, region_of
 from .product import ADDON, SKIN, egg, face, import_avatar, install, open_sidebar, settled, shape_key
 
 _LAST = 24  # frame
@@ -139,10 +139,11 @@ def _f12(screen: Screen, name: str, heights: tuple[float, ...]) -> Walk:
 
 def _changed(one: Picture, other: Picture, area: bpy.types.Area, region: str = 'WINDOW') -> float:
     """The share of the region's pixels that differ between two pictures."""
-    difference = np.abs(one.of(area, region).astype(int) - other.of(area, region)).max(-1)
+    where = region_of(area, region)
+    difference = np.abs(one.of(where).astype(int) - other.of(where)).max(-1)
     return float((difference > 12).mean())
 
 
 def _middle(area: bpy.types.Area) -> tuple[float, float]:
-    left, top, width, height = box_of(area)
+    left, top, width, height = box_of(region_of(area))
     return left + width / 2, top + height / 2
