@@ -23,7 +23,7 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
     """Import recorded motion onto the selected avatars as keyframes"""
 
     bl_idname = "headgas.import_take"
-    bl_label = "Import HeadGaS Take"
+    bl_label = "Import Take"
     bl_options = {'REGISTER', 'UNDO'}
 
     filename_ext = SUFFIXES[0]

@@ -11,7 +11,7 @@ from ..engine.native_panels import ENGINE
 from .selection import has_avatar, look_through_camera, selected_avatars
 
 _LENS = 85.0  # millimetres, as for portraits
-_MARGIN = 1.25  # of the camera's distance to where the head fills the frame
+_MARGIN = 1.15  # of the camera's distance to where the head fills the frame
 
 
 class HEADGAS_OT_set_up_scene(bpy.types.Operator):
