@@ -118,7 +118,8 @@ def _draw_filter(
 def _draw_list(layout: bpy.types.UILayout, avatar: bpy.types.Object, keys: bpy.types.Key) -> None:
     HEADGAS_UL_face.seen, HEADGAS_UL_face.alone = seen_ranges(avatar), soloed(keys)
     kind = HEADGAS_UL_face.bl_idname  # as wide as the panel, for the names
-    layout.template_list(kind, "", keys, "key_blocks", avatar, "active_shape_key_index", rows=_ROWS)
+    rows = max(1, min(_ROWS, len(keys.key_blocks) - 1))
+    layout.template_list(kind, "", keys, "key_blocks", avatar, "active_shape_key_index", rows=rows)
     row = layout.row(align=True)
     row.operator("headgas.reset_expression", text="Reset All").scope = 'ALL'
     row.operator("headgas.reset_expression", text="Reset Shown").scope = 'SHOWN'
