@@ -21,13 +21,16 @@ import environment
 import window
 
 OUT = environment.ROOT / "out" / "gui"
-WALKS = ("basics", "viewport")
+WALKS = ("basics", "viewport", "talking_head", "training")
 NO_TESTS = 5
 _LIMIT = 900  # seconds for a walk, on a busy machine
 
 
-def run(backend: Path, walks: tuple[str, ...] = WALKS) -> int:
-    """Runs the walks. Returns 0, 1 when one failed, 2 when the set-up did, or NO_TESTS where there can be no window."""
+def run(backend: Path, walks: tuple[str, ...] = WALKS, avatar: Path | None = None) -> int:
+    """Runs the walks, with another avatar than the painted one if one is given.
+
+    Returns 0, 1 when one failed, 2 when the set-up did, or NO_TESTS where there can be no window.
+    """
     reason = window.why_not()
     if reason:
         print(f"Blender's window: skipped, {reason}", flush=True)
@@ -40,6 +43,8 @@ def run(backend: Path, walks: tuple[str, ...] = WALKS) -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     build_extension.build(OUT)
     _make_material(backend, OUT / "material")
+    if avatar is not None:
+        shutil.copy(avatar, OUT / "material" / "head" / "avatar.safetensors")
     return max([_walk(name, backend) for name in walks])
 
 
@@ -73,13 +78,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends Blender, too
     parser.add_argument("walks", nargs="*", metavar="WALK", help=f"default: {' '.join(WALKS)}")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="AVATAR", help="write the pictures of docs/manual.md that show this avatar"
+    )
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.walks) - set(WALKS))
     if unknown:
         parser.error(f"there is no walk {', '.join(unknown)}")
     try:
         backend = Path(os.environ.get("HEADGAS_PYTHON") or environment.backend(environment.TEST_PACKAGES))
-        return run(backend, tuple(arguments.walks) or WALKS)
+        if arguments.pictures is None:
+            return run(backend, tuple(arguments.walks) or WALKS)
+        code = run(backend, ("talking_head",), arguments.pictures)
+        for picture in (OUT / "talking_head" / "manual").glob("*.png"):
+            if picture.name in (environment.ROOT / "docs" / "manual.md").read_text(encoding="utf-8"):
+                shutil.copy(picture, environment.ROOT / "docs" / "images")
+        return code
     except environment.SetupError as error:
         print(f"gui_test.py: {error}", file=sys.stderr)
         return 2

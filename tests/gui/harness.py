@@ -99,6 +99,10 @@ class Screen:
         """A click at a point of the screen."""
         self._act(*_move(x - 1, y), *_move(x, y), "sleep", "0.2", "click", str(button))
 
+    def double_click(self, x: float, y: float) -> None:
+        """Two clicks at a point of the screen."""
+        self._act(*_move(x - 1, y), *_move(x, y), "sleep", "0.2", "click", "--repeat", "2", "--delay", "80", "1")
+
     def drag(self, start: tuple[float, float], end: tuple[float, float], button: int = 1) -> Walk:
         """Presses at `start`, lets go at `end`; slowly, for a busy Blender takes a quick one for nothing."""
         self._act(*_move(*start), "sleep", "0.2", "mousedown", str(button))
@@ -132,6 +136,11 @@ class Screen:
         pixels = np.frombuffer(raw, np.uint8).reshape(height, width, 3)
         write_png(path, pixels)
         return Picture(path, pixels)
+
+    def convert(self, picture: Picture, geometry: str, percent: int, target: Path) -> None:
+        """Writes a part of a picture, as ImageMagick calls it, at a share of its size and in 128 colours."""
+        how = ("-crop", geometry, "+repage", "-resize", f"{percent}%", "+dither", "-colors", "128")
+        _run("convert", str(picture.path), *how, f"PNG8:{target}")
 
 
 def region_of(area: bpy.types.Area, kind: str = 'WINDOW') -> bpy.types.Region:

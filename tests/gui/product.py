@@ -41,9 +41,12 @@ def import_avatar(screen: Screen) -> Walk:
     yield from face(screen)
 
 
-def settled() -> Until:
+def settled() -> Walk:
     """Waits until the viewports show what they should."""
-    return Until(sys.modules[f"{ADDON}.overlay"].settled, "the viewports show the avatar", 600)
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        area.tag_redraw()
+    yield 0.3  # they notice it when they are drawn
+    yield Until(sys.modules[f"{ADDON}.overlay"].settled, "the viewports show the avatar", 600)
 
 
 def egg(height: float, aside: float = 0.0) -> tuple[float, float, float]:
@@ -65,7 +68,7 @@ def face(screen: Screen) -> Walk:
         bpy.ops.view3d.view_axis(type='FRONT')
         bpy.ops.view3d.view_selected(use_all_regions=False)
     yield 1.0  # Blender moves there smoothly
-    yield settled()
+    yield from settled()
 
 
 def open_sidebar(screen: Screen) -> Walk:

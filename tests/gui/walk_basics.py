@@ -59,7 +59,7 @@ def _orbit_and_undo(screen: Screen, view: bpy.types.Area) -> Walk:
     x, y = _middle(view)
     yield from screen.drag((x, y), (x + 150, y + 60), button=2)
     yield Until(lambda: region_3d.view_rotation.rotation_difference(was).angle > 0.2, "the middle button orbits")
-    yield settled()
+    yield from settled()
     orbited = yield "orbited"
     assert _changed(before, orbited, view) > 0.05
     with screen.over():
@@ -105,7 +105,7 @@ def _save_and_reload(screen: Screen) -> Walk:
     yield from open_sidebar(screen)
     bpy.context.scene.frame_set(_LAST)
     assert shape_key("jawOpen").value > 0.99
-    yield settled()
+    yield from settled()
     yield "reloaded"
 
 

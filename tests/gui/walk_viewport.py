@@ -40,7 +40,7 @@ def _follow(screen: Screen, view: bpy.types.Area, closed: Picture) -> Walk:
     """A shape key opens the mouth."""
     shape_key("jawOpen").value = 1.0
     yield 0.3
-    yield settled()
+    yield from settled()
     opened = yield "mouth_open"
     before, after = (_color(picture, view, _LIP) for picture in (closed, opened))
     assert np.abs(before - after).max() > 60, f"the mouth did not open: {before}, then {after}"
@@ -61,7 +61,7 @@ def _occlude(screen: Screen, view: bpy.types.Area) -> Walk:
         planes.append(bpy.data.objects.new(name, mesh))
         bpy.context.scene.collection.objects.link(planes[-1])
     yield 0.5
-    yield settled()
+    yield from settled()
     picture = yield "occluded"
     _check(picture, view, _FOREHEAD, SKIN)
     for point in (_CHEEK, (0.2, 0.3, 0.0)):
@@ -76,7 +76,7 @@ def _shade(screen: Screen, view: bpy.types.Area) -> Walk:
     for kind in ('WIREFRAME', 'MATERIAL', 'SOLID'):
         shading.type = kind
         yield 1.0
-        yield settled()
+        yield from settled()
         _check((yield kind.lower()), view, _FOREHEAD, SKIN)
 
 
@@ -85,13 +85,13 @@ def _turn(screen: Screen, view: bpy.types.Area) -> Walk:
     with screen.over():
         bpy.ops.headgas.set_up_scene()
     yield 1.0
-    yield settled()
+    yield from settled()
     _check((yield "camera"), view, _FOREHEAD, SKIN)
     yield from face(screen)
     with screen.over():
         bpy.ops.screen.region_quadview()
     yield 1.0
-    yield settled()
+    yield from settled()
     picture = yield "four_views"
     quarters = [picture.of(region) for region in view.regions if region.type == 'WINDOW']
     skin = [float((np.abs(quarter.astype(int) - SKIN).max(-1) <= _NEAR).mean()) for quarter in quarters]
@@ -108,7 +108,7 @@ def _lose(screen: Screen, view: bpy.types.Area) -> Walk:
     os.kill(pid, signal.SIGKILL)
     shape_key("jawOpen").value = 0.5
     yield Until(lambda: client.running() is not None and client.running().pid != pid, "the backend comes back", 600)
-    yield settled()
+    yield from settled()
     _check((yield "backend_back"), view, _FOREHEAD, SKIN)
 
 
