@@ -6,6 +6,7 @@ A walk is a generator. It yields a name, and gets the `Picture` of that step; or
 """
 
 import json
+import os
 import struct
 import subprocess
 import time
@@ -24,6 +25,7 @@ from bpy_extras.view3d_utils import location_3d_to_region_2d
 from mathutils import Vector
 
 _TICK = 0.05  # seconds
+_DRAWING = 0.6  # seconds, in which Blender draws its windows
 _PROGRAM_LIMIT = 30  # seconds
 
 
@@ -119,14 +121,11 @@ class Screen:
             self._hand.wait(_PROGRAM_LIMIT)
         self._hand = subprocess.Popen(["xdotool", *arguments])
 
-    def picture(self, name: str) -> Picture:
-        """Draws the windows anew and photographs the screen."""
+    def redraw(self) -> None:
+        """Has Blender draw all windows anew when it comes to it."""
         for window in bpy.context.window_manager.windows:
-            with bpy.context.temp_override(window=window):
-                for area in window.screen.areas:
-                    area.tag_redraw()
-                bpy.ops.wm.redraw_timer(type='DRAW_WIN_SWAP', iterations=1)
-        return self.photograph(name)
+            for area in window.screen.areas:
+                area.tag_redraw()
 
     def photograph(self, name: str) -> Picture:
         """Writes the screen as it is now."""
@@ -198,13 +197,14 @@ class _Walker:
     def __init__(self, screen: Screen, walk: Walk) -> None:
         self._screen, self._walk = screen, walk
         self._wait: Until | None = None
-        self._since = time.monotonic()
+        self._wish = ""  # a picture of this name, when the window is drawn
+        self._since = self._last = time.monotonic()
         self._name = "start"
 
     def tick(self) -> float | None:
         try:
             if self._wait is None or self._wait.holds():
-                return self._next(None)
+                return self._next()
             if time.monotonic() - self._since > self._wait.seconds:
                 raise TimeoutError(f"not within {self._wait.seconds:.0f} s: {self._wait.what}")
             return _TICK
@@ -214,28 +214,37 @@ class _Walker:
             self._finish(traceback.format_exc())
         return None
 
-    def _next(self, sent: Picture | None) -> float:
+    def _next(self) -> float:
+        sent = self._pictured() if self._wish else None
         wish = self._walk.send(sent)
-        self._wait, now = None, time.monotonic()
+        self._wait, self._wish, now = None, "", time.monotonic()
         if isinstance(wish, str):
-            picture = self._screen.picture(wish)
-            step = {"name": wish, "picture": picture.path.name, "seconds": round(now - self._since, 2)}
-            self._screen.steps.append(step)
-            self._since, self._name = now, wish
-            self._write("Blender did not end the walk")
-            return self._next(picture)
+            self._wish = wish
+            self._screen.redraw()
+            return _DRAWING
         if isinstance(wish, Until):
             self._wait, self._since = wish, now
             return _TICK
         return float(wish)
+
+    def _pictured(self) -> Picture:
+        picture, now = self._screen.photograph(self._wish), time.monotonic()
+        step = {"name": self._wish, "picture": picture.path.name, "seconds": round(now - self._last, 2)}
+        self._screen.steps.append(step)
+        self._last, self._name = now, self._wish
+        self._write("Blender did not end the walk")
+        return picture
 
     def _finish(self, failure: str | None) -> None:
         if failure is not None:
             picture = self._screen.photograph("failure")
             failure = f"after the step '{self._name}' (the screen: {picture.path}):\n{failure}"
         self._write(failure)
-        with bpy.context.temp_override(window=self._screen.window):
-            bpy.ops.wm.quit_blender()
+        try:
+            with bpy.context.temp_override(window=self._screen.window):
+                bpy.ops.wm.quit_blender()
+        except RuntimeError:  # after a render Blender may refuse operators
+            os._exit(0)
 
     def _write(self, failure: str | None) -> None:
         results = {"steps": self._screen.steps, "failure": failure}

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 from .harness import Picture, Screen, Until, Walk
 from .product import install, material, settled
@@ -84,9 +83,7 @@ def _render(screen: Screen, frames: Path) -> Walk:
     window = windows[1]
     top = screen.window.height - window.y - window.height
     _keep(screen, picture, "talking_rendered", (window.x, top, window.x + window.width, top + window.height))
-    images = [bpy.data.images.load(str(path)) for path in sorted(frames.glob("*.png"))]
-    pixels = [np.array(image.pixels[:]) for image in images]
-    assert all(np.abs(one - pixels[0]).max() > 0.2 for one in pixels[1:]), "the head does not talk"
+    assert len({path.read_bytes() for path in frames.glob("*.png")}) == _FRAMES, "the head does not talk"
 
 
 def _keep(

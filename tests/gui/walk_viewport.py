@@ -29,9 +29,11 @@ def walk(screen: Screen) -> Walk:
     yield from _shade(screen, view)
     yield from _turn(screen, view)
     yield from _lose(screen, view)
+    client = sys.modules[f"{ADDON}.client"]
     with screen.over():
         bpy.ops.preferences.addon_disable(module=ADDON)
     yield 0.5
+    assert client.running() is None and not hasattr(bpy.types, "HEADGAS_PT_render")
     gone = yield "unregistered"
     assert _distance(gone, view, _FOREHEAD, SKIN) > 20, "the avatar is still drawn"
 
