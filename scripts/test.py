@@ -3,7 +3,8 @@
 """Sets up what is missing and runs every test: `python3 scripts/test.py [pytest arguments]`.
 
 The backend's tests run in `.venv`; the extension's and the seam's run once in each Blender version whose Python is on
-this machine; two of these runs at a time. With pytest arguments, what they select runs wherever it belongs.
+this machine; two of these runs at a time. A real Blender window comes last: gui_test.py. With pytest arguments, what
+they select runs wherever it belongs.
 """
 
 import os
@@ -14,8 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import environment
+import gui_test
 
-_NO_TESTS = 5  # pytest's exit code when the arguments select nothing here
+_NO_TESTS = gui_test.NO_TESTS  # pytest's exit code when the arguments select nothing here
 _BLENDER_PACKAGES = ("pytest==9.2.0",)
 _BACKEND_TESTS = ("tests/headgas", "tests/repository")
 _BLENDER_TESTS = ("tests/blender_headgas", "tests/contract")
@@ -46,9 +48,12 @@ def main() -> int:
         for run in as_completed(runs):
             results[runs[run]], output = run.result()
             print(f"\n=== {runs[run]}, after {time.monotonic() - started:.0f} seconds\n{output}", flush=True)
+    if not arguments:  # alone: software draws the window with all cores
+        print("\n=== Blender's window", flush=True)
+        results["Blender's window"] = gui_test.run(backend)
     print()
     for name, code in results.items():
-        print(f"{name}: {'no tests selected' if code == _NO_TESTS else 'passed' if code == 0 else 'FAILED'}")
+        print(f"{name}: {'no tests' if code == _NO_TESTS else 'passed' if code == 0 else 'FAILED'}")
     print(f"{time.monotonic() - started:.0f} seconds")
     if set(results.values()) == {_NO_TESTS}:
         return _NO_TESTS

@@ -11,7 +11,7 @@ _REGIONS = {
     "Brows": ("(browDown)", "browInnerUp", "(browOuterUp)"),
     "Eyes": ("(eyeBlink)", "(eyeSquint)", "(eyeWide)"),
     "Gaze": ("(eyeLookUp)", "(eyeLookDown)", "(eyeLookIn)", "(eyeLookOut)"),
-    "Cheeks and Nose": ("cheekPuff", "(cheekSquint)", "(noseSneer)"),
+    "Cheeks": ("cheekPuff", "(cheekSquint)", "(noseSneer)"),
     "Jaw": ("jawOpen", "jawForward", "jawLeft", "jawRight"),
     "Mouth": (
         "mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight", "(mouthSmile)", "(mouthFrown)",

@@ -42,6 +42,7 @@ from .mute import HEADGAS_OT_solo_channel, HEADGAS_OT_unmute_all
 from .photograph_drawing import stop_drawing, update_drawing
 from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_capture
 from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
+from .scene import HEADGAS_OT_set_up_scene
 from .select import HEADGAS_OT_select, add_keys, remove_keys
 from .service import (
     HEADGAS_OT_cancel_task,
@@ -69,6 +70,7 @@ classes = (
     HEADGAS_OT_import_take,
     HEADGAS_FH_take,
     HEADGAS_OT_export_take,
+    HEADGAS_OT_set_up_scene,
     HEADGAS_OT_reset_expression,
     HEADGAS_OT_limit_channel,
     HEADGAS_OT_mirror_expression,

@@ -25,7 +25,7 @@ class HEADGAS_OT_import_avatar(bpy.types.Operator, ImportHelper):
     """Import a head avatar with its control mesh and bones"""
 
     bl_idname = "headgas.import_avatar"
-    bl_label = "Import HeadGaS Avatar"
+    bl_label = "Import Avatar"
     bl_options = {'REGISTER', 'UNDO'}
 
     filename_ext = _OWN

@@ -15,6 +15,7 @@ from ..core.takes.reading import SUFFIXES
 from ..rig.channels import channels_of, why_not_editable
 from ..rig.takes import beyond_sliders, frames_per_second, head_bone, key_take
 from .reporting import reported
+from .scene import set_up_scene
 from .selection import has_avatar, selected_avatars
 
 
@@ -22,7 +23,7 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
     """Import recorded motion onto the selected avatars as keyframes"""
 
     bl_idname = "headgas.import_take"
-    bl_label = "Import HeadGaS Take"
+    bl_label = "Import Take"
     bl_options = {'REGISTER', 'UNDO'}
 
     filename_ext = SUFFIXES[0]
@@ -82,6 +83,11 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
         "where keys before and after the take stay",
         default=True,
     )
+    set_up: bpy.props.BoolProperty(
+        name="Set Up Scene",
+        description="Let the scene last as long as the take, put a camera before the avatar, and render with HeadGaS",
+        default=False,
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -102,6 +108,9 @@ class HEADGAS_OT_import_take(bpy.types.Operator, ImportHelper):
             played = at_rate(fitted, frames_per_second(scene))
             key_take(avatar, played, self.start_frame, path.stem if self.new_action else None, self.head)
             self._report(avatar, played, unknown)
+        if self.set_up:
+            scene.frame_start, scene.frame_end = self.start_frame, self.start_frame + len(played.times) - 1
+            set_up_scene(context, avatars[0])
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)  # shows the keys of this frame
         return {'FINISHED'}
 

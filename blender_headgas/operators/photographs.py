@@ -11,7 +11,7 @@ from ..core.photographs import read_photographs
 from ..rig.photographs import add_comparison, comparison_cameras, remove_comparison
 from .photograph_drawing import update_drawing
 from .reporting import reported
-from .selection import has_avatar, selected_avatars
+from .selection import has_avatar, look_through_camera, selected_avatars
 
 
 class HEADGAS_OT_compare_with_capture(bpy.types.Operator):
@@ -46,7 +46,7 @@ class HEADGAS_OT_compare_with_capture(bpy.types.Operator):
         capture = read_photographs(Path(bpy.path.abspath(self.filepath)))
         add_comparison(context.scene, selected_avatars(context)[0], capture, self.start, self.use_size)
         update_drawing()
-        _look_through(context)
+        look_through_camera(context)
         missing = capture.missing()
         if missing:
             self.report({'WARNING'}, f"{capture.folder} lacks {listed(missing)}")
@@ -72,11 +72,3 @@ class HEADGAS_OT_clear_comparison(bpy.types.Operator):
         remove_comparison(context.scene)
         update_drawing()
         return {'FINISHED'}
-
-
-def _look_through(context: bpy.types.Context) -> None:
-    """Turns the viewport that the operator was called from into the camera's view."""
-    for area in context.screen.areas if context.screen else ():
-        if area.type == 'VIEW_3D':
-            area.spaces.active.region_3d.view_perspective = 'CAMERA'
-            return

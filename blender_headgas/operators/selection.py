@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which avatars and which frames an operator means."""
+"""Which avatars, which frames and which viewport an operator means."""
 
 from typing import Any
 
@@ -73,3 +73,11 @@ def warn_of_drivers(operator: bpy.types.Operator, avatar: bpy.types.Object) -> N
     driven = driven_channels(avatar)
     if driven:
         operator.report({'WARNING'}, f"Drivers set {listed(driven)} of '{avatar.name}', and win: bake them first")
+
+
+def look_through_camera(context: bpy.types.Context) -> None:
+    """Turns the viewport that the operator was called from into the camera's view."""
+    for area in context.screen.areas if context.screen else ():
+        if area.type == 'VIEW_3D':
+            area.spaces.active.region_3d.view_perspective = 'CAMERA'
+            return

@@ -42,6 +42,7 @@ class HEADGAS_PT_avatar_sidebar(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         _draw_link(self.layout, avatar_of(context.object), characters_of(context.region))
+        self.layout.operator("headgas.set_up_scene", icon='VIEW_CAMERA')
 
 
 def _draw_link(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters: int) -> None:

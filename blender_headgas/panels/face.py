@@ -18,6 +18,7 @@ from .lines import characters_of, draw_error
 from .sidebar import AvatarPart
 
 _ROWS = 12
+_COLUMNS = 3  # of the regions' buttons
 _SLACK = 1e-4  # beyond the seen range, for rounding
 _ORDER = {identifier: place for place, (identifier, _, _) in enumerate(REGION_ITEMS)}
 
@@ -35,7 +36,7 @@ class HEADGAS_UL_face(bpy.types.UIList):
         channel, name = channel_of(key), key.name
         row = layout.row(align=True)
         row.active = not key.mute
-        row.prop(channel.holder, channel.attribute, text=name, slider=True)
+        row.prop(channel.holder, channel.attribute, text=_short(name), slider=True)
         low, high = self.seen.get(name, (key.value, key.value))
         if not low - _SLACK <= key.value <= high + _SLACK:
             row.operator("headgas.limit_channel", text="", icon='ERROR', emboss=False).channel = name
@@ -72,6 +73,14 @@ class HEADGAS_PT_face(AvatarPart):
         _draw_face(self.layout, context.window_manager.headgas_face, avatar)
 
 
+def _short(name: str) -> str:
+    """The name with L or R for its side, which a narrow panel would cut off."""
+    for side in ("Left", "Right"):
+        if name.endswith(side) and name != side:
+            return f"{name.removesuffix(side)} {side[0]}"
+    return name
+
+
 def _draw_face(layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, avatar: bpy.types.Object) -> None:
     """The channels, or what leads to them."""
     keys = keys_of(avatar)
@@ -82,34 +91,35 @@ def _draw_face(layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, avatar
         return
     if not keys.is_editable and avatar.override_library:
         layout.operator("headgas.make_channels_editable")
-    _draw_filter(layout, face, [key.name for key in keys.key_blocks][1:])
+    _draw_filter(layout, face, avatar, [key.name for key in keys.key_blocks][1:])
     _draw_list(layout, avatar, keys)
     _draw_keys(layout)
     _draw_poses(layout, avatar)
 
 
-def _draw_filter(layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, names: list[str]) -> None:
-    """Search, and a button for every region that these channels have."""
-    column = layout.column(align=True)
-    column.prop(face, "search", text="", icon='VIEWZOOM')
+def _draw_filter(
+    layout: bpy.types.UILayout, face: bpy.types.PropertyGroup, avatar: bpy.types.Object, names: list[str]
+) -> None:
+    """Search, a button for every region that these channels have, and what is done to one channel or to all."""
+    row = layout.row(align=True)
+    row.prop(face, "search", text="", icon='VIEWZOOM')
+    active = avatar.active_shape_key
+    one = row.operator("headgas.reset_expression", text="", icon='LOOP_BACK')
+    one.scope, one.channel = 'ONE', active.name if active else ""
+    row.operator("headgas.unmute_all", text="", icon='HIDE_OFF')
     regions = regions_of(names)
     if len(regions) < 2:
         return
-    grid = column.grid_flow(row_major=True, columns=0, even_columns=True, align=True)
+    grid = layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, align=True)
     for region in ('ALL', *regions):
         grid.prop_enum(face, "region", region)
 
 
 def _draw_list(layout: bpy.types.UILayout, avatar: bpy.types.Object, keys: bpy.types.Key) -> None:
     HEADGAS_UL_face.seen, HEADGAS_UL_face.alone = seen_ranges(avatar), soloed(keys)
-    row = layout.row()
-    row.template_list(HEADGAS_UL_face.bl_idname, "", keys, "key_blocks", avatar, "active_shape_key_index", rows=_ROWS)
-    column = row.column(align=True)
-    active = avatar.active_shape_key
-    one = column.operator("headgas.reset_expression", text="", icon='LOOP_BACK')
-    one.scope, one.channel = 'ONE', active.name if active else ""
-    column.separator()
-    column.operator("headgas.unmute_all", text="", icon='HIDE_OFF')
+    kind = HEADGAS_UL_face.bl_idname  # as wide as the panel, for the names
+    rows = max(1, min(_ROWS, len(keys.key_blocks) - 1))
+    layout.template_list(kind, "", keys, "key_blocks", avatar, "active_shape_key_index", rows=rows)
     row = layout.row(align=True)
     row.operator("headgas.reset_expression", text="Reset All").scope = 'ALL'
     row.operator("headgas.reset_expression", text="Reset Shown").scope = 'SHOWN'

@@ -7,7 +7,10 @@ import bpy
 from ..operators.mapping_files import HEADGAS_OT_add_mapping_preset
 from ..rig import avatar_of, drivers
 from ..rig.review import HeadGaSMappingReview
+from .lines import characters_of, draw_error, draw_text
 from .sidebar import AvatarPart
+
+_WIDE = 45  # characters in a line of a panel: enough for gains and confidences beside the names
 
 
 class HEADGAS_MT_mapping_presets(bpy.types.Menu):
@@ -25,14 +28,16 @@ class HEADGAS_UL_mapping(bpy.types.UIList):
 
     bl_idname = "HEADGAS_UL_mapping"
 
-    def draw_item(self, _context, layout, _data, row, _icon, _active_data, _active_property, _index) -> None:
+    def draw_item(self, context, layout, _data, row, _icon, _active_data, _active_property, _index) -> None:
         line = layout.row(align=True)
         pair = line.row(align=True)
         pair.enabled = row.is_pair
         pair.prop(row, "use", text="")
-        line.label(text=row.source or "no source", icon='NONE' if row.source else 'QUESTION')
-        line.label(text=row.channel or "no channel", icon='RIGHTARROW' if row.channel else 'QUESTION')
-        if row.is_pair:
+        names = line.row(align=True)
+        names.active = row.is_pair
+        names.label(text=row.source or "no source")
+        names.label(text=row.channel or "no channel")
+        if row.is_pair and characters_of(context.region) >= _WIDE:
             gain = line.row()
             gain.ui_units_x = 3
             gain.prop(row, "gain", text="", emboss=False)
@@ -55,18 +60,19 @@ class HEADGAS_PT_mapping(AvatarPart):
 
     def draw(self, context: bpy.types.Context) -> None:
         avatar, review = avatar_of(context.object), context.scene.headgas_review
-        _draw_state(self.layout, avatar)
+        characters = characters_of(context.region)
+        _draw_state(self.layout, avatar, characters)
         column = self.layout.column()
         column.prop(review, "source")
         column.operator("headgas.match_character")
         if review.rows:
-            _draw_review(self.layout, review, avatar)
+            _draw_review(self.layout, review, avatar, characters)
         self.layout.operator("headgas.map_bone")
         self.layout.operator("headgas.remove_drivers")
         _draw_file(self.layout, avatar)
 
 
-def _draw_state(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
+def _draw_state(layout: bpy.types.UILayout, avatar: bpy.types.Object, characters: int) -> None:
     """How many channels are driven, and by what no longer."""
     state = drivers.state(avatar)
     if not state.driven:
@@ -78,27 +84,30 @@ def _draw_state(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
     if problems:
         column = layout.column(align=True)
         for problem in problems:
-            column.label(text=problem, icon='ERROR')
+            draw_error(column, problem, characters)
         column.operator("headgas.match_character", text="Re-match", icon='FILE_REFRESH').keep = True
 
 
-def _draw_review(layout: bpy.types.UILayout, review: HeadGaSMappingReview, avatar: bpy.types.Object) -> None:
+def _draw_review(
+    layout: bpy.types.UILayout, review: HeadGaSMappingReview, avatar: bpy.types.Object, characters: int
+) -> None:
     """The list, its presets, and the active row."""
     row = layout.row(align=True)
     row.menu(HEADGAS_MT_mapping_presets.bl_idname, text=HEADGAS_MT_mapping_presets.bl_label)
     row.operator("headgas.add_mapping_preset", text="", icon='ADD')
     row.operator("headgas.add_mapping_preset", text="", icon='REMOVE').remove_active = True
-    row = layout.row()
-    row.template_list(HEADGAS_UL_mapping.bl_idname, "", review, "rows", review, "active", rows=6)
-    column = row.column(align=True)
-    column.operator("headgas.edit_review", text="", icon='ADD').action = 'ADD'
-    column.operator("headgas.edit_review", text="", icon='REMOVE').action = 'REMOVE'
+    layout.template_list(HEADGAS_UL_mapping.bl_idname, "", review, "rows", review, "active", rows=8)
+    row = layout.row(align=True)
+    row.operator("headgas.edit_review", text="Add Row").action = 'ADD'
+    row.operator("headgas.edit_review", text="Remove Row").action = 'REMOVE'
     if review.active < len(review.rows):
-        _draw_row(layout.column(), review, avatar)
+        _draw_row(layout.column(), review, avatar, characters)
     layout.operator("headgas.create_drivers", icon='DRIVER')
 
 
-def _draw_row(layout: bpy.types.UILayout, review: HeadGaSMappingReview, avatar: bpy.types.Object) -> None:
+def _draw_row(
+    layout: bpy.types.UILayout, review: HeadGaSMappingReview, avatar: bpy.types.Object, characters: int
+) -> None:
     """The active row with all that can be changed of it."""
     active = review.rows[review.active]
     layout.use_property_split = True
@@ -115,14 +124,17 @@ def _draw_row(layout: bpy.types.UILayout, review: HeadGaSMappingReview, avatar: 
     values.active = active.limit
     values.prop(active, "low", text="")
     values.prop(active, "high", text="")
-    if active.note:
-        layout.label(text=active.note, icon='INFO')
+    if active.is_pair:
+        said = [f"{active.confidence:.0%} sure", *filter(None, [active.note])]
+        draw_text(layout, "; ".join(said), characters, 'INFO')
 
 
 def _draw_file(layout: bpy.types.UILayout, avatar: bpy.types.Object) -> None:
     """The avatar's mapping, and its file."""
-    row = layout.row(align=True)
-    row.prop(avatar.headgas, "mapping")
+    column = layout.column(align=True)
+    column.label(text="Mapping File")
+    row = column.row(align=True)
+    row.prop(avatar.headgas, "mapping", text="")
     row.operator("headgas.load_mapping", text="", icon='FILEBROWSER')
     row.operator("headgas.save_mapping", text="", icon='FILE_TICK')
     row.operator("headgas.clear_mapping", text="", icon="X")

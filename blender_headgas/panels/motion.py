@@ -6,6 +6,7 @@ import bpy
 
 from ..rig import live
 from ..rig.photographs import is_missing
+from .lines import characters_of, draw_error, draw_text
 from .sidebar import AvatarPart
 
 _LAMPS = {'GREEN': 'COLORSET_03_VEC', 'YELLOW': 'COLORSET_09_VEC', 'RED': 'COLORSET_01_VEC'}  # coloured squares
@@ -17,7 +18,7 @@ class HEADGAS_PT_live(AvatarPart):
     bl_idname = "HEADGAS_PT_live"
     bl_label = "Live"
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
         session, settings = live.session(), live.live_settings()
@@ -27,7 +28,8 @@ class HEADGAS_PT_live(AvatarPart):
         column.prop(settings, "port")
         column.prop(settings, "sender")
         if settings.address.startswith("127."):
-            column.label(text="A phone needs this machine's address, or 0.0.0.0", icon='INFO')
+            text = "A phone needs this computer's address, or 0.0.0.0"
+            draw_text(column, text, characters_of(context.region), 'INFO')
         column = layout.column(heading="Head")
         column.prop(settings, "use_head", text="Turn")
         part = column.column()
@@ -41,7 +43,7 @@ class HEADGAS_PT_live(AvatarPart):
         row.operator("headgas.stop_live", icon='PAUSE')
         text = "Stop and Write Keys" if session.recording else "Record to Action"
         row.operator("headgas.record_live", text=text, icon='REC')
-        _draw_reception(layout.column(align=True), session)
+        _draw_reception(layout.column(align=True), session, characters_of(context.region))
 
 
 class HEADGAS_PT_motion(AvatarPart):
@@ -76,11 +78,11 @@ class HEADGAS_PT_photographs(AvatarPart):
             if comparison.mode == 'WIPE':
                 layout.prop(comparison, "position")
             if is_missing(camera.data, context.scene):
-                layout.label(text="This frame's photograph is missing", icon='ERROR')
+                draw_error(layout, "This frame's photograph is missing", characters_of(context.region))
         layout.operator("headgas.clear_comparison", icon='X')
 
 
-def _draw_reception(column: bpy.types.UILayout, session: live.LiveSession) -> None:
+def _draw_reception(column: bpy.types.UILayout, session: live.LiveSession, characters: int) -> None:
     """The lamp, and what it knows."""
     reception, lamp = session.reception, session.lamp()
     if session.failure:
@@ -91,12 +93,13 @@ def _draw_reception(column: bpy.types.UILayout, session: live.LiveSession) -> No
         text = reception.problem.splitlines()[0]
     else:
         text = f"Waiting on port {session.port}"
-    column.label(text=text, icon=_LAMPS[lamp])
+    draw_text(column, text, characters, _LAMPS[lamp])
     counts = {"lost": reception.lost, "late": reception.late, "not understood": reception.malformed}
     if any(counts.values()):
-        column.label(text=", ".join(f"{count} {what}" for what, count in counts.items() if count), icon='BLANK1')
+        text = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        draw_text(column, text, characters, 'BLANK1')
     others = [name for name in reception.senders if name != reception.sender]
     if others:
-        column.label(text=f"Also sending: {', '.join(others)}", icon='BLANK1')
+        draw_text(column, f"Also sending: {', '.join(others)}", characters, 'BLANK1')
     if not any(session.avatars()):
         column.label(text="The avatar is gone", icon='ERROR')

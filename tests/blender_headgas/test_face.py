@@ -62,7 +62,7 @@ def test_reset_is_undone_and_redone(mesh):
 
 
 def test_an_unknown_region_of_this_avatar_shows_all(mesh):
-    bpy.context.window_manager.headgas_face.region = 'CHEEKS_AND_NOSE'
+    bpy.context.window_manager.headgas_face.region = 'CHEEKS'
     set_values(mesh, 0.5, 0.5, 0.5, 0.4)
     run("reset_expression", scope='SHOWN')
     assert values_of(mesh) == NEUTRAL

@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -214,9 +215,11 @@ def draw():
     from bl_ext.user_default.headgas.panels import mapping as panel
 
     layout = Layout()
-    panel.HEADGAS_PT_mapping.draw(type("Panel", (), {"layout": layout}), bpy.context)
+    region = SimpleNamespace(width=900)  # a wide sidebar
+    context = SimpleNamespace(object=bpy.context.object, scene=bpy.context.scene, region=region)
+    panel.HEADGAS_PT_mapping.draw(SimpleNamespace(layout=layout), context)
     for row in bpy.context.scene.headgas_review.rows:
-        panel.HEADGAS_UL_mapping.draw_item(None, None, layout, None, row, 0, None, "", 0)
+        panel.HEADGAS_UL_mapping.draw_item(None, context, layout, None, row, 0, None, "", 0)
     return layout
 
 

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In Blender: what every walk does with the extension."""
+
+import math
+import sys
+from pathlib import Path
+
+import bpy
+
+from .harness import Screen, Until, Walk, region_of
+
+ADDON = "bl_ext.user_default.headgas"
+# of material.py's egg
+AXES = (0.075, 0.095, 0.115)
+SKIN = (224, 172, 140)
+
+
+def install(screen: Screen) -> Walk:
+    """Installs the zip as a user does, in an empty scene."""
+    zip_file = next(screen.folder.parent.glob("headgas-*.zip"))
+    with screen.over():
+        bpy.ops.extensions.package_install_files(
+            filepath=str(zip_file), repo="user_default", enable_on_install=True
+        )
+    yield Until(lambda: hasattr(bpy.types, "HEADGAS_PT_render"), "the extension is enabled")
+    for obj in list(bpy.context.scene.objects):
+        if obj.type == 'MESH':
+            bpy.data.objects.remove(obj)
+
+
+def material(screen: Screen) -> Path:
+    """The folder with what material.py wrote."""
+    return screen.folder.parent / "material"
+
+
+def import_avatar(screen: Screen) -> Walk:
+    """Imports the painted avatar and looks at its face."""
+    with screen.over():
+        bpy.ops.headgas.import_avatar(filepath=str(material(screen) / "head" / "avatar.safetensors"))
+    yield from face(screen)
+
+
+def settled() -> Walk:
+    """Waits until the viewports show what they should."""
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        area.tag_redraw()
+    yield 0.3  # they notice it when they are drawn
+    yield Until(sys.modules[f"{ADDON}.overlay"].settled, "the viewports show the avatar", 600)
+
+
+def egg(height: float, aside: float = 0.0) -> tuple[float, float, float]:
+    """The point of the painted avatar's face at a height and so far to its left, in metres."""
+    x, y, z = AXES
+    return aside, -y * math.sqrt(1 - (height / z) ** 2 - (aside / x) ** 2), height
+
+
+def shape_key(name: str) -> bpy.types.ShapeKey:
+    """A channel of the first avatar."""
+    control = next(obj for obj in bpy.context.scene.objects if obj.headgas.is_avatar)
+    return control.data.shape_keys.key_blocks[name]
+
+
+def face(screen: Screen) -> Walk:
+    """The view stands before the selected avatar."""
+    with screen.over() as area:
+        area.spaces.active.region_3d.view_perspective = 'PERSP'
+        bpy.ops.view3d.view_axis(type='FRONT')
+        bpy.ops.view3d.view_selected(use_all_regions=False)
+    yield 1.0  # Blender moves there smoothly
+    yield from settled()
+
+
+def open_sidebar(screen: Screen) -> Walk:
+    """The tab HeadGaS of the 3D view's sidebar."""
+    area = screen.area()
+    area.spaces.active.show_region_ui = True
+    yield 0.3
+    region_of(area, 'UI').active_panel_category = "HeadGaS"
+    yield 0.3
