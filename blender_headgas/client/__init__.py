@@ -7,7 +7,7 @@ from .backend import Backend, BackendBug, PosedAvatar
 from .launch import launch_settings
 from .pixels import Picture
 from .process import BackendDied, LaunchSettings
-from .registry import ask, backend, running, stop
+from .registry import ask, backend, running, starting, stop
 from .remote import RemoteSettings
 from .waiting import Cancelled
 
@@ -34,6 +34,7 @@ __all__ = [
     "classes",
     "launch_settings",
     "running",
+    "starting",
     "stop",
     "tasks",
     "unregister",

@@ -67,6 +67,14 @@ def running() -> Backend | None:
     return current if current is not None and current.alive else None
 
 
+def starting() -> bool:
+    """Whether another thread is starting the backend."""
+    if _lock.acquire(blocking=False):
+        _lock.release()
+        return False
+    return running() is None
+
+
 def stop() -> None:
     """Ends the backend, if there is one, or if one is being started; what it died of is forgotten."""
     global _last_death  # noqa: PLW0603

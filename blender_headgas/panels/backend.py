@@ -35,7 +35,8 @@ def draw_backend(layout: bpy.types.UILayout, characters: int) -> None:
     running = client.running()
     column = layout.column(align=True)
     if running is None:
-        column.label(text="The backend does not run; the first render starts it", icon='INFO')
+        idle = "The backend does not run; viewports and renders start it"
+        column.label(text="The backend is starting" if client.starting() else idle, icon='INFO')
     else:
         keep_fresh(running)
         for number, line in enumerate(_state(running)):

@@ -36,6 +36,27 @@ def _preferences() -> Layout:
     return layout
 
 
+def test_a_start_in_another_thread_is_shown(monkeypatch):
+    begun, finish = threading.Event(), threading.Event()
+
+    def slow(*_arguments):
+        begun.set()
+        finish.wait(10)
+        raise HeadGaSError("enough")
+
+    def start():
+        with pytest.raises(HeadGaSError, match="enough"):
+            client.backend(client.launch_settings())
+
+    monkeypatch.setattr(sys.modules[client.backend.__module__], "Backend", slow)
+    thread = threading.Thread(target=start)
+    thread.start()
+    assert begun.wait(10) and "The backend is starting" in draw(PANEL).labels
+    finish.set()
+    thread.join()
+    assert any("does not run" in label for label in draw(PANEL).labels)
+
+
 def test_versions_device_and_memory_are_shown(monkeypatch):
     assert any("does not run" in label for label in draw(PANEL).labels)
     backend = client.backend(client.launch_settings())
