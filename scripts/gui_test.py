@@ -26,25 +26,30 @@ NO_TESTS = 5
 _LIMIT = 900  # seconds for a walk, on a busy machine
 
 
-def run(backend: Path, walks: tuple[str, ...] = WALKS, avatar: Path | None = None) -> int:
-    """Runs the walks, with another avatar than the painted one if one is given.
+def run(
+    backend: Path, walks: tuple[str, ...] = WALKS, avatar: Path | None = None, capture: Path | None = None
+) -> int:
+    """Runs the walks, with other than the painted avatar and its small capture if they are given.
 
-    Returns 0, 1 when one failed, 2 when the set-up did, or NO_TESTS where there can be no window.
+    Returns 0, 1 when one failed, or NO_TESTS where there can be no window.
     """
     reason = window.why_not()
+    if not reason:
+        try:
+            window.set_up()
+        except environment.SetupError as error:  # no network, a full disk
+            reason = str(error)
     if reason:
         print(f"Blender's window: skipped, {reason}", flush=True)
         return NO_TESTS
-    try:
-        window.set_up()
-    except environment.SetupError as error:
-        print(f"gui_test.py: {error}", file=sys.stderr)
-        return 2
     shutil.rmtree(OUT, ignore_errors=True)
     build_extension.build(OUT)
     _make_material(backend, OUT / "material")
     if avatar is not None:
         shutil.copy(avatar, OUT / "material" / "head" / "avatar.safetensors")
+    if capture is not None:
+        shutil.rmtree(OUT / "material" / "capture")
+        shutil.copytree(capture, OUT / "material" / "capture")
     return max([_walk(name, backend) for name in walks])
 
 
@@ -79,7 +84,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends Blender, too
     parser.add_argument("walks", nargs="*", metavar="WALK", help=f"default: {' '.join(WALKS)}")
     parser.add_argument(
-        "--pictures", type=Path, metavar="AVATAR", help="write the pictures of docs/manual.md that show this avatar"
+        "--pictures",
+        nargs=2,
+        type=Path,
+        metavar=("AVATAR", "CAPTURE"),
+        help="write the manual's pictures, which show these",
     )
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.walks) - set(WALKS))
@@ -89,8 +98,8 @@ def main() -> int:
         backend = Path(os.environ.get("HEADGAS_PYTHON") or environment.backend(environment.TEST_PACKAGES))
         if arguments.pictures is None:
             return run(backend, tuple(arguments.walks) or WALKS)
-        code = run(backend, ("talking_head",), arguments.pictures)
-        for picture in (OUT / "talking_head" / "manual").glob("*.png"):
+        code = run(backend, ("talking_head", "pictures"), *arguments.pictures)
+        for picture in OUT.glob("*/manual/*.png"):
             if picture.name in (environment.ROOT / "docs" / "manual.md").read_text(encoding="utf-8"):
                 shutil.copy(picture, environment.ROOT / "docs" / "images")
         return code

@@ -17,7 +17,7 @@ from environment import ROOT, VENV, SetupError
 TREE = VENV / "gui" / "tree"
 SIZE = (1400, 900)  # pixels of the screen
 _SUITE = "trixie"  # Blender 4.3.2
-_MIRROR = "http://deb.debian.org/debian"
+_MIRROR = "HEADGAS_DEBIAN_MIRROR"  # another than debootstrap's own
 _PACKAGES = ("blender", "imagemagick", "xvfb", "xdotool")
 _SETUP_LIMIT = 1200  # seconds, for 2.3 GB
 _PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}  # also for what runs in the tree
@@ -71,8 +71,9 @@ def set_up() -> None:
     tree.mkdir(parents=True)
     log = tree.parent / "setup.log"
     install = "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "
+    mirror = [os.environ[_MIRROR]] if _MIRROR in os.environ else []
     steps = (
-        ["debootstrap", "--variant=minbase", _SUITE, str(tree), os.environ.get("HEADGAS_DEBIAN_MIRROR", _MIRROR)],
+        ["debootstrap", "--variant=minbase", _SUITE, str(tree), *mirror],
         ["chroot", str(tree), "sh", "-c", install + " ".join(_PACKAGES)],
     )
     for step in steps:

@@ -45,15 +45,16 @@ def ask(
     """What `request` returns for the backend. One that dies is started again, and asked again; `notify` is told why.
 
     Raises:
-        BackendDied: it died twice, in this request or within a minute; the next request starts it again.
+        BackendDied: it died twice, in this request or (on this machine) within a minute; the next request starts it.
     """
+    soon = 0.0 if isinstance(settings, RemoteSettings) else _SOON  # only a connection may have broken over there
     if _running is not None and (death := _running.death()):
-        _started_again(death, notify)
+        _started_again(death, soon, notify)
     current = backend(settings, cancelled)
     try:
         return request(current)
     except BackendDied as death:
-        _started_again(death, notify)
+        _started_again(death, soon, notify)
     current = backend(settings, cancelled)
     try:
         return request(current)
@@ -85,11 +86,11 @@ def stop() -> None:
         _stopping.clear()
 
 
-def _started_again(death: BackendDied, notify: Callable[[str], object]) -> None:
-    """Notes a death and tells of it. Raises when it is the second within a short time."""
+def _started_again(death: BackendDied, soon: float, notify: Callable[[str], object]) -> None:
+    """Notes a death and tells of it. Raises when it is the second within so many seconds."""
     global _last_death  # noqa: PLW0603
     before, _last_death = _last_death, time.monotonic()
-    if before is not None and _last_death - before < _SOON:
+    if before is not None and _last_death - before < soon:
         with _turn(never):
             _close()
         raise _given_up(death)

@@ -136,10 +136,17 @@ class Screen:
         write_png(path, pixels)
         return Picture(path, pixels)
 
-    def convert(self, picture: Picture, geometry: str, percent: int, target: Path) -> None:
-        """Writes a part of a picture, as ImageMagick calls it, at a share of its size and in 128 colours."""
-        how = ("-crop", geometry, "+repage", "-resize", f"{percent}%", "+dither", "-colors", "128")
-        _run("convert", str(picture.path), *how, f"PNG8:{target}")
+    def keep(self, picture: Picture, name: str, box: tuple[int, int, int, int], percent: int = 75) -> None:
+        """A picture for the manual: left, top, width and height of the screen, smaller, in 128 colours."""
+        folder = self.folder / "manual"
+        folder.mkdir(exist_ok=True)
+        left, top, width, height = box
+        part = ("-crop", f"{width}x{height}+{left}+{top}", "+repage", "-resize", f"{percent}%")
+        _run("convert", str(picture.path), *part, "+dither", "-colors", "128", f"PNG8:{folder / name}.png")
+
+    def box_of_window(self, window: bpy.types.Window) -> tuple[int, int, int, int]:
+        """Left, top, width and height of a window on the screen, in pixels."""
+        return window.x, self.window.height - window.y - window.height, window.width, window.height
 
 
 def region_of(area: bpy.types.Area, kind: str = 'WINDOW') -> bpy.types.Region:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from .harness import Picture, Screen, Until, Walk
+from .harness import Screen, Until, Walk
 from .product import install, material, settled
 
 # Points of the screen, in pixels, where Blender 4.3 has these in its new file.
@@ -39,7 +39,7 @@ def walk(screen: Screen) -> Walk:
     scene.frame_set(18)
     yield 0.5
     yield from settled()
-    _keep(screen, (yield "viewport"), "talking_viewport", (0, 30, 1150, 880), 60)
+    screen.keep((yield "viewport"), "talking_viewport", (0, 30, 1150, 850), 60)
     yield from _render(screen, home / "frames")
 
 
@@ -53,7 +53,7 @@ def _import(screen: Screen, entry: tuple[int, int], name: str, option: tuple[int
     yield 0.3
     screen.move(*entry)
     yield 0.3
-    _keep(screen, (yield f"{name}_menu"), f"talking_{name}_menu", (0, 0, 640, 520))
+    screen.keep((yield f"{name}_menu"), f"talking_{name}_menu", (0, 0, 640, 520))
     windows = bpy.context.window_manager.windows
     screen.click(*entry)
     yield Until(lambda: len(windows) == 2, "the file browser is open")
@@ -63,7 +63,7 @@ def _import(screen: Screen, entry: tuple[int, int], name: str, option: tuple[int
         screen.click(*option)
         yield 0.8
         clicks += 1
-    _keep(screen, (yield f"{name}_browser"), f"talking_{name}", (395, 182, 1252, 762))  # without the folder's path
+    screen.keep((yield f"{name}_browser"), f"talking_{name}", (395, 182, 857, 580))  # without the folder's path
     screen.double_click(*_FIRST_FILE)
     yield Until(lambda: len(windows) == 1, "the file browser is gone")
     return clicks + 2
@@ -79,21 +79,8 @@ def _render(screen: Screen, frames: Path) -> Walk:
     yield Until(lambda: len(windows) > 1, "Ctrl F12 renders")
     yield Until(lambda: len(list(frames.glob("*.png"))) == _FRAMES, "all frames are rendered", 600)
     yield Until(lambda: not bpy.app.is_job_running('RENDER'), "rendering has ended")
-    picture = yield "rendered"
-    window = windows[1]
-    top = screen.window.height - window.y - window.height
-    _keep(screen, picture, "talking_rendered", (window.x, top, window.x + window.width, top + window.height))
+    screen.keep((yield "rendered"), "talking_rendered", screen.box_of_window(windows[1]))
     assert len({path.read_bytes() for path in frames.glob("*.png")}) == _FRAMES, "the head does not talk"
-
-
-def _keep(
-    screen: Screen, picture: Picture, name: str, box: tuple[int, int, int, int], percent: int = 75
-) -> None:
-    """A picture for the manual: a part of the screen, smaller, in few colours."""
-    folder = screen.folder / "manual"
-    folder.mkdir(exist_ok=True)
-    left, top, right, bottom = box
-    screen.convert(picture, f"{right - left}x{bottom - top}+{left}+{top}", percent, folder / f"{name}.png")
 
 
 def _avatars() -> list[bpy.types.Object]:

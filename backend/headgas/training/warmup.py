@@ -17,6 +17,7 @@ from headgas.avatars.skinning import skin, turned_quaternions
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
 from headgas.splatting.counting import count_contributions
+from headgas.splatting.medians import median_depths
 from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 
@@ -124,6 +125,7 @@ ALL = tuple(
             *RENDERING,
             *TRAINING,
             Kernels("the blending of compact features", 1, _blend_compact),
+            Kernels("median depths", 2, lambda: median_depths(_some(), _camera())),
             Kernels("the counting of Gaussians", 1, lambda: count_contributions(_some(), _camera())),
             Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
         )

@@ -50,12 +50,12 @@ def test_two_processes_train_what_one_does_with_two_frames_per_step(tmp_path: Pa
 
 
 def test_two_processes_pay_for_motion_once(tmp_path: Path) -> None:
-    """Ten steps: Gaussians as round as at first turn by rounding alone, and soon all differ by that."""
-    alone, together = both_ways(tmp_path, "--preset", "modes", "--iterations", "10")
+    """Seven steps: Gaussians as round as at first turn by rounding alone, and soon all differ by that."""
+    alone, together = both_ways(tmp_path, "--preset", "modes", "--iterations", "7")
     for name, values in alone.tensors().items():
         assert (together.tensors()[name] - values).abs().mean() < 1e-5, name
     mixed, likewise = (avatar.get_parameter("mixer.weight") for avatar in (alone, together))
-    assert mixed.abs().mean() > 1e-3
+    assert mixed.abs().mean() > 5e-4
     assert (mixed - likewise).abs().mean() < 1e-7
 
 
