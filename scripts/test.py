@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sets up what is missing and runs every test: `python3 scripts/test.py [pytest arguments]`.
 
-The backend's tests run in `.venv`; the extension's and the seam's run once in each Blender version whose Python is on
-this machine; two of these runs at a time. A real Blender window comes last: gui_test.py. With pytest arguments, what
-they select runs wherever it belongs.
+The backend's tests run in `.venv`; the extension's run once in each Blender version whose Python is on this machine,
+the seam's in the oldest and the newest of these; two of these runs at a time. A real Blender window comes last:
+gui_test.py. With pytest arguments, what they select runs wherever it belongs.
 """
 
 import os
@@ -20,7 +20,8 @@ import gui_test
 _NO_TESTS = gui_test.NO_TESTS  # pytest's exit code when the arguments select nothing here
 _BLENDER_PACKAGES = ("pytest==9.2.0",)
 _BACKEND_TESTS = ("tests/headgas", "tests/repository")
-_BLENDER_TESTS = ("tests/blender_headgas", "tests/contract")
+_BLENDER_TESTS = ("tests/blender_headgas",)
+_SEAM_TESTS = ("tests/contract",)
 _AT_A_TIME = 2  # runs; each uses little more than one core
 
 
@@ -37,12 +38,14 @@ def main() -> int:
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         runs: dict[Future[tuple[int, str]], str] = {}
         runs[pool.submit(_pytest, backend, _BACKEND_TESTS, arguments, {})] = "backend"
+        here = [version for version, python in blenders.items() if python is not None]
         for version, python in blenders.items():
             if python is None:
                 wanted = ".".join(map(str, environment.BLENDER_PYTHONS[version]))
                 print(f"\nBlender {version}: skipped, no Python {wanted} on this machine", flush=True)
                 continue
-            run = pool.submit(_pytest, python, _BLENDER_TESTS, arguments, {"HEADGAS_PYTHON": str(backend)})
+            folders = _BLENDER_TESTS + (_SEAM_TESTS if version in (here[0], here[-1]) else ())
+            run = pool.submit(_pytest, python, folders, arguments, {"HEADGAS_PYTHON": str(backend)})
             runs[run] = f"Blender {version}"
         print(f"Testing {', '.join(runs.values())}; each shows its results when it ends", flush=True)
         for run in as_completed(runs):
