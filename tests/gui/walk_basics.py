@@ -114,9 +114,12 @@ def _f12(screen: Screen, name: str, heights: tuple[float, ...]) -> Walk:
     Only keys from now on: where a render begins while panels are drawn, Blender 4.3 takes Python for drawing ever
     after, and refuses operators that are not run by a key or a button.
     """
-    screen.move(*_middle(screen.area()))
-    screen.press("F12")
     windows = bpy.context.window_manager.windows
+    for _ in range(20):  # a key is lost while nobody has the focus, after a window was closed
+        if len(windows) == 1:
+            screen.move(*_middle(screen.area()))
+            screen.press("F12")
+            yield 3.0
     yield Until(lambda: len(windows) > 1, "F12 renders")  # its job begins with the window
     yield Until(lambda: not bpy.app.is_job_running('RENDER'), "the frame is rendered", 600)
     yield 0.5
