@@ -26,10 +26,8 @@ NO_TESTS = 5
 _LIMIT = 900  # seconds for a walk, on a busy machine
 
 
-def run(
-    backend: Path, walks: tuple[str, ...] = WALKS, avatar: Path | None = None, capture: Path | None = None
-) -> int:
-    """Runs the walks, with other than the painted avatar and its small capture if they are given.
+def run(backend: Path, walks: tuple[str, ...] = WALKS, avatar: Path | None = None) -> int:
+    """Runs the walks, with another avatar than the painted one if one is given.
 
     Returns 0, 1 when one failed, or NO_TESTS where there can be no window.
     """
@@ -47,9 +45,6 @@ def run(
     _make_material(backend, OUT / "material")
     if avatar is not None:
         shutil.copy(avatar, OUT / "material" / "head" / "avatar.safetensors")
-    if capture is not None:
-        shutil.rmtree(OUT / "material" / "capture")
-        shutil.copytree(capture, OUT / "material" / "capture")
     return max([_walk(name, backend) for name in walks])
 
 
@@ -84,11 +79,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends Blender, too
     parser.add_argument("walks", nargs="*", metavar="WALK", help=f"default: {' '.join(WALKS)}")
     parser.add_argument(
-        "--pictures",
-        nargs=2,
-        type=Path,
-        metavar=("AVATAR", "CAPTURE"),
-        help="write the manual's pictures, which show these",
+        "--pictures", type=Path, metavar="AVATAR", help="write the pictures of docs/manual.md that show this avatar"
     )
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.walks) - set(WALKS))
@@ -98,7 +89,7 @@ def main() -> int:
         backend = Path(os.environ.get("HEADGAS_PYTHON") or environment.backend(environment.TEST_PACKAGES))
         if arguments.pictures is None:
             return run(backend, tuple(arguments.walks) or WALKS)
-        code = run(backend, ("talking_head", "pictures"), *arguments.pictures)
+        code = run(backend, ("talking_head", "pictures"), arguments.pictures)
         for picture in OUT.glob("*/manual/*.png"):
             if picture.name in (environment.ROOT / "docs" / "manual.md").read_text(encoding="utf-8"):
                 shutil.copy(picture, environment.ROOT / "docs" / "images")
