@@ -14,6 +14,11 @@ from . import discovery
 from .process import LaunchSettings
 from .remote import RemoteSettings
 
+DEVICES = (  # where the backend computes, as Blender's enumerations have it
+    ('AUTO', "Automatic", "The GPU where there is one that the backend can use"),
+    ('CPU', "CPU", "The processor"),
+    ('CUDA', "CUDA", "An NVIDIA GPU"),
+)
 _EXTENSION = str(__package__).rpartition(".")[0]
 
 

@@ -3,7 +3,6 @@
 """What the backend makes of a shot."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import bpy
@@ -31,7 +30,7 @@ def ask(engine: bpy.types.RenderEngine, shot: Shot, request: Callable[[client.Ba
             engine.report({'WARNING'}, backend.facts["notice"])
         return request(backend)
 
-    settings = launch_settings(Path(file) for file in shot.files)
+    settings = launch_settings(shot.files)
     return client.ask(settings, told, engine.test_break, lambda notice: engine.report({'WARNING'}, notice))
 
 

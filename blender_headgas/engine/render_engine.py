@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The render engine: asks the backend for a frame and hands its pixels to Blender."""
 
-
 import bpy
 import numpy as np
 

@@ -13,24 +13,35 @@ from ..client.launch import launch_settings, log_file
 from ..client.tasks import Task
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
+from ..rig.windows import redraw
 from .reporting import reported
 
 TASK = "backend"  # one at a time tests, restarts or stops it
 _REFRESH = "memory"
 _FRESH = 3.0  # seconds that the memory in use is shown for
 _LOOK = 0.15  # seconds between two looks at a task
-_SHOWING = {'PREFERENCES', 'VIEW_3D', 'PROPERTIES'}  # areas with panels that show the backend
 
 
-class HEADGAS_OT_test_backend(bpy.types.Operator):
+class BackendOperator(bpy.types.Operator):
+    """An operator on the backend, one at a time"""
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        task = client.tasks.task(TASK)
+        if bpy.app.is_job_running('RENDER'):
+            cls.poll_message_set("Wait until the render has finished")
+            return False
+        if task is not None and not task.done:
+            cls.poll_message_set("Wait until that is done")
+            return False
+        return True
+
+
+class HEADGAS_OT_test_backend(BackendOperator):
     """Start the backend if it does not run, and ask for its versions"""
 
     bl_idname = "headgas.test_backend"
     bl_label = "Test Backend"
-
-    @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
-        return _free(cls)
 
     @reported
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -38,15 +49,11 @@ class HEADGAS_OT_test_backend(bpy.types.Operator):
         return run_beside(self, TASK, lambda task: _tested(task, settings))
 
 
-class HEADGAS_OT_restart_backend(bpy.types.Operator):
+class HEADGAS_OT_restart_backend(BackendOperator):
     """End the backend, start it again and ask for its versions"""
 
     bl_idname = "headgas.restart_backend"
     bl_label = "Restart Backend"
-
-    @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
-        return _free(cls)
 
     @reported
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -59,18 +66,18 @@ class HEADGAS_OT_restart_backend(bpy.types.Operator):
         return run_beside(self, TASK, restart)
 
 
-class HEADGAS_OT_stop_backend(bpy.types.Operator):
+class HEADGAS_OT_stop_backend(BackendOperator):
     """End the backend and free its memory; the next render starts it again"""
 
     bl_idname = "headgas.stop_backend"
     bl_label = "Stop Backend"
 
     @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         if client.running() is None:
             cls.poll_message_set("The backend does not run")
             return False
-        return _free(cls)
+        return super().poll(context)
 
     @reported
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -137,10 +144,7 @@ def follow(task: Task) -> None:
     """Draws the panels anew while a task is at work, and once more at its end."""
 
     def look() -> float | None:
-        for window in bpy.context.window_manager.windows:
-            for area in window.screen.areas:
-                if area.type in _SHOWING:
-                    area.tag_redraw()
+        redraw('PREFERENCES', 'VIEW_3D', 'PROPERTIES')  # which have panels that show the backend
         return None if task.done else _LOOK
 
     bpy.app.timers.register(look, first_interval=_LOOK, persistent=True)
@@ -171,14 +175,3 @@ def _tested(task: Task, settings: Any) -> str:
     notice = backend.facts.get("notice")
     ready = f"Backend ready: {describe(backend.facts)}{compiling and ', ' + compiling}"
     return f"{ready}\n{notice}" if notice else ready
-
-
-def _free(operator: type[bpy.types.Operator]) -> bool:
-    task = client.tasks.task(TASK)
-    if bpy.app.is_job_running('RENDER'):
-        operator.poll_message_set("Wait until the render has finished")
-        return False
-    if task is not None and not task.done:
-        operator.poll_message_set("Wait until that is done")
-        return False
-    return True

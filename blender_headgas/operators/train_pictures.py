@@ -6,14 +6,15 @@ from pathlib import Path
 
 import bpy
 
+from ..rig.windows import areas
+
 
 def show_picture(path: Path) -> bpy.types.Image:
     """The picture, in an Image Editor that is open, else in a new window; without windows it is only loaded."""
     image = bpy.data.images.load(str(path), check_existing=True)
     image.reload()
     manager = bpy.context.window_manager
-    areas = [area for window in manager.windows for area in window.screen.areas]
-    area = next((area for area in areas if area.type == 'IMAGE_EDITOR'), None)
+    area = next(areas('IMAGE_EDITOR'), None)
     if area is None and not bpy.app.background:
         with bpy.context.temp_override(window=manager.windows[0]):
             bpy.ops.wm.window_new()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 
-from ..client.launch import thread_options
+from ..client.launch import DEVICES, thread_options
 from ..core.errors import HeadGaSError
 from ..core.presets import PRESETS
 
@@ -45,15 +45,7 @@ class HeadGaSTrainingSettings(bpy.types.PropertyGroup):
         min=0,
         soft_max=100_000,
     )
-    device: bpy.props.EnumProperty(
-        name="Device",
-        description="Where to train",
-        items=(
-            ('AUTO', "Automatic", "The GPU where there is one that the backend can use"),
-            ('CPU', "CPU", "The processor"),
-            ('CUDA', "CUDA", "An NVIDIA GPU"),
-        ),
-    )
+    device: bpy.props.EnumProperty(name="Device", description="Where to train", items=DEVICES)
     folder: bpy.props.StringProperty(
         name="Output", description="The new folder of the run; empty for one beside the capture", subtype='DIR_PATH'
     )

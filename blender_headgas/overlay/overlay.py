@@ -11,12 +11,13 @@ import numpy as np
 from .. import client
 from ..client.launch import launch_settings, render_deadline
 from ..core.errors import HeadGaSError
+from ..rig.windows import areas, redraw
 from . import view_transform
 from .avatars import ShownAvatar, shown_avatars
 from .frames import AsyncFrames
 from .making import FrameMaker
 from .outlines import outlines_of
-from .settings import HeadGaSViewportSettings, redraw_viewports, viewport_settings
+from .settings import HeadGaSViewportSettings, viewport_settings
 from .stand_in import StandIns
 from .viewport import Frame, Request, Viewport, Wish
 from .views import MARGIN, View, around, region_of
@@ -127,7 +128,7 @@ class Overlay:
         self._failed = None
         for viewport in self._viewports.values():
             viewport.asked = None
-        redraw_viewports()
+        redraw()
 
     def _shown_in(self, context: Any) -> list[ShownAvatar]:
         depsgraph = context.view_layer.depsgraph
@@ -210,7 +211,7 @@ class Overlay:
                 regions[place].tag_redraw()  # it has come to rest, and what it shows is coarse
         if any(avatar.is_outdated for avatars in self._avatars.values() for avatar in avatars):
             self._avatars = {}
-            redraw_viewports()
+            redraw()
         if not self._viewports:
             return None
         return _BUSY if busy else _IDLE
@@ -227,7 +228,7 @@ class Overlay:
         elif not isinstance(answer, client.Cancelled):
             self._failed = request.cause, answer
             self._frames.forget()
-            redraw_viewports()
+            redraw()
             if not isinstance(answer, HeadGaSError):
                 raise answer
 
@@ -236,7 +237,7 @@ class Overlay:
         for key, name in wanted.items():
             if name in bpy.data.scenes:
                 self._tables = {key: view_transform.table_of(bpy.data.scenes[name])}
-                redraw_viewports()
+                redraw()
 
 
 def _view_of(context: Any) -> View:
@@ -249,9 +250,7 @@ def _regions() -> dict[int, bpy.types.Region]:
     """The regions of all 3D viewports by their addresses."""
     return {
         region.as_pointer(): region
-        for window in bpy.context.window_manager.windows
-        for area in window.screen.areas
-        if area.type == 'VIEW_3D'
+        for area in areas('VIEW_3D')
         for region in area.regions
         if region.type == 'WINDOW'
     }

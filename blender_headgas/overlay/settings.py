@@ -10,6 +10,7 @@ import bpy
 from ..core.errors import HeadGaSError
 from ..core.inspection import Inspection, Mode
 from ..rig import avatar_path, avatars_in, header_of
+from ..rig.windows import redraw
 
 _MODES = (
     ('COLOR', "Color", "The avatar as it is rendered"),
@@ -22,16 +23,8 @@ _MODES = (
 )
 
 
-def redraw_viewports() -> None:
-    """Has every 3D viewport drawn again."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == 'VIEW_3D':
-                area.tag_redraw()
-
-
 def _redraw(_settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
-    redraw_viewports()
+    redraw()
 
 
 def _parameters(settings: bpy.types.PropertyGroup, _context: bpy.types.Context, text: str) -> Iterator[str]:

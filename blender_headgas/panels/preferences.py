@@ -4,6 +4,7 @@
 
 import bpy
 
+from ..client.launch import DEVICES
 from ..rig.live import HeadGaSLiveSettings
 from .backend import draw_backend, draw_installation
 from .lines import characters_of
@@ -53,16 +54,7 @@ class HeadGaSPreferences(bpy.types.AddonPreferences):
     threads: bpy.props.IntProperty(
         name="Threads", description="Threads of the backend; 0 lets the backend choose", default=0, min=0, max=256
     )
-    device: bpy.props.EnumProperty(
-        name="Device",
-        description="Where the backend computes",
-        items=(
-            ('AUTO', "Automatic", "The GPU where there is one that the backend can use"),
-            ('CPU', "CPU", "The processor"),
-            ('CUDA', "CUDA", "An NVIDIA GPU"),
-        ),
-        default='AUTO',
-    )
+    device: bpy.props.EnumProperty(name="Device", description="Where the backend computes", items=DEVICES)
     deadline: bpy.props.IntProperty(
         name="Time Limit (Seconds)",
         description="Give up a frame after this time",

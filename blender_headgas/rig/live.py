@@ -18,6 +18,7 @@ from ..core.takes.edit import at_rate, renamed
 from .channels import Channel, channels_of
 from .performance import as_bone_turn, check_animatable, set_rotation
 from .takes import frames_per_second, head_bone, key_take
+from .windows import redraw
 
 _INTERVAL = 1 / 60  # seconds between two looks at the socket
 _REDRAW = 0.25  # seconds between two redraws while nothing arrives: the lamp changes
@@ -113,7 +114,7 @@ class LiveSession:
             self._show(newest)
         if shows or now - self._redrawn > _REDRAW:
             self._redrawn = now
-            _redraw()
+            redraw()  # the lamp and the sliders in the sidebars, too
 
     def record(self, frame: int) -> None:
         """Keeps what arrives from now on; `frame` is where it will begin."""
@@ -252,11 +253,3 @@ def _set_channels(avatar: bpy.types.Object, values: np.ndarray) -> None:
             channel.set(float(values[place]))
     blocks.foreach_set("value", now)
     keys.update_tag()
-
-
-def _redraw() -> None:
-    """The viewports, with the lamp and the sliders in their sidebars."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == 'VIEW_3D':
-                area.tag_redraw()

@@ -15,6 +15,7 @@ from ..core.cameras import blender_camera_matrix, blender_lens
 from ..core.errors import HeadGaSError
 from ..core.photographs import Photographs, photograph_at
 from . import actions
+from .windows import redraw
 
 _CONSTANT = 0  # how Blender counts interpolations
 
@@ -22,10 +23,7 @@ _CONSTANT = 0  # how Blender counts interpolations
 def _redraw(_settings: object, context: bpy.types.Context) -> None:
     for camera in comparison_cameras():
         _show_behind(camera, context.scene)
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == 'VIEW_3D':
-                area.tag_redraw()
+    redraw()
 
 
 class HeadGaSComparison(bpy.types.PropertyGroup):
