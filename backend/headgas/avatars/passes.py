@@ -9,8 +9,7 @@ from torch import Tensor
 
 from headgas.avatars.rendering import NOTHING_HIT, Stage
 from headgas.splatting import Camera, Rendering
-from headgas.splatting.counting import count_contributions
-from headgas.splatting.medians import median_depths
+from headgas.splatting.pixels import count_contributions, median_depths
 from headgas.splatting.rotations import matrices_of
 
 PASSES = ("median", "normal", "count", "motion")

@@ -22,7 +22,7 @@ from headgas.evaluation.basis import basis_colors
 from headgas.evaluation.removal import importance
 from headgas.evaluation.views import extreme_of, sampled_views
 from headgas.splatting import Gaussians
-from headgas.splatting.counting import count_contributions
+from headgas.splatting.pixels import count_contributions
 
 MODES = ("color", "depth", "normal", "opacity", "count", "features", "influence")
 _SEEN = 1e-6  # alpha

@@ -16,8 +16,7 @@ from headgas.avatars.shading import shade
 from headgas.avatars.skinning import skin, turned_quaternions
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
-from headgas.splatting.counting import count_contributions
-from headgas.splatting.medians import median_depths
+from headgas.splatting.pixels import count_contributions, median_depths
 from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 

@@ -11,7 +11,7 @@ from headgas.avatars.passes import PASSES, Around, passes_of
 from headgas.avatars.rendering import NOTHING_HIT, PlacedAvatar, Stage
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.example import egg
-from headgas.splatting.medians import median_depths
+from headgas.splatting.pixels import median_depths
 from headgas.splatting.reference import project
 from tests.headgas.avatars.test_rendering import EXPRESSION, camera, placement
 from tests.headgas.conftest import small_avatar

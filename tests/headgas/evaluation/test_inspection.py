@@ -15,7 +15,7 @@ from headgas.avatars.rendering import NOTHING_HIT, PlacedAvatar, Stage, linear_t
 from headgas.errors import HeadGaSError
 from headgas.evaluation import inspection as inspecting
 from headgas.evaluation.inspection import MODES, Inspection, Inspector, View
-from headgas.splatting.counting import count_contributions
+from headgas.splatting.pixels import count_contributions
 from headgas.splatting.splats import Splats
 from tests.headgas.avatars import test_gaussian_head, test_modes
 from tests.headgas.avatars.test_rendering import camera, placement, solid_avatar

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from headgas.splatting import Camera, Gaussians, get_threads, rasterize, set_threads
-from headgas.splatting.counting import count_contributions
 from headgas.splatting.example import egg
+from headgas.splatting.pixels import count_contributions
 
 NAMES = [field.name for field in fields(Gaussians)]
 
