@@ -58,17 +58,17 @@ class Inference:
         first_bias = decoder.folded(avatar.encode(avatar.means)) + neutral @ decoder.feature_layer.weight.T
         weights, bias = decoder.output_layer.weight, decoder.output_layer.bias
         used = 3 * coefficient_count(avatar.sh_degree)
-        self._first_bias = _flat(first_bias, hidden)
+        self._first_bias = flat(first_bias, hidden)
         self._mlp = (
-            _flat(decoder.feature_layer.weight.T, hidden),
-            _flat(decoder.hidden_layer.weight.T, hidden, hidden),
-            _flat(decoder.hidden_layer.bias[None], hidden),
-            _flat(weights[-1:], hidden),
+            flat(decoder.feature_layer.weight.T, hidden),
+            flat(decoder.hidden_layer.weight.T, hidden, hidden),
+            flat(decoder.hidden_layer.bias[None], hidden),
+            flat(weights[-1:], hidden),
             f32(bias[-1].item()),
         )
         self._color_layer = (
-            _flat(_by_channel(weights[:used].T), COLUMNS, hidden),
-            _flat(_by_channel(bias[:used][None]), COLUMNS),
+            flat(_by_channel(weights[:used].T), COLUMNS, hidden),
+            flat(_by_channel(bias[:used][None]), COLUMNS),
         )
         self._rows, self._stride, self._first_row, self._scales = _rows(basis)
         scales = avatar.log_scales.exp()
@@ -167,7 +167,7 @@ def _rows(basis: Tensor | CompactBasis) -> tuple[np.ndarray, int, int, np.ndarra
     return basis.detach().as_strided((len(basis) * stride,), (1,)).numpy(), stride, 1, scales
 
 
-def _flat(matrix: Tensor, columns: int, rows: int = 0) -> np.ndarray:
+def flat(matrix: Tensor, columns: int, rows: int = 0) -> np.ndarray:
     """A matrix row by row, with zeros added to the right and below."""
     right, below = columns - matrix.shape[1], max(0, rows - matrix.shape[0])
     return torch.nn.functional.pad(matrix.detach(), (0, right, 0, below)).contiguous().numpy().ravel()

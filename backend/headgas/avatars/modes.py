@@ -19,22 +19,25 @@ from headgas.avatars.blocks import in_blocks
 from headgas.avatars.decoder import Decoder
 from headgas.avatars.encoding import positional_encoding
 from headgas.avatars.expression_space import ExpressionSpace
-from headgas.avatars.inference import colors_from, laid_out
+from headgas.avatars.inference import colors_from, flat, laid_out
+from headgas.avatars.modes_kernel import BLOCK, GROUP, PARTS, move
 from headgas.avatars.packing import packed, unpacked
 from headgas.avatars.shading import shade
 from headgas.avatars.spherical_harmonics import coefficient_count
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.splatting import Camera, Gaussians
+from headgas.splatting.compiling import announced
+from headgas.splatting.simd_math import ROWS
 from headgas.splatting.splats import Splats
-from headgas.splatting.threads import share
+from headgas.splatting.threads import run
 
 # Of Δμ, Δq and Δlog s: by what a unit of C moves them, Δμ times the head's extent; what it costs to move, by metres
 _GAINS = (0.1, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)
 _COSTS = (1.0, 1.0, 1.0, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01)
 _SIZES = [3, 4, 3]
-_BLOCK = 1024  # Gaussians a thread moves at once
 _PACKED = ("quaternions", "log_scales", "base", "bands", "opacity", "code")  # as bytes in a compact file
 _UNIT = 0.02  # how far from 1 the length of a packed quaternion may be
+_COMPILE_SECONDS = 3
 _LEAST_RANGE = 1e-3  # what never moved is not divided by its range
 
 
@@ -57,10 +60,7 @@ class ModesConfig:
 class _Still:
     """What no expression changes, computed once for rendering."""
 
-    shares: Tensor  # h [N,M]
-    units: Tensor  # u [N,H]
-    resting: Tensor  # [N,10]: what rests, less C relu(u)
-    last: Tensor  # C [10,H]
+    motion: tuple[np.ndarray, ...]  # h, a, C, and what rests less C relu(u), as `move` takes them
     harmonics: np.ndarray  # `laid_out`
     opacities: Tensor  # [N]
 
@@ -100,6 +100,7 @@ class Modes(TrainableAvatar):
         self.register_buffer("costs", torch.tensor(_COSTS, device=device), persistent=False)
         self._encoding: Tensor | None = None  # PE(μ) [N,3+6L]
         self._still: _Still | None = None  # for rendering
+        self._last: tuple[bytes, tuple[Tensor, Tensor, Tensor]] | None = None  # the last expression rendered
         self._cost: Tensor | None = None  # of the frames studied last
 
     def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[None, list[Gaussians]]:
@@ -161,18 +162,16 @@ class Modes(TrainableAvatar):
         """Means [N,3], quaternions [N,4] of any length and log scales [N,3] of an expression [B]."""
         if not self._only_shown:
             return _parts(self._resting() + self._motion(self.shares(), expression))
-        still, mixed = self._at_rest(), self._mixed(expression)
-        means, quaternions, log_scales = (still.resting.new_empty(self.count, size) for size in _SIZES)
-
-        def block(number: int) -> None:
-            rows = slice(number * _BLOCK, (number + 1) * _BLOCK)
-            with torch.inference_mode():
-                units = torch.addmm(still.units[rows], still.shares[rows], mixed.T).relu_()
-                parts = _parts(torch.addmm(still.resting[rows], units, still.last.T))
-                means[rows], quaternions[rows], log_scales[rows] = parts
-
-        share(block, -(-self.count // _BLOCK))
-        return means, quaternions, log_scales
+        key = expression.numpy().tobytes()
+        if self._last is None or self._last[0] != key:
+            shares, bias, last, resting = self._at_rest().motion
+            mixed = flat((self.resting.weight + self._mixed(expression)).T, len(bias))
+            means, quaternions, log_scales = (torch.empty(self.count, size) for size in _SIZES)
+            moved = means.numpy(), quaternions.numpy(), log_scales.numpy()
+            with announced("the motion of Gaussians", _COMPILE_SECONDS):
+                run(move, -(-self.count // BLOCK), shares, mixed, bias, last, resting, *moved)
+            self._last = key, (means, quaternions, log_scales)
+        return self._last[1]
 
     @property
     def _only_shown(self) -> bool:
@@ -183,11 +182,15 @@ class Modes(TrainableAvatar):
         if self._still is None:
             with torch.inference_mode(False), torch.no_grad():
                 shares, last = self.shares(), self._moving()
-                units = self.resting(shares)
-                resting = self._resting() - units.relu() @ last.T
+                resting = self._resting() - self.resting(shares).relu() @ last.T
+                hidden = -(-self.settings.hidden // GROUP) * GROUP
+                motion = (
+                    flat(shares, self.settings.modes, self.count + ROWS), flat(self.resting.bias[None], hidden),
+                    flat(last.T, PARTS, hidden), flat(resting, PARTS, self.count + ROWS),
+                )  # fmt: skip
                 harmonics = laid_out(self._looks()[:, : 3 * coefficient_count(self.sh_degree)])
                 opacities = self.get_parameter("opacity")[:, 0].sigmoid()
-                self._still = _Still(shares, units, resting, last, harmonics, opacities)
+                self._still = _Still(motion, harmonics, opacities)
         return self._still
 
     def _shown(self, posed: tuple[Tensor, Tensor, Tensor], looks: Tensor, camera: Camera) -> Gaussians:
@@ -197,7 +200,7 @@ class Modes(TrainableAvatar):
         return Gaussians(means, quaternions, log_scales.exp(), opacities, colors)
 
     def refresh(self) -> None:
-        self._encoding = self._still = None
+        self._encoding = self._still = self._last = None
 
     def _apply(self, fn: Any, recurse: bool = True) -> "Modes":
         self.refresh()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
+from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig, ModesConfig
 from headgas.avatars.blending import blend
 from headgas.avatars.compact import CompactBasis
 from headgas.avatars.factors import Factors
@@ -21,6 +21,7 @@ from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 
 _COUNT, _SIZE = 8, 16  # Gaussians, pixels
+_SPACE = ExpressionSpace("custom", ("a",), (0.0,), (0.0,), (1.0,))
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,16 @@ def _draw(with_depth: bool, differentiate: bool) -> None:
 @torch.inference_mode()
 def _evaluate(views: int) -> None:
     """One frame with either kind of basis, seen from so many places."""
-    space = ExpressionSpace("custom", ("a",), (0.0,), (0.0,), (1.0,))
-    avatar = HeadGaS(space, torch.rand(_COUNT, 3), HeadGaSConfig(features=4, hidden=8)).eval()
+    avatar = HeadGaS(_SPACE, torch.rand(_COUNT, 3), HeadGaSConfig(features=4, hidden=8)).eval()
     for basis in (avatar.basis, CompactBasis.compressed(avatar.basis)):
         avatar.stored_basis = basis
         for view in range(views):
             avatar.visible_gaussians(torch.ones(1), _camera(1.0 + view))
+
+
+@torch.inference_mode()
+def _move() -> None:
+    ModesConfig(modes=1, hidden=1).build(_SPACE, torch.rand(_COUNT, 3)).eval().gaussians(torch.ones(1), _camera())
 
 
 def _compare() -> None:
@@ -102,6 +107,7 @@ RENDERING = (
     Kernels("the rasterizer for 4 channels", 6, lambda: _draw(True, False)),
     Kernels("the evaluation of expressions", 8, lambda: _evaluate(1)),
     Kernels("colours from elsewhere", 1, lambda: _evaluate(3)),
+    Kernels("the motion of Gaussians", 3, _move),
     Kernels("linear light", 2, _finish),
     _SHADING,
     _FACTORS,
