@@ -116,7 +116,7 @@ def _avatar_commands(commands: Any) -> None:
     _machine(explain)
     explain.set_defaults(run=_lazily("explain"))
 
-    _rendering(commands.add_parser("render", help="render an avatar as one frame of a capture shows it"))
+    _rendering(commands.add_parser("render", help="render a shot, a turn around the head, or a frame of a capture"))
 
     convert = commands.add_parser("convert", help="read an avatar of another program, or write one for it")
     convert.add_argument("source", type=Path, metavar="IN", help="a file or folder of any format in docs/formats.md")
@@ -147,18 +147,27 @@ def _avatar_commands(commands: Any) -> None:
 
 def _rendering(render: argparse.ArgumentParser) -> None:
     render.add_argument("avatar", type=Path)
-    render.add_argument("--capture", type=Path, required=True, help="where camera and expression come from")
-    render.add_argument("--frame", type=int, required=True, metavar="N", help="its place in the capture, from 0")
-    render.add_argument("--out", type=Path, required=True, metavar="FILE.png")
-    render.add_argument("--orthographic", action="store_true", help="parallel rays, and the head as large")
+    out_help = "FILE.png of a capture's frame; else a folder for pictures 0001.png …, or a film, FILE.avi"
+    render.add_argument("--out", type=Path, required=True, metavar="OUT", help=out_help)
+    shot = render.add_argument_group("a shot, or a turn around the head")
+    shot.add_argument("--take", type=Path, metavar="FILE", help="what the face does: .json or .csv; docs/formats.md")
+    shot.add_argument("--cameras", type=Path, metavar="FILE.json", help="a camera for each frame, as Blender writes it")
+    orbit_help = "go once around the head, or swing so far in all; with a take, as long as that"
+    shot.add_argument("--orbit", type=_degrees, nargs="?", const=360.0, metavar="DEGREES", help=orbit_help)
+    size_help = "pixels of --orbit (default: 512x512)"
+    shot.add_argument("--size", type=_size, default=(512, 512), metavar="WxH", help=size_help)
+    frame = render.add_argument_group("one frame of a capture")
+    frame.add_argument("--capture", type=Path, help="where camera and expression come from")
+    frame.add_argument("--frame", type=int, metavar="N", help="its place in the capture, from 0")
+    frame.add_argument("--orthographic", action="store_true", help="parallel rays, and the head as large")
     modes_help = "look inside: depth, normal, opacity, count, features or influence instead of color"
-    render.add_argument("--inspect", default="color", metavar="MODE", help=modes_help)
-    render.add_argument("--parameter", default="", metavar="NAME", help="whose influence --inspect influence shows")
+    frame.add_argument("--inspect", default="color", metavar="MODE", help=modes_help)
+    frame.add_argument("--parameter", default="", metavar="NAME", help="whose influence --inspect influence shows")
     fraction_help = "how many of the Gaussians to show, the most important ones; 0 to 1"
-    render.add_argument("--fraction", type=float, default=1.0, metavar="F", help=fraction_help)
-    render.add_argument("--scale", type=float, default=1.0, metavar="F", help="of the Gaussians' size, 0 to 1")
+    frame.add_argument("--fraction", type=float, default=1.0, metavar="F", help=fraction_help)
+    frame.add_argument("--scale", type=float, default=1.0, metavar="F", help="of the Gaussians' size, 0 to 1")
     _machine(render)
-    render.set_defaults(run=_lazily("render"))
+    render.set_defaults(run=_lazily("render", "commands_rendering"))
 
 
 def _import_command(commands: Any) -> None:
@@ -199,6 +208,23 @@ def _seconds(text: str) -> float:
     if not match or float(match[1]) <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: expected for example 90s, 5m or 1h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
+def _degrees(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 360:
+        raise argparse.ArgumentTypeError(f"{text!r} are no degrees: expected above 0, at most 360")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not match or not 0 < min(int(match[1]), int(match[2])) <= max(int(match[1]), int(match[2])) <= 32768:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: expected for example 1920x1080")
+    return int(match[1]), int(match[2])
 
 
 def _names(text: str) -> list[str]:

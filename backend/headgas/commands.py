@@ -7,12 +7,9 @@ import dataclasses
 import json
 import sys
 
-import numpy as np
 import torch
 
 from headgas.avatars import load_avatar, read_header
-from headgas.avatars.framing import parallel, visible_bounds
-from headgas.avatars.rendering import PlacedAvatar, Stage, linear_to_srgb
 from headgas.captures import check_capture, load_capture
 from headgas.devices import choose_device, notice
 from headgas.errors import HeadGaSError
@@ -23,8 +20,7 @@ from headgas.evaluation.compare import compare as compare_presets
 from headgas.evaluation.explain import explain as explain_avatar
 from headgas.evaluation.fitting import fit_mapping as fit_capture
 from headgas.evaluation.fitting import mean_r2, write_mapping
-from headgas.evaluation.inspection import Inspection, Inspector
-from headgas.evaluation.metrics import check_same_space, evaluation_row
+from headgas.evaluation.metrics import evaluation_row
 from headgas.evaluation.report import table_text
 from headgas.evaluation.sheet import preview_writer
 from headgas.exchange import Conversion
@@ -41,7 +37,8 @@ from headgas.training.trainer import Budget
 _DEFAULT_BUDGET = 300.0  # seconds
 
 
-def _device(options: argparse.Namespace) -> torch.device:
+def device_of(options: argparse.Namespace) -> torch.device:
+    """The device that a command was told to use; its threads are set, too."""
     set_threads(options.threads or get_threads())
     return choose_device(options.device)
 
@@ -49,7 +46,7 @@ def _device(options: argparse.Namespace) -> torch.device:
 def train(options: argparse.Namespace) -> None:
     name = options.preset or DEFAULT_PRESET
     preset(name)
-    with joined(_device(options)) as (processes, device):
+    with joined(device_of(options)) as (processes, device):
         capture = load_capture(options.capture)
         path = run_training(
             dataclasses.replace(_job(options, device, processes.count), live=options.live),
@@ -74,11 +71,11 @@ def _job(options: argparse.Namespace, device: torch.device, processes: int = 1) 
 
 def compare(options: argparse.Namespace) -> None:
     if options.avatars:
-        rows = compare_avatars(load_capture(options.capture), options.avatars, _device(options), options.out)
+        rows = compare_avatars(load_capture(options.capture), options.avatars, device_of(options), options.out)
         print(json.dumps(rows) if options.json else table_text(rows))
         return
     check_presets(options.presets)
-    capture, job = load_capture(options.capture), _job(options, _device(options))
+    capture, job = load_capture(options.capture), _job(options, device_of(options))
     rows = compare_presets(capture, options.presets, job, options.out, _print_preset_progress)
     print(json.dumps(rows) if options.json else table_text(rows))
 
@@ -99,7 +96,7 @@ def _print_progress(line: Progress) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    device = _device(options)
+    device = device_of(options)
     checkpoint, capture = load_avatar(options.avatar, device), load_capture(options.capture)
     result = compare_with_photographs(checkpoint, capture, options.split)
     if options.sheet:
@@ -120,33 +117,11 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def explain(options: argparse.Namespace) -> None:
-    checkpoint = load_avatar(options.avatar, _device(options))
+    checkpoint = load_avatar(options.avatar, device_of(options))
     capture = load_capture(options.capture) if options.capture else None
     out = options.out or options.avatar.parent / "explain"
     numbers = explain_avatar(checkpoint, capture, out)
     print(json.dumps(numbers) if options.json else out / "explain.html")
-
-
-def render(options: argparse.Namespace) -> None:
-    """The frame as Blender's engine renders it or its viewport shows it, encoded to sRGB with straight alpha."""
-    inspection = Inspection(options.inspect, options.parameter, options.fraction, options.scale)
-    device = _device(options)
-    checkpoint, capture = load_avatar(options.avatar, device), load_capture(options.capture)
-    check_same_space(checkpoint, capture)
-    if not 0 <= options.frame < len(capture.frames):
-        raise HeadGaSError(f"--frame {options.frame}: the capture has the frames 0 to {len(capture.frames) - 1}.")
-    frame = capture.frames[options.frame]
-    expression = torch.from_numpy(frame.expression)
-    camera = parallel(frame.camera, visible_bounds(checkpoint.avatar)) if options.orthographic else frame.camera
-    stage = Stage.of([PlacedAvatar(checkpoint.avatar, expression, torch.eye(4))], camera)
-    _, rgba, _, legend = Inspector().view(stage, [checkpoint.avatar], inspection)
-    alpha = rgba[..., 3:]
-    straight = linear_to_srgb(rgba[..., :3] / alpha.clamp_min(1e-6))
-    picture = (torch.cat([straight, alpha], -1).clamp(0, 1) * 255).round().to(torch.uint8)
-    save_image(options.out, np.asarray(picture.cpu()))
-    if legend:
-        print(legend, file=sys.stderr)
-    print(options.out)
 
 
 def convert(options: argparse.Namespace) -> None:
@@ -247,4 +222,4 @@ def compile_kernels(options: argparse.Namespace) -> None:
 def serve(options: argparse.Namespace) -> None:
     from headgas.service.server import serve as listen
 
-    listen(options.host, options.port, _device(options), options.stop_with_stdin, notice(options.device))
+    listen(options.host, options.port, device_of(options), options.stop_with_stdin, notice(options.device))

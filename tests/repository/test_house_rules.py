@@ -17,8 +17,8 @@ BACKEND = ROOT / "backend" / "headgas"
 EXTENSION = ROOT / "blender_headgas"
 
 # Read from the bottom: a room imports only from the rooms below it.
-BACKEND_ROOMS = ["cli", "commands", "commands_captures", "doctor", "service", "evaluation", "training", "exchange"]
-BACKEND_ROOMS += ["captures", "avatars", "splatting"]
+BACKEND_ROOMS = ["cli", "commands_rendering", "commands", "commands_captures", "doctor", "service", "evaluation"]
+BACKEND_ROOMS += ["training", "exchange", "captures", "avatars", "splatting"]
 EXTENSION_ROOMS = ["panels", "operators", "engine", "overlay", "rig", "capture", "character", "client", "core"]
 # Single files that any room may use.
 BACKEND_COMMON = {"errors", "devices", "files", "perceptual", "pickles", "shapes"}

@@ -83,3 +83,23 @@ def face_camera(avatar: Avatar, size: int, yaw: float = 0.0, pitch: float = 0.0)
     low, high = visible_bounds(avatar)
     side = float((high - low)[[0, 2]].max())
     return camera_around((low + high) / 2, _ROOM * side, yaw, pitch, size)
+
+
+@torch.no_grad()
+def orbit(avatar: Avatar, count: int, degrees: float, width: int, height: int) -> list[Camera]:
+    """Cameras that go around the head, beginning before the face, for `count` pictures that can be shown in a loop.
+
+    Args:
+        degrees: 360 goes around once; less swings to one side and to the other, so wide in all.
+        width, height: pixels.
+    """
+    (low, high), size = visible_bounds(avatar), min(width, height)
+    diameter = _ROOM * float((high - low)[[0, 2]].max())
+    cameras = []
+    for number in range(count):
+        turn = 360 * number / count
+        yaw = turn if degrees >= 360 else degrees / 2 * math.sin(math.radians(turn))
+        camera = camera_around((low + high) / 2, diameter, yaw, 0.0, size)
+        camera.K[:2, 2] = camera.K.new_tensor([width / 2, height / 2])
+        cameras.append(replace(camera, width=width, height=height))
+    return cameras
