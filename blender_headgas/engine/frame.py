@@ -44,6 +44,15 @@ def camera_of(
     )
 
 
+def check_sharp(camera: bpy.types.Object) -> None:
+    """Raises HeadGaSError where a camera has depth of field."""
+    if camera.data.dof.use_dof:
+        raise HeadGaSError(
+            f"The camera '{camera.name}' has depth of field, which HeadGaS does not render",
+            "Switch Depth of Field off in the camera's properties, and defocus in the compositor by the Depth pass",
+        )
+
+
 def background_of(scene: bpy.types.Scene) -> tuple[np.ndarray | None, str]:
     """The colour [3] (scene-linear) behind the avatars, None for a transparent film; and a warning, or nothing.
 

@@ -13,7 +13,7 @@ from .. import client
 from ..core.cameras import Camera, PixelRegion, opencv_viewmat
 from ..core.errors import HeadGaSError
 from ..rig import posed_avatars, visible_avatars
-from .frame import camera_of, region_of
+from .frame import camera_of, check_sharp, region_of
 
 
 @dataclass(frozen=True)
@@ -181,11 +181,7 @@ def _camera(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, regi
     width, height = engine.resolution_x, engine.resolution_y
     camera = (engine.camera_override or scene.camera).evaluated_get(depsgraph)
     seen = camera_of(camera, depsgraph, width, height, region)
-    if camera.data.dof.use_dof:
-        raise HeadGaSError(
-            f"The camera '{camera.name}' has depth of field, which HeadGaS does not render",
-            "Switch Depth of Field off in the camera's properties, and defocus in the compositor by the Depth pass",
-        )
+    check_sharp(camera)
     if not scene.render.use_multiview:
         return seen
     matrix = np.array(engine.camera_model_matrix(camera), np.float64).reshape(4, 4)

@@ -7,6 +7,7 @@ import bpy
 from .bake import HEADGAS_OT_bake, HEADGAS_OT_unbake
 from .compositing import HEADGAS_OT_remove_compositing, HEADGAS_OT_set_up_compositing
 from .control_meshes import HEADGAS_OT_hide_control_meshes
+from .export_cameras import HEADGAS_OT_export_cameras, draw_export_cameras_menu
 from .export_take import HEADGAS_OT_export_take, draw_export_take_menu
 from .expression import HEADGAS_OT_limit_channel, HEADGAS_OT_mirror_expression, HEADGAS_OT_reset_expression
 from .face_bones import (
@@ -70,6 +71,7 @@ classes = (
     HEADGAS_OT_import_take,
     HEADGAS_FH_take,
     HEADGAS_OT_export_take,
+    HEADGAS_OT_export_cameras,
     HEADGAS_OT_set_up_scene,
     HEADGAS_OT_reset_expression,
     HEADGAS_OT_limit_channel,
@@ -135,6 +137,7 @@ def register() -> None:
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
+    bpy.types.TOPBAR_MT_file_export.append(draw_export_cameras_menu)
     for handlers in _changes_of_files():
         handlers.append(update_drawing)
     register_training()
@@ -150,6 +153,7 @@ def unregister() -> None:
     for handlers in _changes_of_files():
         handlers.remove(update_drawing)
     stop_drawing()
+    bpy.types.TOPBAR_MT_file_export.remove(draw_export_cameras_menu)
     bpy.types.TOPBAR_MT_file_export.remove(draw_export_take_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
