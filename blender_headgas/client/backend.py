@@ -162,6 +162,21 @@ class Backend:
                     self._process.kill()
                 raise
 
+    def splats(
+        self, avatar: PosedAvatar, kind: str, axes: str, cancelled: Callable[[], bool] = never
+    ) -> tuple[dict[str, Any], bytes]:
+        """The splats of an avatar where it stands: what is known of them, and the bytes of a file of that kind ("ply",
+        "spz") or of `core.splats.Splats` ("native"). See `splats` in docs/formats.md."""
+        with self._lock:
+            patience = self._patience("splats", CONVERSION_DEADLINE, cancelled)
+            told = {"avatar": self._avatars([avatar], cancelled)[0], "kind": kind, "axes": axes}
+            facts = self._call("splats", told, patience)
+            try:
+                return facts, self._guarded(lambda: self._connection.receive_binary(int(facts["bytes"]), patience))
+            except Cancelled:
+                self._process.kill()  # bytes that nobody awaits would be taken for the next answer
+                raise
+
     def convert(self, source: Path, **told: Any) -> tuple[Path, list[str]]:
         """Has another program's avatar written as one of ours beside itself: that file, and warnings for the user.
 

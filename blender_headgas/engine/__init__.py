@@ -4,7 +4,7 @@
 
 import bpy
 
-from . import native_panels, passes, second_scene, settings
+from . import native_panels, native_splats, passes, second_scene, settings
 from .render_engine import HeadGaSRenderEngine
 
 
@@ -17,13 +17,20 @@ def _within_cycles() -> tuple[type, ...]:
     return (HeadGaSCyclesRenderEngine,)
 
 
-classes = (settings.HeadGaSRenderSettings, passes.HeadGaSPassSettings, HeadGaSRenderEngine, *_within_cycles())
+classes = (
+    settings.HeadGaSRenderSettings,
+    passes.HeadGaSPassSettings,
+    native_splats.HeadGaSSplatsSettings,
+    HeadGaSRenderEngine,
+    *_within_cycles(),
+)
 
 
 def register() -> None:
     """Adds the settings of scenes and view layers, and shows Blender's panels for our engines; second scenes follow."""
     settings.register_settings()
     passes.register_settings()
+    native_splats.register_settings()
     native_panels.register()
     bpy.app.handlers.render_init.append(second_scene.follow_main_scenes)
 
@@ -32,5 +39,6 @@ def unregister() -> None:
     """Takes both away."""
     bpy.app.handlers.render_init.remove(second_scene.follow_main_scenes)
     native_panels.unregister()
+    native_splats.unregister_settings()
     passes.unregister_settings()
     settings.unregister_settings()

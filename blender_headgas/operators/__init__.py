@@ -5,6 +5,7 @@
 import bpy
 
 from .bake import HEADGAS_OT_bake, HEADGAS_OT_unbake
+from .bake_splats import HEADGAS_OT_bake_native, HEADGAS_OT_bake_sequence
 from .compositing import HEADGAS_OT_remove_compositing, HEADGAS_OT_set_up_compositing
 from .control_meshes import HEADGAS_OT_hide_control_meshes
 from .export_cameras import HEADGAS_OT_export_cameras, draw_export_cameras_menu
@@ -91,6 +92,8 @@ classes = (
     HEADGAS_OT_record_live,
     HEADGAS_OT_bake,
     HEADGAS_OT_unbake,
+    HEADGAS_OT_bake_sequence,
+    HEADGAS_OT_bake_native,
     HEADGAS_OT_transfer_performance,
     HEADGAS_OT_unlink_performance,
     HEADGAS_OT_compare_with_capture,

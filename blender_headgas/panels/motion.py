@@ -57,6 +57,9 @@ class HEADGAS_PT_motion(AvatarPart):
         column.operator("headgas.bake", icon='KEYFRAME')
         column.operator("headgas.unbake", icon='DRIVER')
         column = self.layout.column(align=True)
+        column.operator("headgas.bake_sequence", text="Bake Sequence…", icon='POINTCLOUD_DATA')
+        column.operator("headgas.bake_native", icon='OUTLINER_OB_POINTCLOUD')
+        column = self.layout.column(align=True)
         column.operator("headgas.transfer_performance", icon='COPYDOWN')
         column.operator("headgas.unlink_performance", icon='UNLINKED')
 

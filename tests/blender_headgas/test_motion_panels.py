@@ -58,7 +58,8 @@ def test_live_says_what_it_hears(avatar):
 
 def test_operators_of_keys_and_performances_are_offered(avatar):
     assert _operators("HEADGAS_PT_motion") == [
-        "headgas.bake", "headgas.unbake", "headgas.transfer_performance", "headgas.unlink_performance"
+        "headgas.bake", "headgas.unbake", "headgas.bake_sequence", "headgas.bake_native",
+        "headgas.transfer_performance", "headgas.unlink_performance"
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@
 What it draws: red and green are the ray x/z and y/z through the pixel's centre, blue is the sum of
 (i + 1) * expression[i] over all avatars, alpha is 1; depth is column + 1000 * row, row 0 on top. Avatars cover the
 pixels in turns, from left to right. The legend is the inspection's mode. What it converts, it copies. Every request
-for one of the two is added to the file that HEADGAS_FAKE_REQUESTS names, a JSON object a line.
+for a picture, a conversion or splats is added to the file that HEADGAS_FAKE_REQUESTS names, a JSON object a line.
 Misbehaviour is asked for in HEADGAS_FAKE and by the avatars' file names.
 """
 
@@ -100,6 +100,8 @@ def _answer(method: str, params: dict[str, Any]) -> tuple[dict[str, Any], bytes 
         return _render(params)
     if method == "convert":
         return _convert(params), None
+    if method == "splats":
+        return _splats(params)
     raise _Refusal({"message": f"unknown method {method}", "hint": "", "bug": True, "traceback": "Traceback: none"})
 
 
@@ -150,6 +152,17 @@ def _convert(params: dict[str, Any]) -> dict[str, Any]:
     shutil.copyfile(os.path.join(source, os.listdir(source)[0]) if os.path.isdir(source) else source, target)
     warnings = ["There is something to know"] if name.startswith("warn") else []
     return {"files": [target], "format": "fake", "warnings": warnings}
+
+
+def _splats(params: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Of a "native" kind as many as the first parameter says, all numbers rising from 0; else the request as JSON."""
+    _record(params)
+    _misbehave(os.path.basename(params["avatar"]["path"]))
+    count, harmonics = round(params["avatar"]["expression"][0]), 4
+    data = json.dumps(params).encode()
+    if params["kind"] == "native":
+        data = np.arange(count * (11 + 3 * harmonics), dtype="<f4").tobytes()
+    return {"count": count, "harmonics": harmonics, "bytes": len(data), "warnings": ["Splats differ"]}, data
 
 
 def _misbehave(name: str) -> None:

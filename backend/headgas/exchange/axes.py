@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From other programs' axes into head space and back: places, rotations and view-dependent colours."""
+"""From other programs' axes into head space and back, and into a world: places, rotations, view-dependent colours."""
 
 import math
 from dataclasses import replace
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from headgas.avatars.spherical_harmonics import turned_harmonics
+from headgas.errors import HeadGaSError
 from headgas.splatting.rotations import products, quaternion_of
 from headgas.splatting.splats import Splats
 
@@ -29,6 +30,24 @@ def into_head_space(splats: Splats, axes: str, scale: float = 1.0) -> Splats:
 def out_of_head_space(splats: Splats, axes: str, scale: float = 1.0) -> Splats:
     """The inverse of `into_head_space`."""
     return _moved(splats, torch.tensor(AXES[axes], dtype=torch.float64).T, 1 / scale)
+
+
+def into_world(splats: Splats, transform: Tensor) -> Splats:
+    """The same splats where a transform [4,4], head space to world, has them.
+
+    Raises:
+        HeadGaSError: it does more than to turn, move and scale evenly.
+    """
+    linear = transform[:3, :3].double()
+    scale = linear.det().abs().item() ** (1 / 3)
+    rotation = linear / max(scale, 1e-12)
+    if linear.det() <= 0 or not torch.allclose(rotation @ rotation.T, torch.eye(3).double(), atol=1e-3):
+        raise HeadGaSError(
+            "The head is scaled unevenly or mirrored, which splats with view-dependent colours cannot be.",
+            "Give its object and bones a scale that is the same along all axes.",
+        )
+    placed = _moved(splats, rotation, scale)
+    return replace(placed, means=placed.means + transform[:3, 3].to(placed.means))
 
 
 def _moved(splats: Splats, rotation: Tensor, scale: float) -> Splats:

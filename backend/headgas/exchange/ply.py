@@ -192,12 +192,18 @@ def read_ply(path: Path, options: ReadingOptions) -> Imported:
 
 
 def write_ply(path: Path, splats: Splats) -> list[str]:
-    """Writes splats, in the axes of the file, as the code of Kerbl et al. does: binary, little-endian. Returns what the
-    format could not hold, which is nothing.
+    """Writes splats, in the axes of the file. Returns what the format could not hold, which is nothing.
 
     Raises:
         HeadGaSError: the file cannot be written.
     """
+    content, warnings = ply_content(splats)
+    write(path, content)
+    return warnings
+
+
+def ply_content(splats: Splats) -> tuple[bytes, list[str]]:
+    """The bytes of a file as the code of Kerbl et al. writes it, binary and little-endian; and what it cannot hold."""
     count = len(splats)
     bands = splats.harmonics[:, 1:].transpose(1, 2).flatten(1)  # red's, then green's, then blue's
     columns = {
@@ -213,5 +219,4 @@ def write_ply(path: Path, splats: Splats) -> list[str]:
     properties = [f"property float {name}" for names in columns for name in names]
     header = ["ply", "format binary_little_endian 1.0", *comments, f"element vertex {count}", *properties, "end_header"]
     table = np.concatenate([values.numpy() for values in columns.values()], 1).astype("<f4")
-    write(path, "\n".join(header).encode() + b"\n" + table.tobytes())
-    return []
+    return "\n".join(header).encode() + b"\n" + table.tobytes(), []

@@ -194,16 +194,27 @@ def _smallest_three(packed: np.ndarray) -> np.ndarray:
 
 
 def write_spz(path: Path, splats: Splats) -> list[str]:
-    """Writes splats, in the axes of the file, as version 3. Returns what the format could not hold, for the user.
+    """Writes splats, in the axes of the file. Returns what the format could not hold, for the user.
 
     Raises:
         HeadGaSError: the file cannot be written, or the splats lie too far away.
+    """
+    content, warnings = spz_content(splats)
+    write(path, content)
+    return warnings
+
+
+def spz_content(splats: Splats) -> tuple[bytes, list[str]]:
+    """The bytes of a file of version 3, and what the format cannot hold, for the user.
+
+    Raises:
+        HeadGaSError: the splats lie too far away.
     """
     means = splats.means.double().numpy()
     farthest = float(np.abs(means).max(initial=0))
     bits = next((b for b in range(_MOST_FRACTIONAL_BITS, -1, -1) if farthest * (1 << b) < (1 << 23) - 1), None)
     if bits is None:
-        raise HeadGaSError(f"{path}: Gaussians {farthest:g} units away cannot be written to SPZ.")
+        raise HeadGaSError(f"Gaussians {farthest:g} units away cannot be written to SPZ.")
     count, bands = splats.harmonics.shape[:2]
     fixed = np.round(means * (1 << bits)).astype("<i4").reshape(-1, 1).view(np.uint8)[:, :3]
     attributes = (
@@ -216,9 +227,9 @@ def write_spz(path: Path, splats: Splats) -> list[str]:
     )
     flags = _ANTIALIASED if splats.antialiased else 0
     header = _HEADER.pack(_MAGIC, 3, count, math.isqrt(bands) - 1, bits, flags, 0)
-    write(path, gzip.compress(header + b"".join(part.tobytes() for part in attributes), mtime=0))
+    content = gzip.compress(header + b"".join(part.tobytes() for part in attributes), mtime=0)
     cut = (splats.harmonics[:, 1:].abs() > 1 + 1 / 128).any()
-    return ["SPZ holds view-dependent colours from -1 to 1: stronger ones were cut off."] if cut else []
+    return content, ["SPZ holds view-dependent colours from -1 to 1: stronger ones were cut off."] if cut else []
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from headgas.avatars.rendering import PlacedAvatar, Stage
 from headgas.devices import rasterizer_name
 from headgas.errors import HeadGaSError
 from headgas.exchange import Conversion, beside, convert
+from headgas.exchange.baking import baked, content
 from headgas.service.encoding import encoded
 from headgas.service.memory import memory_in_use
 from headgas.service.messages import PROTOCOL
@@ -65,6 +66,7 @@ class Requests:
             "describe": self._alone(self._describe),
             "render": self._alone(self._render),
             "convert": self._alone(self._convert),
+            "splats": self._alone(self._splats),
             "shutdown": lambda params: ({}, None),
         }
         self.progress: Progress | None = None  # of the kernels that are being compiled
@@ -130,6 +132,15 @@ class Requests:
         converted = convert(source, target or beside(source), wanted)
         result = {"files": [str(path) for path in converted.files], "format": converted.format}
         return result | {"warnings": list(converted.warnings)}, None
+
+    def _splats(self, params: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        placed = self._placed(params["avatar"])
+        splats = baked(placed.avatar, placed.expression, placed.transform, params.get("axes", "blender"))
+        data, warnings = content(splats, params["kind"])
+        if placed.avatar.splats_lack:
+            warnings.append(placed.avatar.splats_lack)
+        harmonics = splats.harmonics.shape[1]
+        return {"count": len(splats), "harmonics": harmonics, "bytes": len(data), "warnings": warnings}, data
 
     def _render(self, params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
         started = time.perf_counter()
@@ -210,7 +221,7 @@ class Requests:
 
 
 _PARAMETERS = {"avatar", "avatars", "camera", "pixels", "path", "expression", "transform"}
-_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "sha256", "bytes", "before", "after"}
+_PARAMETERS |= {"viewmat", "K", "width", "height", "source", "sha256", "kind", "bytes", "before", "after"}
 
 
 def _camera(view: dict[str, Any]) -> Camera:
