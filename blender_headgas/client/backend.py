@@ -38,6 +38,7 @@ class PosedAvatar:
     path: Path
     expression: np.ndarray  # [B] float32
     transform: np.ndarray  # [4,4] float64, head space to the world, scale included
+    holdout: bool = False  # it hides what is behind it, and is nothing itself
 
 
 class Backend:
@@ -217,6 +218,7 @@ class Backend:
                 "path": self._place(avatar.path, cancelled),
                 "expression": avatar.expression.tolist(),
                 "transform": avatar.transform.tolist(),
+                "holdout": avatar.holdout,
             }
             for avatar in avatars
         ]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 PASSES = {"median": 1, "normal": 3, "count": 1, "motion": 4}  # channels; docs/formats.md says what they hold
+UNLIMITED = ("median", "count")  # passes that know no depth limit
 _log = logging.getLogger(__name__)
 
 

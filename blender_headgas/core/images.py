@@ -7,12 +7,13 @@ import numpy as np
 DEPTH_OF_NOTHING = 1e10  # metres; what Blender's Depth pass holds where nothing is hit
 
 
-def over_colour(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """The opaque image [H,W,4] of `image` [H,W,4] over one colour [3]."""
-    behind = 1.0 - image[..., 3:]
-    opaque = np.ones_like(image)
-    opaque[..., :3] = image[..., :3] + behind * np.asarray(colour, np.float32)
-    return opaque
+def over_colour(image: np.ndarray, colour: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
+    """The image [H,W,4] over one colour [3]; opaque, but where holdouts hide the colour behind.
+
+    hidden: [H,W] how much of each pixel holdouts hide, beside what the image covers.
+    """
+    alpha = np.ones_like(image[..., 3:]) if hidden is None else 1 - hidden[..., None]
+    return np.concatenate([image[..., :3] + (alpha - image[..., 3:]) * np.asarray(colour, np.float32), alpha], -1)
 
 
 def shows_what_is_behind(scene: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -21,14 +22,26 @@ def shows_what_is_behind(scene: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return (depth < DEPTH_OF_NOTHING) & (alpha > 0) & (alpha < 1)
 
 
-def merged(scene: np.ndarray, depth: np.ndarray, front: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def grown(mask: np.ndarray) -> np.ndarray:
+    """A mask [H,W] bool with the pixels around it: renderers blur edges over more than their own pixel."""
+    padded = np.pad(mask, 1)
+    height, width = mask.shape
+    shifts = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    return np.any(shifts, axis=0)
+
+
+def merged(
+    scene: np.ndarray, depth: np.ndarray, front: np.ndarray, whole: np.ndarray, hidden: np.ndarray, cut: np.ndarray
+) -> np.ndarray:
     """Avatars within another renderer's image, [H,W,4].
 
     Args:
         scene: [H,W,4]; depth: [H,W] metres, one surface a pixel.
         front: [H,W,4] the avatars as far as they are not behind that surface.
         whole: [H,W,4] all of the avatars: what the surface hides shows through where it is transparent or soft-edged.
+        hidden: [H,W] how much of a pixel avatars that are holdouts hide of the scene.
+        cut: [H,W] bool, where holdouts that the renderer knows made the scene's alpha smaller.
     """
-    image = front + (1 - front[..., 3:]) * scene
-    through = np.where(shows_what_is_behind(scene, depth), 1 - scene[..., 3], 0)
+    image = front + (1 - front[..., 3:] - hidden[..., None]) * scene
+    through = np.where(shows_what_is_behind(scene, depth) & ~cut, 1 - scene[..., 3], 0)
     return image + through[..., None] * (whole - front)

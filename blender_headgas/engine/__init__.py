@@ -4,7 +4,7 @@
 
 import bpy
 
-from . import native_panels, native_splats, passes, second_scene, settings
+from . import native_panels, native_splats, passes, pre_inversion, second_scene, settings
 from .render_engine import HeadGaSRenderEngine
 
 
@@ -33,10 +33,14 @@ def register() -> None:
     native_splats.register_settings()
     native_panels.register()
     bpy.app.handlers.render_init.append(second_scene.follow_main_scenes)
+    bpy.app.handlers.render_init.append(pre_inversion.prepare)
+    bpy.app.handlers.load_post.append(pre_inversion.prepare_file)
 
 
 def unregister() -> None:
     """Takes both away."""
+    bpy.app.handlers.load_post.remove(pre_inversion.prepare_file)
+    bpy.app.handlers.render_init.remove(pre_inversion.prepare)
     bpy.app.handlers.render_init.remove(second_scene.follow_main_scenes)
     native_panels.unregister()
     native_splats.unregister_settings()

@@ -10,12 +10,13 @@ import numpy as np
 from cycles import CyclesRender
 
 from ..core.errors import HeadGaSError
-from ..core.images import merged, shows_what_is_behind
+from ..core.images import grown, merged, shows_what_is_behind
 from ..core.messages import listed
 from ..rig import visible_avatars
 from .failures import reported
+from .holdouts import shapeless_holdouts
 from .native_panels import CYCLES_ENGINE
-from .pictures import ask, picture
+from .pictures import ask, hidden_by_avatars, picture
 from .planes import check_size, read_plane, write_plane
 from .shots import Shot, read_shot
 from .stamps import stamp
@@ -72,8 +73,8 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         if not shot.files:
             return
         _check_control_meshes(depsgraph)
-        for name in _holdouts(depsgraph):
-            self.report({'WARNING'}, f"'{name}' is a holdout, which Cycles gives no depth: it does not cut out avatars")
+        for name in shapeless_holdouts(depsgraph):
+            self.report({'WARNING'}, f"'{name}' is a holdout without a surface: it does not cut out avatars")
         ask(self, shot, lambda backend: None)  # what is missing is told before Cycles works for an hour
         self._shots[shot.layer] = shot
 
@@ -85,10 +86,16 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         for number, view in enumerate(shot.views):
             planes = {render_pass.name: render_pass for render_pass in passes if render_pass.view_id == number}
             scene, depth = (read_plane(planes[name], width, height) for name in ("Combined", "Depth"))
-            front = whole = picture(self, shot, view, depth)
+            front = whole = picture(self, shot, view, depth, bool(shot.holdouts))
             if shows_what_is_behind(scene, depth).any():
                 whole = picture(self, shot, view)
-            write_plane(planes["Combined"], merged(scene, depth, front.image, whole.image))
+            hidden, cut = hidden_by_avatars(shot, front), np.zeros_like(depth, bool)
+            for moment in shot.moments:
+                if view in moment.hidden:
+                    cut |= grown(moment.hidden[view].share > 0)
+            hidden = np.zeros_like(depth) if hidden is None else hidden
+            image = merged(scene, depth, front.image, whole.image, hidden, cut)
+            write_plane(planes["Combined"], image)
             write_plane(planes["Depth"], np.where(front.image[..., 3] >= 0.5, front.depth, depth))
 
 
@@ -100,11 +107,3 @@ def _check_control_meshes(depsgraph: bpy.types.Depsgraph) -> None:
             f"{'their avatars' if len(seen) > 1 else 'its avatar'}: {listed(seen)}",
             "Click Hide Control Meshes from Camera in Render Properties > HeadGaS",
         )
-
-
-def _holdouts(depsgraph: bpy.types.Depsgraph) -> list[str]:
-    """The names of objects that are cut out of the view layer's picture."""
-    layer = depsgraph.view_layer
-    instances = (instance.object.original for instance in depsgraph.object_instances if instance.show_self)
-    objects = dict.fromkeys(obj for obj in instances if obj.type == 'MESH' and not obj.headgas.is_avatar)
-    return [obj.name for obj in objects if obj.is_holdout or obj.holdout_get(view_layer=layer)]

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import client
 from ..core.cryptomatte import ranked
+from .shots import Shot
 
 _INDEX = "Object Index" if bpy.app.version >= (5, 0, 0) else "IndexOB"
 _OPAQUE = 0.5  # alpha from which a pixel has an object's index, as Cycles' alpha threshold
@@ -75,23 +76,23 @@ def has_vectors(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bool:
 
 
 def planes_of(
-    wanted: list[Wanted], picture: client.Picture, image: np.ndarray, names: list[str]
+    wanted: list[Wanted], picture: client.Picture, image: np.ndarray, shot: Shot
 ) -> dict[str, np.ndarray]:
-    """What fills each pass, row 0 on top.
+    """What fills each pass, row 0 on top. Holdouts have an alpha of their own, and are in no other matte.
 
-    Args:
-        image: [H,W,4] the Combined pass.
-        names: of the objects that the picture's coverages belong to.
+    image: [H,W,4] the Combined pass.
     """
     alpha = picture.image[..., 3]
     planes = {"Combined": image, "Depth": picture.depth, "Opacity": alpha}
     planes |= {item.name: picture.passes[item.source] for item in wanted if item.source in picture.passes}
     if picture.coverage is not None:
-        objects = list(dict.fromkeys(names))  # instances count as the object that they are made of
-        covered = np.stack([picture.coverage[[name == each for each in names]].sum(0) for name in objects])
-        indices = np.array([bpy.data.objects[name].pass_index for name in objects], np.float32)
-        planes[_INDEX] = np.where(alpha >= _OPAQUE, indices[covered.argmax(0)], 0)
+        objects = list(dict.fromkeys(shot.names))  # instances count as the object that they are made of
+        covered = np.stack([picture.coverage[[name == each for each in shot.names]].sum(0) for name in objects])
         planes |= {f"Alpha {name}": plane for name, plane in zip(objects, covered, strict=True)}
+        seen = np.array([name not in shot.holdouts for name in objects])
+        indices = np.array([bpy.data.objects[name].pass_index for name in objects], np.float32)
+        shown = covered * seen[:, None, None]
+        planes[_INDEX] = np.where(alpha >= _OPAQUE, indices[shown.argmax(0)], 0)
         levels = sum(item.name.startswith("CryptoObject") for item in wanted)
-        planes |= {f"CryptoObject{level:02d}": p for level, p in enumerate(ranked(objects, covered, levels))}
+        planes |= {f"CryptoObject{level:02d}": p for level, p in enumerate(ranked(objects, shown, levels))}
     return planes

@@ -11,7 +11,8 @@ import numpy as np
 from .. import client
 from ..client.backend import Around
 from ..client.launch import launch_settings, render_deadline
-from ..client.pixels import PASSES
+from ..client.pixels import PASSES, UNLIMITED
+from ..core.depth_raster import Covered
 from ..core.images import DEPTH_OF_NOTHING
 from .colour import in_working_space
 from .shots import Moment, Shot
@@ -45,31 +46,74 @@ def picture(
     """What a view of a shot shows. Several moments are averaged; depths and normals are weighted as their pixels show.
 
     Args:
-        limit: [H,W] metres; what lies behind it at a pixel is left out there.
+        limit: [H,W] metres; what lies behind it at a pixel is left out there, as what meshes that are holdouts hide.
         coverage, passes: see `client.Backend.render`.
     """
     shape = shot.region.height, shot.region.width
     taken: list[tuple[float, client.Picture]] = []
-    for number, moment in enumerate(shot.moments, 1):
+    for number, moment in enumerate(shot.moments):
         if not moment.avatars:  # all are hidden at this time, or in this view layer
             continue
-        number_of = f", moment {number} of {len(shot.moments)}" if len(shot.moments) > 1 else ""
-
-        def rendered(backend: client.Backend, moment: Moment = moment, number_of: str = number_of) -> client.Picture:
-            count = len(moment.avatars)
-            what = f"rendering {count} avatar{'s' if count > 1 else ''}{number_of}"
-            engine.update_stats("", f"HeadGaS: {backend.compiling(engine.test_break) or what}")
-            return backend.render(
-                moment.avatars, moment.cameras[view], render_deadline(), engine.test_break, coverage=coverage,
-                depth_limit=limit, passes=passes, around=_around(shot, view),
-            )  # fmt: skip
-
-        got = ask(engine, shot, rendered)
-        got = got._replace(image=in_working_space(got.image))
-        if len(shot.moments) == 1:
-            return got
+        got = _rendered(engine, shot, view, number, limit, coverage, passes)
+        if view in moment.hidden:
+            hidden = moment.hidden[view]
+            before = hidden.depth if limit is None else np.minimum(hidden.depth, limit)
+            limited = [name for name in passes if name not in UNLIMITED]
+            got = cut_out(got, _rendered(engine, shot, view, number, before, coverage, limited), hidden)
         taken.append((moment.weight, _of_all(got, moment, shot)))
-    return averaged(taken, shape, len(shot.names), passes)
+    got = taken[0][1] if len(shot.moments) == len(taken) == 1 else averaged(taken, shape, len(shot.names), passes)
+    return got._replace(image=in_working_space(got.image) if shot.inverse is None else shot.inverse(got.image))
+
+
+def _rendered(
+    engine: bpy.types.RenderEngine, shot: Shot, view: str, number: int, limit: np.ndarray | None, coverage: bool,
+    passes: Sequence[str],
+) -> client.Picture:  # fmt: skip
+    """What the backend answers of one moment."""
+    moment = shot.moments[number]
+    number_of = f", moment {number + 1} of {len(shot.moments)}" if len(shot.moments) > 1 else ""
+
+    def rendered(backend: client.Backend) -> client.Picture:
+        count = len(moment.avatars)
+        what = f"rendering {count} avatar{'s' if count > 1 else ''}{number_of}"
+        engine.update_stats("", f"HeadGaS: {backend.compiling(engine.test_break) or what}")
+        return backend.render(
+            moment.avatars, moment.cameras[view], render_deadline(), engine.test_break, coverage=coverage,
+            depth_limit=limit, passes=passes, around=_around(shot, view),
+        )  # fmt: skip
+
+    return ask(engine, shot, rendered)
+
+
+def cut_out(whole: client.Picture, front: client.Picture, hidden: Covered) -> client.Picture:
+    """The picture of which meshes hide what is not in `front`, the picture of what lies before them.
+
+    Passes that cannot be had of `front` are the whole's, where there is anything before the meshes.
+    """
+    share, hides = hidden.share, hidden.share >= 0.5
+
+    def mixed(own: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return own + weight * (other - own)
+
+    coverage = None
+    if whole.coverage is not None and front.coverage is not None:
+        coverage = mixed(whole.coverage, front.coverage, share)
+    passes = {}
+    for name, plane in whole.passes.items():
+        if name in UNLIMITED:
+            gone, nothing = hides & (front.image[..., 3] == 0), DEPTH_OF_NOTHING if name == "median" else 0
+            passes[name] = np.where(gone, np.float32(nothing), plane)
+        else:
+            passes[name] = np.where(hides[..., None], front.passes[name], plane)
+    image, depth = mixed(whole.image, front.image, share[..., None]), np.where(hides, front.depth, whole.depth)
+    return client.Picture(image, depth, coverage, whole.legend, passes)
+
+
+def hidden_by_avatars(shot: Shot, got: client.Picture) -> np.ndarray | None:
+    """How much [H,W] of each pixel avatars that are holdouts hide; None where none is one. Needs coverage."""
+    if not shot.holdouts or got.coverage is None:
+        return None
+    return got.coverage.sum(0) - got.image[..., 3]
 
 
 def _around(shot: Shot, view: str) -> Around | None:
@@ -81,7 +125,7 @@ def _around(shot: Shot, view: str) -> Around | None:
 
 def _of_all(got: client.Picture, moment: Moment, shot: Shot) -> client.Picture:
     """The picture with a coverage for every avatar of the shot: some may be hidden for a part of the exposure."""
-    if got.coverage is None:
+    if got.coverage is None or len(shot.moments) == 1:
         return got
     planes = np.zeros((len(shot.names), *got.depth.shape), np.float32)
     for plane, name in zip(got.coverage, moment.names, strict=True):

@@ -13,7 +13,7 @@ from .failures import reported
 from .frame import background_of
 from .native_panels import ENGINE
 from .passes import has_vectors, planes_of, wanted_passes
-from .pictures import picture
+from .pictures import hidden_by_avatars, picture
 from .planes import check_size, write_plane
 from .shots import Shot, read_shot
 from .stamps import stamp
@@ -48,14 +48,19 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
             raise HeadGaSError("There is no avatar", "Add one with File > Import > HeadGaS Avatar")
         wanted = wanted_passes(depsgraph.scene, layer)
         sources = {item.source for item in wanted}
+        if shot.holdouts and background is not None:
+            sources.add("coverage")  # of what they hide of the background
         for view in shot.views:
             self.active_view_set(view)
             got = picture(self, shot, view, None, "coverage" in sources, [name for name in PASSES if name in sources])
-            image = got.image if background is None else over_colour(got.image, background)
-            self._hand_over(shot, view, planes_of(wanted, got, image, shot.names))
+            image = got.image
+            if background is not None:
+                image = over_colour(image, background, hidden_by_avatars(shot, got))
+            self._hand_over(shot, view, planes_of(wanted, got, image, shot))
         stamp(self, shot)
         if any(item.name.startswith("CryptoObject") for item in wanted):
-            for key, text in metadata(f"{shot.layer}.CryptoObject", list(dict.fromkeys(shot.names))).items():
+            shown = [name for name in dict.fromkeys(shot.names) if name not in shot.holdouts]
+            for key, text in metadata(f"{shot.layer}.CryptoObject", shown).items():
                 self.get_result().stamp_data_add_field(key, text)
 
     def _hand_over(self, shot: Shot, view: str, planes: dict[str, np.ndarray]) -> None:

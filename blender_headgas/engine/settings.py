@@ -4,6 +4,8 @@
 
 import bpy
 
+from . import pre_inversion
+
 
 class HeadGaSRenderSettings(bpy.types.PropertyGroup):
     """How a scene's avatars are rendered."""
@@ -20,6 +22,12 @@ class HeadGaSRenderSettings(bpy.types.PropertyGroup):
         default=8,
         min=1,
         max=256,
+    )
+    keep_colours: bpy.props.BoolProperty(
+        name="Keep Captured Colors",
+        description="Show avatars in the colors of their photographs under this view transform too: what it does to "
+        "them is undone beforehand. Scene-linear colors of such renders are no light",
+        update=pre_inversion.update,
     )
 
 

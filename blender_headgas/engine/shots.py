@@ -4,16 +4,19 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import bpy
 import numpy as np
 
 from .. import client
 from ..core.cameras import Camera, PixelRegion, opencv_viewmat
+from ..core.depth_raster import Covered
 from ..core.errors import HeadGaSError
 from ..rig import posed_avatars, visible_avatars
 from .frame import camera_of, check_sharp, region_of
+from .holdouts import hidden_by_holdouts
+from .pre_inversion import Inverse, inverse_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Moment:
     avatars: tuple[client.PosedAvatar, ...]
     names: tuple[str, ...]  # of their objects
     cameras: dict[str, Camera]  # by the names of views; "" where there is but one
+    hidden: dict[str, Covered] = field(default_factory=dict)  # what meshes that are holdouts hide of them
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Shot:
     region: PixelRegion
     moments: tuple[Moment, ...]  # at least one; their weights add up to 1
     around: tuple[Moment, Moment] | None = None  # a frame earlier and a frame later, of the same avatars
+    inverse: Inverse | None = None  # of the view transform, where the scene wants it undone
 
     @property
     def views(self) -> list[str]:
@@ -47,6 +52,12 @@ class Shot:
         if len(self.moments) == 1:
             return list(self.moments[0].names)
         return list(dict.fromkeys(name for moment in self.moments for name in moment.names))
+
+    @property
+    def holdouts(self) -> set[str]:
+        """The names of those avatars' objects that are holdouts."""
+        pairs = [pair for moment in self.moments for pair in zip(moment.names, moment.avatars, strict=True)]
+        return {name for name, avatar in pairs if avatar.holdout}
 
     @property
     def files(self) -> list:
@@ -69,9 +80,9 @@ def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, wi
     region = region_of(scene.render, engine.resolution_x, engine.resolution_y)
     views = _views(engine, scene, layer)
     exposures = list(_exposures(scene))
-    frame, subframe = scene.frame_current, scene.frame_subframe
+    frame, subframe, inverse = scene.frame_current, scene.frame_subframe, inverse_of(scene)
     if len(exposures) == 1 and not with_motion:
-        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views, 1.0),))
+        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views, 1.0),), None, inverse)
     moments: list[Moment] = []
 
     def at(time: float, weight: float) -> Moment:
@@ -89,7 +100,7 @@ def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, wi
             around = _matched(at(now - 1, 1.0), moments[0]), _matched(at(now + 1, 1.0), moments[0])
     finally:
         engine.frame_set(frame, subframe)
-    return Shot(frame, layer, region, tuple(moments), around)
+    return Shot(frame, layer, region, tuple(moments), around, inverse)
 
 
 def _matched(other: Moment, now: Moment) -> Moment:
@@ -133,20 +144,19 @@ def _moment(
         engine.active_view_set(view)
         cameras[view] = _camera(engine, depsgraph, region)
     names, avatars = seen_avatars(depsgraph)
-    return Moment(weight, avatars, names, cameras)
+    hidden = {view: hidden_by_holdouts(depsgraph, camera) for view, camera in cameras.items()} if avatars else {}
+    found = {view: covered for view, covered in hidden.items() if covered is not None}
+    return Moment(weight, avatars, names, cameras, found)
 
 
 def seen_avatars(depsgraph: bpy.types.Depsgraph) -> tuple[tuple[str, ...], tuple[client.PosedAvatar, ...]]:
     """The names of the control meshes whose avatars the camera may see, and their avatars."""
     layer = depsgraph.view_layer
-    for obj, owner, _ in visible_avatars(depsgraph):
-        if obj.is_holdout or owner.holdout_get(view_layer=layer):
-            raise HeadGaSError(
-                f"The avatar '{obj.name}' is a holdout in the view layer '{layer.name}', which HeadGaS does not render",
-                "Switch Holdout off, and cut out by the pass Alpha per Avatar in the compositor",
-            )
-    pairs = zip(visible_avatars(depsgraph), posed_avatars(depsgraph), strict=True)
-    seen = [(obj.name, avatar) for (obj, owner, _), avatar in pairs if not owner.indirect_only_get(view_layer=layer)]
+    seen = []
+    for (obj, owner, _), avatar in zip(visible_avatars(depsgraph), posed_avatars(depsgraph), strict=True):
+        if not owner.indirect_only_get(view_layer=layer):
+            holdout = obj.is_holdout or owner.is_holdout or owner.holdout_get(view_layer=layer)
+            seen.append((obj.name, replace(avatar, holdout=holdout)))
     return tuple(name for name, _ in seen), tuple(avatar for _, avatar in seen)
 
 
@@ -160,8 +170,12 @@ def _add(moments: list[Moment], moment: Moment) -> None:
 
 def _same(one: Moment, other: Moment) -> bool:
     def numbers(moment: Moment) -> list:
-        avatars = [(avatar.path, avatar.expression.tobytes(), avatar.transform.tobytes()) for avatar in moment.avatars]
-        return avatars + [(camera.viewmat.tobytes(), camera.K.tobytes()) for camera in moment.cameras.values()]
+        avatars = [
+            (avatar.path, avatar.expression.tobytes(), avatar.transform.tobytes(), avatar.holdout)
+            for avatar in moment.avatars
+        ]
+        cameras = [(camera.viewmat.tobytes(), camera.K.tobytes()) for camera in moment.cameras.values()]
+        return avatars + cameras + [plane.tobytes() for covered in moment.hidden.values() for plane in covered]
 
     return numbers(one) == numbers(other)
 

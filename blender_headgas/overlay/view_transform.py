@@ -49,37 +49,45 @@ def is_exact(scene: bpy.types.Scene) -> bool:
 
 
 def table_of(scene: bpy.types.Scene) -> Table:
-    """The table of a scene's view transform. Blender writes a chart into a file as it would write a render.
-
-    Not to be called where Blender draws: it makes datablocks, and removes them.
-    """
+    """The table of a scene's view transform. As `shown_of`, not to be called where Blender draws."""
     steps = np.linspace(0.0, REACH, SIZE, dtype=np.float32)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
-    chart = np.ones((SIZE, SIZE * SIZE, 4), np.float32)
-    chart[..., :3] = _linear(np.stack([red, green, blue], -1)).reshape(SIZE, SIZE * SIZE, 3)
-    name = "HeadGaS view transform"
-    image = bpy.data.images.new(name, SIZE * SIZE, SIZE, float_buffer=True)
+    chart = linear_of(np.stack([red, green, blue], -1)).reshape(SIZE, SIZE * SIZE, 3)
+    return Table(shown_of(scene, chart).reshape(SIZE, SIZE, SIZE, 3))
+
+
+def shown_of(scene: bpy.types.Scene, chart: np.ndarray) -> np.ndarray:
+    """What a scene's view transform makes of scene-linear colours [H,W,3]: those of the display, in 65536 steps.
+
+    Blender writes the chart into a file as it would write a render. Not to be called where Blender draws: it makes
+    datablocks, and removes them.
+    """
+    height, width = chart.shape[:2]
+    pixels = np.ones((height, width, 4), np.float32)
+    pixels[..., :3] = chart
+    image = bpy.data.images.new("HeadGaS view transform", width, height, float_buffer=True)
     look = scene.copy()  # its output settings are ours to change
     shown = None
     try:
-        image.pixels.foreach_set(chart.ravel())
+        image.pixels.foreach_set(pixels.ravel())
         output = look.render.image_settings
+        if hasattr(output, "media_type"):  # since 5.0
+            output.media_type = 'IMAGE'
         output.file_format, output.color_mode, output.color_depth = 'PNG', 'RGB', '16'
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "chart.png"
             image.save_render(str(path), scene=look)
             shown = bpy.data.images.load(str(path))
             shown.colorspace_settings.name = 'Non-Color'
-            pixels = np.empty(chart.size, np.float32)
-            shown.pixels.foreach_get(pixels)
+            shown.pixels.foreach_get(pixels.reshape(-1))
     finally:
         for made in (image, shown):
             if made is not None:
                 bpy.data.images.remove(made)
         bpy.data.scenes.remove(look)
-    return Table(pixels.reshape(SIZE, SIZE, SIZE, 4)[..., :3])
+    return pixels[..., :3]
 
 
-def _linear(color: np.ndarray) -> np.ndarray:
+def linear_of(color: np.ndarray) -> np.ndarray:
     """sRGB to linear (IEC 61966-2-1)."""
     return np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4).astype(np.float32)

@@ -39,6 +39,7 @@ class HEADGAS_PT_render(bpy.types.Panel):
         if context.scene.view_settings.view_transform != 'Standard':
             layout.label(text="Standard keeps the captured colours", icon='INFO')
             layout.operator("headgas.exact_colors", text="Match Capture")
+            layout.prop(context.scene.headgas_render, "keep_colours")
         layout.label(text="The backend runs" if client.running() else "The first render starts the backend")
         layout.operator("headgas.test_backend")
 

@@ -42,6 +42,8 @@ def passes_of(stage: Stage, names: list[str], camera: Camera, around: Around | N
     for name in names:
         if name == "median":
             depths = median_depths(stage.gaussians, stage.camera, antialiased=stage.antialiased, near=stage.near)
+            if stage.holdouts:  # where they hide all
+                depths = torch.where(stage.rasterized().alpha > _VISIBLE, depths, NOTHING_HIT)
             planes.append(torch.where(depths < NOTHING_HIT, depths * stage.unit - stage.moved_back, depths))
         elif name == "normal":
             normals, rendering = blended_normals(stage)

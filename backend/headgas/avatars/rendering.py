@@ -30,6 +30,7 @@ class PlacedAvatar:
     avatar: Avatar
     expression: Tensor  # [B]
     transform: Tensor  # [4,4] float32, head space to world; may scale, not flatten
+    holdout: bool = False  # it hides what is behind it, and is nothing itself
 
 
 @torch.inference_mode()
@@ -56,6 +57,7 @@ class Stage:
     moved_back: float  # metres that `camera` stands behind the one that was asked for
     antialiased: bool
     depth_limit: Tensor | None  # [H,W] in units of their space, of `camera`; see `rasterize`
+    holdouts: tuple[bool, ...] = ()  # of each avatar; none where there is none
 
     @classmethod
     @torch.inference_mode()
@@ -80,6 +82,7 @@ class Stage:
         if not placed:
             return cls((), (), camera, near, 1.0, 0.0, antialiased, None)
         device = placed[0].avatar.device
+        holdouts = tuple(item.holdout for item in placed) if any(item.holdout for item in placed) else ()
         for item in placed:
             item.avatar.check_expression(item.expression)
         moved_back = _FIRST - _first_seen(placed, camera, near) if camera.orthographic else 0.0
@@ -95,10 +98,12 @@ class Stage:
             view = places[0].head_camera(device)
             gaussians = placed[0].avatar.visible_gaussians(_to_device(placed[0].expression, device), view)
             placements = (torch.eye(4, device=device),)
-            return cls((gaussians,), placements, view, near / scale, scale, moved_back, antialiased, depth_limit)
+            rest = near / scale, scale, moved_back, antialiased, depth_limit, holdouts
+            return cls((gaussians,), placements, view, *rest)
         groups = tuple(_in_world(item, place, device) for item, place in zip(placed, places, strict=True))
         placements = tuple(_to_device(item.transform, device) for item in placed)
-        return cls(groups, placements, _uploaded(camera, device), near, 1.0, moved_back, antialiased, depth_limit)
+        rest = near, 1.0, moved_back, antialiased, depth_limit, holdouts
+        return cls(groups, placements, _uploaded(camera, device), *rest)
 
     @property
     def gaussians(self) -> Gaussians:
@@ -107,8 +112,22 @@ class Stage:
 
     @torch.inference_mode()
     def rasterized(self, colors: Tensor | None = None) -> Rendering:
-        """The Gaussians blended, in `colors` [N,3] of all avatars' Gaussians instead of their own where given."""
+        """The Gaussians blended, in `colors` [N,3] of all avatars' Gaussians instead of their own where given.
+
+        Of holdouts nothing is seen: colour, alpha and depth are those of the other avatars, less what they hide.
+        """
         gaussians = self.gaussians if colors is None else replace(self.gaussians, colors=colors)
+        if not self.holdouts:
+            return self._blended(gaussians)
+        sizes = torch.tensor([len(group) for group in self.groups])
+        seen = torch.repeat_interleave(~torch.tensor(self.holdouts), sizes).to(gaussians.means)[:, None]
+        depths = gaussians.means @ self.camera.viewmat[2, :3] + self.camera.viewmat[2, 3]
+        shares = self._blended(replace(gaussians, colors=torch.cat([seen, seen * depths[:, None], seen], 1))).color
+        depth = torch.where(shares[..., 0] > _VISIBLE, shares[..., 1] / shares[..., 0].clamp_min(_VISIBLE), NOTHING_HIT)
+        color = self._blended(replace(gaussians, colors=gaussians.colors * seen)).color
+        return Rendering(color, shares[..., 0].contiguous(), depth)
+
+    def _blended(self, gaussians: Gaussians) -> Rendering:
         return rasterize(
             gaussians, self.camera, antialiased=self.antialiased, near=self.near, depth_limit=self.depth_limit
         )
@@ -140,18 +159,20 @@ class Stage:
 
     @torch.inference_mode()
     def coverage(self, image: Tensor) -> Tensor:
-        """How much of each pixel each of A avatars covers [A,H,W]: what it adds to alpha, less what hides it.
+        """How much of each pixel each of A avatars covers [A,H,W]: what it adds to alpha, less what hides it; holdouts
+        too, which add nothing.
 
         image: [H,W,4], the picture.
         """
-        if len(self.groups) < 2:
+        if len(self.groups) < 2 and not self.holdouts:
             return image[..., 3].repeat(len(self.groups), 1, 1)
         planes = []
         for first in range(0, len(self.groups), 3):  # a colour channel for each: the kernels of pictures serve
             colors = [group.colors.new_zeros(len(group), 3) for group in self.groups]
             for channel, own in enumerate(colors[first : first + 3]):
                 own[:, channel] = 1
-            planes += self.rasterized(torch.cat(colors)).color.unbind(-1)[: len(self.groups) - first]
+            blended = self._blended(replace(self.gaussians, colors=torch.cat(colors))).color
+            planes += blended.unbind(-1)[: len(self.groups) - first]
         return torch.stack(planes)
 
 

@@ -203,7 +203,8 @@ class Requests:
     def _placed(self, item: dict[str, Any]) -> PlacedAvatar:
         avatar = self._avatar(item["path"]).avatar
         expression = torch.tensor(item["expression"], dtype=torch.float32)
-        return PlacedAvatar(avatar, expression, _matrix(item["transform"], 4, "transform"))
+        transform = _matrix(item["transform"], 4, "transform")
+        return PlacedAvatar(avatar, expression, transform, bool(item.get("holdout", False)))
 
     def _avatar(self, path: str) -> Checkpoint:
         """The avatar of a file, opened once for as long as the file does not change."""
