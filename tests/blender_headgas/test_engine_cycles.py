@@ -188,12 +188,6 @@ def test_what_cannot_be_merged_is_refused(stage, tmp_path):
     assert not (tmp_path / "failed.exr").exists()
 
 
-def test_holdouts_are_named(stage, tmp_path, capfd):
-    bpy.data.objects["plane"].is_holdout = True
-    render_still(tmp_path / "still.exr")
-    assert "'plane' is a holdout" in capfd.readouterr().out
-
-
 def test_a_backend_that_fails_writes_no_image(stage, service, tmp_path):
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "refuse.safetensors")))
     stage.render.filepath = str(tmp_path / "failed.exr")

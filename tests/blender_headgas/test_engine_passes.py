@@ -126,14 +126,6 @@ def test_indirect_only_avatars_are_not_in_the_picture(scene, avatars, service, t
     assert [avatar["path"][-17:] for avatar in service.requests[-1]["avatars"]] == ["right.safetensors"]
 
 
-def test_holdout_avatars_are_refused(scene, avatars, tmp_path):
-    avatars[0].is_holdout = True
-    scene.render.filepath = str(tmp_path / "failed.exr")
-    with pytest.raises(RuntimeError, match="'Left' is a holdout"):
-        bpy.ops.render.render(write_still=True)
-    assert not (tmp_path / "failed.exr").exists()
-
-
 def test_the_compositor_has_sockets_for_the_passes(scene, avatars):
     _ask_for_everything(scene.view_layers[0])
     if bpy.app.version >= (5, 0, 0):

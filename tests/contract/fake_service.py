@@ -4,8 +4,9 @@
 
 What it draws: red and green are the ray x/z and y/z through the pixel's centre, blue is the sum of
 (i + 1) * expression[i] over all avatars, alpha is 1; depth is column + 1000 * row, row 0 on top. Avatars cover the
-pixels in turns, from left to right. The legend is the inspection's mode. What it converts, it copies. Every request
-for a picture, a conversion or splats is added to the file that HEADGAS_FAKE_REQUESTS names, a JSON object a line.
+pixels in turns, from left to right; holdouts are transparent there. The legend is the inspection's mode. What it
+converts, it copies. Every request for a picture, a conversion or splats is added to the file that HEADGAS_FAKE_REQUESTS
+names, a JSON object a line.
 Misbehaviour is asked for in HEADGAS_FAKE and by the avatars' file names.
 """
 
@@ -198,6 +199,10 @@ def _draw(params: dict[str, Any]) -> np.ndarray:
         behind = depth > np.reshape(params["depth_limit"], depth.shape)
         image[behind], depth[behind] = 0.0, 1e10
     covering = len(params["avatars"]) if params["coverage"] else 0
+    for number, avatar in enumerate(params["avatars"]):
+        if avatar["holdout"]:
+            held = columns % len(params["avatars"]) == number
+            image[held], depth[held] = 0.0, 1e10
     coverage = [(columns % covering == number).astype(np.float32) for number in range(covering)]
     made = {"median": depth + np.float32(0.5), "count": columns.astype(np.float32)}
     made["normal"] = np.broadcast_to(np.array([0.0, -1.0, 0.0], np.float32), (height, width, 3))

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Holdouts cut avatars out: meshes and other avatars, in our own engine and within Cycles."""
+
+import bpy
+import numpy as np
+import pytest
+from avatar_files import write_avatar
+from stand_in import render_layers
+from test_engine_cycles import plane
+
+_AT = 1010.5  # metres: of the stand-in's avatars the top row and a bit lies before it
+_COLUMNS, _ROWS = np.meshgrid(np.arange(48), np.arange(32))
+_BEHIND = _COLUMNS + 1000 * _ROWS > _AT
+
+
+@pytest.fixture
+def avatar(scene, service, tmp_path):
+    scene.camera.data.clip_end = 10000.0
+    scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 4, False, False
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "head.safetensors")))
+    return bpy.context.object
+
+
+@pytest.fixture
+def mesh(scene, avatar):
+    """A holdout that covers the left half of the picture."""
+    found = plane(scene, _AT, (0.2, 0.4, 0.6), size=4000.0)
+    found.location.x, found.is_holdout = -2000.0, True
+    return found
+
+
+def _rgba(layers, name: str = "Combined") -> np.ndarray:
+    return np.stack([layers[f"ViewLayer.{name}.{channel}"] for channel in "RGBA"], -1)
+
+
+@pytest.mark.parametrize("engine", ['HEADGAS', 'HEADGAS_CYCLES'])
+def test_a_mesh_hides_what_is_behind_it(scene, mesh, tmp_path, engine):
+    scene.render.engine, scene.view_layers[0].use_pass_z = engine, True
+    layers = render_layers(tmp_path / "cut.exr")
+    alpha, depth = _rgba(layers)[..., 3], layers["ViewLayer.Depth.Z"]
+    left = _COLUMNS < 24
+    assert np.allclose(alpha, np.where(left & _BEHIND, 0, 1), atol=1e-4)
+    assert np.allclose(depth, np.where(left & _BEHIND, 1e10, _COLUMNS + 1000 * _ROWS), rtol=1e-5)
+
+
+def test_edges_are_soft_and_passes_are_cut(scene, mesh, avatar, tmp_path):
+    mesh.location.x += 1010.5 * 36 / 50 / 48 / 3  # a third of a pixel
+    layer = scene.view_layers[0]
+    layer.headgas_passes.use_median_depth = layer.headgas_passes.use_count = layer.use_pass_normal = True
+    layer.headgas_passes.use_avatar_alphas = True
+    layers = render_layers(tmp_path / "cut.exr")
+    alpha = _rgba(layers)[..., 3]
+    assert np.allclose(alpha[5, 22:27], [0, 0, 2 / 3, 1, 1], atol=1e-4)
+    assert np.allclose(layers[f"ViewLayer.Alpha {avatar.name}.A"], alpha)
+    hidden = (_COLUMNS < 24) & _BEHIND
+    assert (layers["ViewLayer.Median Depth.Z"][hidden] == np.float32(1e10)).all()
+    assert (layers["ViewLayer.Median Depth.Z"][~hidden] < 1e9).all()
+    assert (layers["ViewLayer.Gaussian Count.X"][hidden] == 0).all()
+    assert (layers["ViewLayer.Gaussian Count.X"][~hidden & (_COLUMNS > 0)] > 0).all()
+    assert (layers["ViewLayer.Normal.Y"] == -1).all()
+
+
+def test_moving_meshes_blur(scene, mesh, tmp_path):
+    for frame, aside in ((0, -2500.0), (2, -1500.0)):
+        mesh.location.x = aside
+        mesh.keyframe_insert("location", frame=frame)
+    scene.render.use_motion_blur, scene.headgas_render.motion_samples = True, 4
+    alpha = _rgba(render_layers(tmp_path / "blurred.exr"))[..., 3]
+    assert len(np.unique(alpha[5].round(3))) > 3 and alpha[5, 0] == 0 and alpha[5, -1] == 1
+
+
+@pytest.mark.parametrize("what", ["collection", "instance", "not seen by the camera", "only this layer"])
+def test_collections_and_instances(scene, mesh, tmp_path, what):
+    mesh.is_holdout = False
+    collection = bpy.data.collections.new("cut out")
+    scene.collection.children.link(collection)
+    collection.objects.link(mesh)
+    scene.collection.objects.unlink(mesh)
+    if what == "instance":
+        instance = bpy.data.objects.new("instance", None)
+        instance.instance_type, instance.instance_collection = 'COLLECTION', collection
+        scene.collection.objects.link(instance)
+        scene.view_layers[0].layer_collection.children["cut out"].exclude = True
+        instance.is_holdout = True
+    else:
+        scene.view_layers[0].layer_collection.children["cut out"].holdout = what != "only this layer"
+    mesh.visible_camera = what != "not seen by the camera"
+    alpha = _rgba(render_layers(tmp_path / "cut.exr"))[..., 3]
+    assert (alpha[5, 10] == 0) == (what in ("collection", "instance")) and alpha[5, 40] == 1
+
+
+@pytest.fixture
+def pair(scene, avatar, tmp_path):
+    """Two avatars: of each pair of columns one shows the first, the other the second, which is a holdout."""
+    avatar.name = "Seen"
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "second.safetensors")))
+    bpy.context.object.name = "Cut"
+    bpy.data.objects["Cut"].is_holdout = True
+    return [bpy.data.objects["Seen"], bpy.data.objects["Cut"]]
+
+
+@pytest.mark.parametrize("transparent", [True, False])
+def test_an_avatar_is_a_hole_in_our_engine(scene, pair, service, tmp_path, transparent):
+    scene.render.film_transparent = transparent
+    world = scene.world = bpy.data.worlds.new("world")
+    world.color = (0.5, 0.5, 0.5)
+    layer = scene.view_layers[0]
+    layer.use_pass_z = layer.use_pass_object_index = layer.use_pass_cryptomatte_object = True
+    layer.headgas_passes.use_avatar_alphas = True
+    pair[0].pass_index = pair[1].pass_index = 3
+    layers = render_layers(tmp_path / "cut.exr")
+    held = (_COLUMNS % 2).astype(bool)
+    assert [avatar["holdout"] for avatar in service.requests[-1]["avatars"]] == [False, True]
+    assert (_rgba(layers)[held] == 0).all() and (_rgba(layers)[~held][:, 3] == 1).all()
+    index = next(plane for name, plane in layers.items() if "Index" in name)
+    assert (index == np.where(held, 0, 3)).all() and (layers["ViewLayer.CryptoObject00.g"] == ~held).all()
+    assert (layers["ViewLayer.Alpha Cut.A"] == held).all() and (layers["ViewLayer.Depth.Z"][held] > 1e9).all()
+
+
+def test_an_avatar_is_a_hole_in_cycles(scene, pair, tmp_path):
+    scene.render.engine, scene.render.film_transparent = 'HEADGAS_CYCLES', False
+    plane(scene, 5000.5, (0.2, 0.4, 0.6), size=9000.0)
+    image = _rgba(render_layers(tmp_path / "cut.exr"))
+    held, behind = (_COLUMNS % 2).astype(bool), _COLUMNS + 1000 * _ROWS > 5000.5
+    assert (image[held & ~behind] == 0).all() and np.allclose(image[..., 3][~held | behind], 1, atol=1e-4)
+    assert np.allclose(image[behind], [0.2, 0.4, 0.6, 1], atol=2e-3)
+
+
+def test_hair_and_volumes_are_named(scene, avatar, tmp_path, capfd):
+    volume = bpy.data.objects.new("smoke", bpy.data.volumes.new("smoke"))
+    scene.collection.objects.link(volume)
+    volume.is_holdout, scene.render.engine = True, 'HEADGAS_CYCLES'
+    render_layers(tmp_path / "still.exr")
+    assert "'smoke' is a holdout without a surface" in capfd.readouterr().out
