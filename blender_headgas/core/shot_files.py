@@ -12,6 +12,8 @@ import numpy as np
 from .cameras import Camera
 from .files import write_text
 
+TAKE, CAMERAS, VERSION = "headgas-take", "headgas-cameras", 1
+
 
 def write_take(
     path: Path, rate: float, names: Sequence[str], frames: Iterable[tuple[int, np.ndarray, np.ndarray]]
@@ -30,7 +32,7 @@ def write_take(
         {"frame": number, "values": [float(value) for value in expression], "transform": transform.tolist()}
         for number, expression, transform in frames
     ]
-    _write(path, {"format": "headgas-take", "version": 1, "fps": rate, "names": list(names), "frames": entries})
+    _write(path, {"format": TAKE, "version": VERSION, "fps": rate, "names": list(names), "frames": entries})
 
 
 def write_cameras(path: Path, rate: float, frames: Iterable[tuple[int, Camera]]) -> None:
@@ -47,7 +49,7 @@ def write_cameras(path: Path, rate: float, frames: Iterable[tuple[int, Camera]])
         }
         for number, camera in frames
     ]
-    _write(path, {"format": "headgas-cameras", "version": 1, "fps": rate, "frames": entries})
+    _write(path, {"format": CAMERAS, "version": VERSION, "fps": rate, "frames": entries})
 
 
 def _write(path: Path, data: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from headgas.avatars.checkpoint import VERSION
 from headgas.evaluation import fitting
+from headgas.exchange import shots
 from headgas.exchange.axes import AXES
 from headgas.exchange.reading import READERS
 
@@ -38,6 +39,11 @@ def test_both_read_the_same_versions_of_our_own() -> None:
 def test_both_write_the_same_mappings() -> None:
     for name in ("FORMAT", "VERSION"):
         assert constant("core/mapping.py", name) == getattr(fitting, name)
+
+
+def test_both_mean_the_same_shots() -> None:
+    for name in ("TAKE", "CAMERAS", "VERSION"):
+        assert constant("core/shot_files.py", name) == getattr(shots, name)
 
 
 def test_blender_offers_every_way_that_a_head_can_lie() -> None:

@@ -18,8 +18,7 @@ from headgas.captures.fields import Fields, check_rigid, frames_of, read_json
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
-TAKE, CAMERAS = "headgas-take", "headgas-cameras"
-_VERSION = 1
+TAKE, CAMERAS, VERSION = "headgas-take", "headgas-cameras", 1
 _RATE = 30.0  # frames per second, where no file says any
 _CODE = re.compile(r"(\d+):(\d{1,2}):(\d{1,2})[:;](\d{1,3}(?:\.\d+)?)")
 _CODE_RATE = 60  # frames per second of timecodes in tables
@@ -178,8 +177,8 @@ def _opened(path: Path, kind: str) -> Fields:
     fields = Fields(read_json(path), str(path))
     if fields.data.get("format") != kind:
         raise HeadGaSError(f"{path}: is not a file of the format '{kind}'.", _HINT)
-    if fields.data.get("version") != _VERSION:
-        raise fields.error("version", f"{_VERSION}")
+    if fields.data.get("version") != VERSION:
+        raise fields.error("version", f"{VERSION}")
     return fields
 
 
