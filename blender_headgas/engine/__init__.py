@@ -34,12 +34,12 @@ def register() -> None:
     native_panels.register()
     bpy.app.handlers.render_init.append(second_scene.follow_main_scenes)
     bpy.app.handlers.render_init.append(pre_inversion.prepare)
-    bpy.app.handlers.load_post.append(pre_inversion.prepare_file)
+    bpy.app.handlers.load_post.append(pre_inversion.prepare)
 
 
 def unregister() -> None:
     """Takes both away."""
-    bpy.app.handlers.load_post.remove(pre_inversion.prepare_file)
+    bpy.app.handlers.load_post.remove(pre_inversion.prepare)
     bpy.app.handlers.render_init.remove(pre_inversion.prepare)
     bpy.app.handlers.render_init.remove(second_scene.follow_main_scenes)
     native_panels.unregister()

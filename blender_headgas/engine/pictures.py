@@ -106,7 +106,7 @@ def cut_out(whole: client.Picture, front: client.Picture, hidden: Covered) -> cl
         else:
             passes[name] = np.where(hides[..., None], front.passes[name], plane)
     image, depth = mixed(whole.image, front.image, share[..., None]), np.where(hides, front.depth, whole.depth)
-    return client.Picture(image, depth, coverage, whole.legend, passes)
+    return whole._replace(image=image, depth=depth, coverage=coverage, passes=passes)
 
 
 def hidden_by_avatars(shot: Shot, got: client.Picture) -> np.ndarray | None:

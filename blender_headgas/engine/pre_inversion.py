@@ -6,8 +6,6 @@ A table holds, for colours of the display, the scene-linear colours that the vie
 found by the Gauss-Newton method with Levenberg's damping, which asks Blender itself what the view transform does.
 """
 
-from typing import Any
-
 import bpy
 import numpy as np
 from bpy.app.handlers import persistent
@@ -21,7 +19,7 @@ _DARKEST, _BRIGHTEST = -16.0, 8.0  # exponents of two: scene-linear colours that
 _NUDGE = 0.02  # of an exponent, to see what changes
 _DAMPING = 1e-4
 _ROOT = 2.4  # tables hold roots of colours, nearly even steps as sRGB's
-_tables: dict[tuple, "Inverse"] = {}  # the last one
+_tables: dict[tuple, "Inverse"] = {}  # by what `look_of` says of scenes
 
 
 class Inverse:
@@ -72,24 +70,15 @@ def inverse_of(scene: bpy.types.Scene) -> Inverse | None:
     return found
 
 
-def update(settings: Any, _context: bpy.types.Context) -> None:
-    """When the user switches it on: the table is made at once, not at F12."""
-    prepare(settings.id_data)
-
-
 @persistent
-def prepare(scene: bpy.types.Scene, *_: object) -> None:
-    """Makes a scene's table where it wants one and has none."""
-    if scene is None or not scene.headgas_render.keep_colours or look_of(scene) in _tables:
-        return
-    _tables.clear()
-    _tables[look_of(scene)] = Inverse(_roots(scene))
-
-
-@persistent
-def prepare_file(*_: object) -> None:
-    """The same after a file was opened."""
-    prepare(bpy.context.scene)
+def prepare(*_: object) -> None:
+    """Makes the tables that scenes want: when one is switched on, a file was opened, or a render begins."""
+    wanted = {look_of(scene): scene for scene in bpy.data.scenes if scene.headgas_render.keep_colours}
+    for look in [look for look in _tables if look not in wanted]:
+        del _tables[look]
+    for look, scene in wanted.items():
+        if look not in _tables:
+            _tables[look] = Inverse(_roots(scene))
 
 
 def _roots(scene: bpy.types.Scene) -> np.ndarray:

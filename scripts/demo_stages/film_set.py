@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In Blender 5: an avatar with glasses and a hand before a wall, rendered by Cycles + HeadGaS: `film_set.py AVATAR OUT N`.
+"""In Blender 5: an avatar with glasses and a hand, before a wall, by Cycles + HeadGaS: `film_set.py AVATAR OUT COUNT`.
 
 Two view layers, as glass before an avatar needs them: `Set` is the room, with all shadows; `Front`, whose film is
 transparent where the room is, has the avatar, the glasses and the hand. The compositor lays one over the other.

@@ -8,6 +8,8 @@ import bpy
 import numpy as np
 import pytest
 from avatar_files import NAMES, write_avatar
+from bl_ext.user_default.headgas.core.errors import HeadGaSError
+from bl_ext.user_default.headgas.core.takes import read_take
 from bpy_extras.io_utils import ExportHelper
 
 
@@ -69,6 +71,33 @@ def test_files_say_what_frames_show(shot, service, tmp_path):
     assert take["frames"][0]["values"] != take["frames"][3]["values"]
     _assert_cameras(cameras["frames"], requests)
     assert [frame["orthographic"] for frame in cameras["frames"]] == [False, False, True, True]
+
+
+def test_an_exported_take_is_read_again(shot, tmp_path):
+    _export(tmp_path / "take.json", bpy.ops.headgas.export_take)
+    take = read_take(tmp_path / "take.json")
+    written = json.loads((tmp_path / "take.json").read_text())
+    assert take.names == tuple(NAMES) and np.allclose(take.times, np.arange(4) / 25) and take.rotations is None
+    assert np.allclose(take.values, [frame["values"] for frame in written["frames"]])
+
+
+DAMAGED = {
+    "newer": ({"version": 2}, "is of the version 2"),
+    "no frames": ({"frames": []}, "at least one frame"),
+    "no values": ({"frames": [{"frame": 1}]}, "frame 0, 'values'"),
+    "no number": ({"frames": [{"values": [0.5], "frame": None}]}, "frame 0, 'frame'"),
+    "not rising": ({"frames": [{"values": [0.5], "frame": 2}, {"values": [0.5], "frame": 2}]}, "frame 1 is at"),
+    "a frame that is none": ({"frames": [7]}, "frame 0 is no object"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_takes_are_refused(tmp_path, name):
+    change, message = DAMAGED[name]
+    data = {"format": "headgas-take", "version": 1, "names": ["jawOpen"], "frames": [{"frame": 1, "values": [0.5]}]}
+    (tmp_path / "take.json").write_text(json.dumps(data | change))
+    with pytest.raises(HeadGaSError, match=message):
+        read_take(tmp_path / "take.json")
 
 
 def test_a_border_and_every_second_frame(shot, service, tmp_path):

@@ -15,18 +15,20 @@ from .flame import read_flame
 from .lam import is_lam, read_lam
 from .livelink import is_table, read_table
 from .mediapipe import is_mediapipe, read_mediapipe
+from .own import is_own, read_own
 from .take import Take
 
 SUFFIXES = (".csv", ".json", ".npz")
 _JSON: tuple[tuple[Callable[[Any], bool], Callable[[Path, Any, ReadingOptions], Take]], ...] = (
+    (is_own, read_own),
     (is_audio2face, read_audio2face),
     (is_lam, read_lam),
     (is_capture, read_capture),
     (is_mediapipe, read_mediapipe),
 )
 _KNOWN = (
-    "Takes are CSV of Live Link Face, JSON of MediaPipe, Audio2Face or LAM, .npz of FLAME parameters, and captures "
-    "(capture.json, transforms.json) with expressions"
+    "Takes are CSV of Live Link Face, JSON of ours, MediaPipe, Audio2Face or LAM, .npz of FLAME parameters, and "
+    "captures (capture.json, transforms.json) with expressions"
 )
 
 
