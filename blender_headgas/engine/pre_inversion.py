@@ -14,10 +14,11 @@ from ..core.errors import HeadGaSError
 from ..overlay.view_transform import linear_of, look_of, shown_of
 
 SIZE = 33  # steps of each channel
-_STEPS = 14
+_STEPS = 8
 _DARKEST, _BRIGHTEST = -16.0, 8.0  # exponents of two: scene-linear colours that are tried
 _NUDGE = 0.02  # of an exponent, to see what changes
 _DAMPING = 1e-4
+_END = 0.002  # of the display's colours: half a step of 255
 _ROOT = 2.4  # tables hold roots of colours, nearly even steps as sRGB's
 _tables: dict[tuple, "Inverse"] = {}  # by what `look_of` says of scenes
 
@@ -70,6 +71,11 @@ def inverse_of(scene: bpy.types.Scene) -> Inverse | None:
     return found
 
 
+def update(_settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    """When it is switched on: not F12 has to wait for the table."""
+    prepare()
+
+
 @persistent
 def prepare(*_: object) -> None:
     """Makes the tables that scenes want: when one is switched on, a file was opened, or a render begins."""
@@ -85,16 +91,18 @@ def _roots(scene: bpy.types.Scene) -> np.ndarray:
     """The table [S,S,S,3] of a scene's view transform."""
     steps = np.linspace(0.0, 1.0, SIZE)
     wanted = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-    with np.errstate(divide="ignore"):
-        exponents = np.clip(np.log2(linear_of(wanted).astype(np.float64)), _DARKEST, _BRIGHTEST)
+    wanted = np.clip(wanted, _END, 1 - _END)  # all that is brighter than white is white: there is no one colour to find
+    exponents = np.log2(linear_of(wanted).astype(np.float64)) - scene.view_settings.exposure
     best, error, step = exponents, np.full(len(wanted), np.inf), np.zeros_like(exponents)
     for _ in range(_STEPS):
         nudged = [exponents, *(exponents + _NUDGE * axis for axis in np.eye(3))]
         shown, *others = shown_of(scene, np.exp2(np.stack(nudged)).astype(np.float32)).astype(np.float64)
         slopes = (np.stack(others, -1) - shown[..., None]) / _NUDGE  # [N,3,3], by the exponent of each channel
-        found = ((shown - wanted) ** 2).sum(1)
+        black, white = shown <= 0, shown >= 1  # where nothing says how far to go
+        found = ((shown - wanted) ** 2 + (black | white)).sum(1)
         better = (found < error)[:, None]
-        step = np.where(better, _step(slopes, wanted - shown), step / 4)  # what went too far goes back
+        onward = np.where(black, 1.0, np.where(white, -1.0, _step(slopes, wanted - shown)))
+        step = np.where(better, onward, step / 4)  # what went too far goes back
         best, error = np.where(better, exponents, best), np.minimum(error, found)
         exponents = np.clip(best + step, _DARKEST, _BRIGHTEST)
     return (np.exp2(best) ** (1 / _ROOT)).astype(np.float32).reshape(SIZE, SIZE, SIZE, 3)

@@ -27,7 +27,7 @@ class HeadGaSRenderSettings(bpy.types.PropertyGroup):
         name="Keep Captured Colors",
         description="Show avatars in the colors of their photographs under this view transform too: what it does to "
         "them is undone beforehand. Scene-linear colors of such renders are no light",
-        update=pre_inversion.prepare,
+        update=pre_inversion.update,
     )
 
 

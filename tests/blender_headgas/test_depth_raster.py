@@ -31,24 +31,22 @@ def _by_rays(triangles: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndar
             y = (row + (v + 0.5) / 3 - camera.K[1, 2]) / camera.K[1, 1]
             start = np.array([x, y, 0.0]) if camera.orthographic else np.zeros(3)
             way = np.array([0.0, 0.0, 1.0]) if camera.orthographic else np.array([x, y, 1.0])
-            hits = [_hit(start, way, *triangle) for triangle in corners]
-            hits = [z for z in hits if z >= camera.near]
-            found += [min(hits)] if hits else []
+            hits = _hits(start, way, corners)
+            hits = hits[hits >= camera.near]
+            found += [hits.min()] if len(hits) else []
         share[row, column] = len(found) / 9
         if found:
             depth[row, column] = np.mean(found) if camera.orthographic else 1 / np.mean(1 / np.array(found))
     return share, depth
 
 
-def _hit(start: np.ndarray, way: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
-    normal = np.cross(way, c - a)
-    volume = normal @ (b - a)
-    if abs(volume) < 1e-12:
-        return -np.inf
-    u = normal @ (start - a) / volume
-    side = np.cross(start - a, b - a)
-    v = way @ side / volume
-    return (c - a) @ side / volume if u >= 0 and v >= 0 and u + v <= 1 else -np.inf
+def _hits(start: np.ndarray, way: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Where [T] along a ray triangles [T,3,3] are hit; -infinity where not."""
+    a, ab, ac = triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    normal, side = np.cross(way, ac), np.cross(start - a, ab)
+    volume = (normal * ab).sum(1)
+    u, v, t = (normal * (start - a)).sum(1) / volume, side @ way / volume, (ac * side).sum(1) / volume
+    return np.where((u >= 0) & (v >= 0) & (u + v <= 1), t, -np.inf)
 
 
 @pytest.mark.parametrize("orthographic", [False, True])

@@ -97,6 +97,15 @@ def test_border_render_is_a_crop(scene, avatar, service, tmp_path, border):
     assert not outside.any()
 
 
+def test_an_overscanned_frame_holds_the_plain_one(scene, avatar, tmp_path):
+    """A larger picture through a larger sensor, as compositors want it."""
+    plain = render_still(tmp_path / "plain.exr")
+    scene.camera.data.sensor_width *= 1.5
+    scene.render.resolution_x, scene.render.resolution_y = 72, 48
+    wide = render_still(tmp_path / "wide.exr")
+    assert np.abs(wide[8:-8, 12:-12] - plain).max() < 1e-5
+
+
 @pytest.mark.parametrize("kind", ['PERSP', 'ORTHO'])
 def test_points_land_where_blender_projects_them(scene, avatar, service, tmp_path, kind):
     scene.camera.data.type = kind

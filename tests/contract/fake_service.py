@@ -195,6 +195,7 @@ def _draw(params: dict[str, Any]) -> np.ndarray:
     if all("half" in os.path.basename(avatar["path"]) for avatar in params["avatars"]):
         image *= 0.5
     depth = (columns + 1000.0 * rows).astype(np.float32)
+    behind = np.zeros_like(depth, bool)
     if params["depth_limit"]:
         behind = depth > np.reshape(params["depth_limit"], depth.shape)
         image[behind], depth[behind] = 0.0, 1e10
@@ -203,7 +204,7 @@ def _draw(params: dict[str, Any]) -> np.ndarray:
         if avatar["holdout"]:
             held = columns % len(params["avatars"]) == number
             image[held], depth[held] = 0.0, 1e10
-    coverage = [(columns % covering == number).astype(np.float32) for number in range(covering)]
+    coverage = [(~behind & (columns % covering == number)).astype(np.float32) for number in range(covering)]
     made = {"median": depth + np.float32(0.5), "count": columns.astype(np.float32)}
     made["normal"] = np.broadcast_to(np.array([0.0, -1.0, 0.0], np.float32), (height, width, 3))
     made["motion"] = np.broadcast_to(np.array([1.0, 2.0, 3.0, 4.0], np.float32), (height, width, 4))

@@ -49,37 +49,30 @@ def test_a_frame_of_a_sequence_is_the_avatar_where_it_stood(scene, head, tmp_pat
     inside = (places - np.array(head.matrix_world)[:3, 3]) @ np.linalg.inv(np.array(head.matrix_world)[:3, :3]).T
     assert np.linalg.norm(inside, axis=1).max() < 0.13 and len(places) > 20  # Gaussians lie on a ball of 10 cm
     assert any(np.abs(frames[0][name] - frames[1][name]).max() > 0.1 for name in ("f_dc_0", "opacity"))
+    _assert_spz(frames[0], tmp_path)
+    head.parent.scale.x = 2.0
+    with pytest.raises(RuntimeError, match="scaled unevenly or mirrored"):
+        bpy.ops.headgas.bake_sequence(filepath=str(tmp_path / "uneven.ply"))
+    assert not list(tmp_path.glob("uneven*"))
+    head.parent.scale.x = 1.1
     scene.frame_set(8)
     expected = render_still(tmp_path / "expected.exr")
-    _remove_all(head)
+    for obj in (head, head.parent):
+        bpy.data.objects.remove(obj)
     bpy.ops.headgas.import_avatar(filepath=str(tmp_path / "head_0008.ply"), axes='BLENDER')
     assert expected[..., 3].max() > 0.9
     assert np.abs(render_still(tmp_path / "baked.exr") - expected).max() < 5e-3
 
 
-def test_spz_frames_lie_as_the_format_says(scene, head, tmp_path):  # noqa: F811
-    _place(scene, head)
-    scene.frame_end = 7
-    for name in ("head.ply", "head.spz"):
-        bpy.ops.headgas.bake_sequence(filepath=str(tmp_path / name))
-    data = gzip.decompress((tmp_path / "head_0007.spz").read_bytes())
+def _assert_spz(columns: dict[str, np.ndarray], folder) -> None:
+    """The first frame as SPZ: what the PLY file says, lying as the format says."""
+    bpy.context.scene.frame_end = 7
+    bpy.ops.headgas.bake_sequence(filepath=str(folder / "head.spz"))
+    data = gzip.decompress((folder / "head_0007.spz").read_bytes())
     magic, version, count, _, bits = struct.unpack_from("<4sIIBB", data)
     assert (magic, version) == (b"NGSP", 3)
     packed = np.frombuffer(data, np.uint8, 9 * count, 16).reshape(count, 3, 3).astype(np.int64)
     fixed = packed[..., 0] | packed[..., 1] << 8 | packed[..., 2] << 16
     places = (fixed - ((fixed & 0x800000) << 1)) / (1 << bits)
-    columns = _read_ply((tmp_path / "head_0007.ply").read_bytes())
     x, y, z = (columns[axis] for axis in "xyz")
     assert np.abs(places - np.stack([x, z, -y], 1)).max() < 1e-5  # Y up, Z to the viewer
-
-
-def _remove_all(head) -> None:  # noqa: F811
-    for obj in [head, head.parent]:
-        bpy.data.objects.remove(obj)
-
-
-def test_uneven_scales_are_refused(scene, head, tmp_path):  # noqa: F811
-    head.parent.scale.x = 2.0
-    with pytest.raises(RuntimeError, match="scaled unevenly or mirrored"):
-        bpy.ops.headgas.bake_sequence(filepath=str(tmp_path / "head.ply"))
-    assert not list(tmp_path.glob("*.ply"))

@@ -23,14 +23,17 @@ def headgas(*arguments: object) -> None:
     subprocess.run(command, check=True, env=environment, timeout=300, capture_output=True)
 
 
-@pytest.mark.parametrize("kind", ['PERSP', 'ORTHO'])
-def test_a_shot_is_the_same_without_blender(scene, head, material, tmp_path, kind):  # noqa: F811
-    """Expression, camera, head bone and object move; the lens is shifted, and only a border is rendered."""
+def test_a_shot_is_the_same_without_blender(scene, head, material, tmp_path):  # noqa: F811
+    """Expression, camera, head bone and object move; the lens is shifted, only a border is rendered, and the last frame
+    is another camera's, an orthographic one."""
     _animate(scene, head, material, range(3))
-    data, rig = scene.camera.data, head.parent
-    data.shift_x += 0.05
-    if kind == 'ORTHO':
-        data.type, data.ortho_scale = 'ORTHO', 0.3
+    rig = head.parent
+    scene.camera.data.shift_x += 0.05
+    flat = bpy.data.objects.new("flat", scene.camera.data.copy())
+    scene.collection.objects.link(flat)
+    flat.matrix_world, flat.data.type, flat.data.ortho_scale = scene.camera.matrix_world.copy(), 'ORTHO', 0.3
+    for frame, camera in ((1, scene.camera), (3, flat)):
+        scene.timeline_markers.new("cut", frame=frame).camera = camera
     rig.scale = (1.1, 1.1, 1.1)
     bone = rig.pose.bones["head"]
     bone.rotation_mode = 'XYZ'
