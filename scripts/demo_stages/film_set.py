@@ -40,8 +40,8 @@ def main(avatar: Path, out: Path, samples: int) -> None:
         obj.matrix_world.translation = middle
     hand = props.hand()
     collections["Props"].objects.link(hand)
-    hand.location = middle + Vector((-0.105, -0.14, -0.2))
-    hand.rotation_euler = (0.15, 0.12, 0.35)
+    hand.location = middle + Vector((-0.095, -0.105, -0.215))
+    hand.rotation_euler = (0.12, 0.30, 0.30)
     props.room(collections["Room"], middle)
     _light(scene, middle)
     _see(scene, middle)
@@ -84,7 +84,7 @@ def _move(obj: bpy.types.Object, collection: bpy.types.Collection) -> None:
 
 def _light(scene: bpy.types.Scene, middle: Vector) -> None:
     """A large lamp from the left, which throws the shadows, and a weak one from the right."""
-    for name, place, power, size in (("key", (-0.75, -0.9, 0.75), 22.0, 0.25), ("fill", (1.2, -0.8, 0.2), 5.0, 0.8)):
+    for name, place, power, size in (("key", (-0.55, -1.05, 0.5), 22.0, 0.16), ("fill", (1.2, -0.8, 0.2), 4.0, 0.8)):
         lamp = bpy.data.lights.new(name, 'AREA')
         lamp.energy, lamp.size = power, size
         obj = bpy.data.objects.new(name, lamp)
@@ -101,8 +101,8 @@ def _see(scene: bpy.types.Scene, middle: Vector) -> None:
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     scene.collection.objects.link(camera)
     scene.camera, camera.data.lens = camera, 60.0
-    camera.location = middle + Vector((0.16, -0.72, 0.03))
-    camera.rotation_euler = (middle + Vector((0.005, 0, -0.045)) - camera.location).to_track_quat('-Z', 'Y').to_euler()
+    camera.location = middle + Vector((0.15, -0.86, 0.02))
+    camera.rotation_euler = (middle + Vector((0.02, 0, -0.04)) - camera.location).to_track_quat('-Z', 'Y').to_euler()
 
 
 def _layers(scene: bpy.types.Scene) -> None:
@@ -149,12 +149,14 @@ def _combined(tree: bpy.types.NodeTree, layers: dict[str, bpy.types.Node]) -> bp
 
 
 def _depth(tree: bpy.types.NodeTree, layers: dict[str, bpy.types.Node]) -> bpy.types.NodeSocket:
-    """The depth of the set and all that stands in it, from white at half a metre to black at 1.5 m."""
-    ramp = tree.nodes.new('ShaderNodeMapRange')
-    for name, value in (("From Min", 0.5), ("From Max", 1.5), ("To Min", 1.0), ("To Max", 0.0)):
+    """The depth of the set and all that stands in it, even steps to the eye from white at 0.6 m to black at 1.4 m."""
+    ramp, even = tree.nodes.new('ShaderNodeMapRange'), tree.nodes.new('ShaderNodeMath')
+    for name, value in (("From Min", 0.6), ("From Max", 1.4), ("To Min", 1.0), ("To Max", 0.0)):
         ramp.inputs[name].default_value = value
+    even.operation, even.inputs[1].default_value = 'POWER', 2.2
     tree.links.new(layers["Set"].outputs["Depth"], ramp.inputs["Value"])
-    return ramp.outputs["Result"]
+    tree.links.new(ramp.outputs["Result"], even.inputs[0])
+    return even.outputs[0]
 
 
 def _animate(rig: bpy.types.Object, hand: bpy.types.Object) -> None:

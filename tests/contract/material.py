@@ -28,7 +28,7 @@ from tests.headgas.exchange.test_gaussian_blendshapes import write_dump
 from tests.headgas.exchange.test_gaussian_head_folder import some_weights, write_run
 from tests.headgas.exchange.test_lam import write_zip
 
-FLAT_COLORS = ((224, 172, 140), (30, 60, 200), (8, 8, 12), (250, 252, 255))  # sRGB: top left, top right, below
+FLAT_COLORS = ((224, 172, 140), (70, 90, 140), (8, 8, 12), (250, 252, 255))  # sRGB: top left, top right, below
 FOCUS = 0.6  # metres from the camera: there, the orthographic camera shows everything as large
 _APART = 0.15  # metres from the first avatar to the second, to the subject's left
 _SURFACE = {
@@ -77,13 +77,13 @@ def main(folder: Path) -> None:
 
 def _flat() -> SplatAvatar:
     """A wall before the camera, of a colour in each quarter: those of `test_colour.py`."""
-    places = torch.linspace(-0.1, 0.1, 51)
+    places = torch.linspace(-0.1, 0.1, 134)
     across, upward = (plane.flatten() for plane in torch.meshgrid(places, places, indexing="xy"))
     means = torch.stack([across, torch.zeros_like(across), upward], 1)
     quarter = (across > 0).long() + 2 * (upward < 0).long()
     colors = torch.tensor(FLAT_COLORS)[quarter] / 255
     count = len(means)
-    sizes = torch.tensor([0.004, 0.001, 0.004]).log().expand(count, 3).clone()
+    sizes = torch.tensor([0.003, 0.001, 0.003]).log().expand(count, 3).clone()
     turns = torch.tensor([1.0, 0, 0, 0]).expand(count, 4).clone()
     base = ((colors - 0.5) / 0.28209479177387814)[:, None]  # the first harmonic is 1 / sqrt(4 pi)
     return SplatAvatar(Splats(means, turns, sizes, torch.full((count,), 12.0), base))

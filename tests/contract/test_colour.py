@@ -10,8 +10,8 @@ from tests.blender_headgas.stand_in import read_pixels, render_still
 from tests.contract.test_shot import headgas
 
 pytestmark = pytest.mark.usefixtures("real_service")
-_COLORS = ((224, 172, 140), (30, 60, 200), (8, 8, 12), (250, 252, 255))  # of material.py's wall
-_SIZE, _EDGE = 48, 3  # pixels
+_COLORS = ((224, 172, 140), (70, 90, 140), (8, 8, 12), (250, 252, 255))  # of material.py's wall
+_SIZE, _EDGE = 48, 4  # pixels
 _STEP = 1.001 / 255
 
 
@@ -23,7 +23,7 @@ def wall(scene, material):
     settings = scene.render.image_settings
     settings.file_format, settings.color_depth, settings.color_mode = 'PNG', '8', 'RGBA'
     bpy.ops.headgas.import_avatar(filepath=material.avatar("flat"))
-    scene.camera.data.lens = 230.0
+    scene.camera.data.lens = 250.0
     scene.camera.data.clip_start = 0.01
 
 
