@@ -13,7 +13,7 @@ from bl_ext.user_default.headgas.core.splats import split_splats
 from bl_ext.user_default.headgas.engine import native_splats
 from bl_ext.user_default.headgas.rig.actions import fcurves
 
-_HAS_CLOUDS = hasattr(bpy.types.PointCloud, "resize")  # since 5.2
+_HAS_CLOUDS = "resize" in bpy.types.PointCloud.bl_rna.functions  # since 5.2
 needs_clouds = pytest.mark.skipif(not _HAS_CLOUDS, reason="this Blender's point clouds cannot be resized by Python")
 
 

@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 import pytest
 from avatar_files import write_avatar
+from bl_ext.user_default.headgas.engine import pre_inversion
 from bl_ext.user_default.headgas.engine.pre_inversion import inverse_of
 from bl_ext.user_default.headgas.overlay.view_transform import shown_of
 from stand_in import render_still
@@ -38,8 +39,9 @@ def test_colours_come_back(scene, transform):
     assert error.mean() < 0.5 / 255 and np.quantile(error, 0.99) < 3 / 255 and error.max() < 8 / 255
 
 
-def test_frames_keep_their_colours(scene, service, tmp_path):
+def test_frames_keep_their_colours(scene, service, tmp_path, monkeypatch):
     """The file of a frame under AgX is that under Standard."""
+    monkeypatch.setattr(pre_inversion, "SIZE", 17)
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "half.safetensors")))
     bpy.context.object.data.shape_keys.key_blocks["jawOpen"].value = 0.5
     settings, view = scene.render.image_settings, scene.view_settings
@@ -58,7 +60,8 @@ def test_frames_keep_their_colours(scene, service, tmp_path):
     assert np.abs(render_still(tmp_path / "brighter.png") - plain)[usual].max() < 8 / 255
 
 
-def test_an_exposure_that_is_animated_is_refused(scene, service, tmp_path):
+def test_an_exposure_that_is_animated_is_refused(scene, service, tmp_path, monkeypatch):
+    monkeypatch.setattr(pre_inversion, "SIZE", 5)
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "head.safetensors")))
     scene.view_settings.view_transform, scene.headgas_render.keep_colours = 'AgX', True
     for frame, value in ((1, 0.0), (2, 1.0)):
