@@ -90,8 +90,7 @@ def _shot(options: argparse.Namespace, avatar: Avatar) -> tuple[list[Moment], Se
     """What is shown, a camera for each of it, and pictures a second."""
     if options.cameras is not None and options.orbit is not None:
         raise HeadGaSError("--cameras and --orbit exclude each other.", "Leave one of them out.")
-    if options.cameras is None and options.orbit is None:
-        raise HeadGaSError("A take is seen by no camera.", "Add --cameras FILE.json, or --orbit.")
+    degrees: float | None = options.orbit
     take = read_take(options.take) if options.take is not None else None
     cameras = read_cameras(options.cameras) if options.cameras is not None else None
     found, unknown = moments(take, avatar.expression_space, cameras)
@@ -100,13 +99,15 @@ def _shot(options: argparse.Namespace, avatar: Avatar) -> tuple[list[Moment], Se
     if cameras is not None:
         views = cameras.frames
         return found, views * len(found) if len(views) == 1 else views, cameras.rate
+    if degrees is None:
+        raise HeadGaSError("A take is seen by no camera.", "Add --cameras FILE.json, or --orbit.")
     count, rate = _ORBIT
     if take is None:
         found = [replace(found[0], number=number) for number in range(1, count + 1)]
     elif len(take.times) > 1:
         rate = (len(take.times) - 1) / float(take.times[-1])
     still = [replace(moment, transform=torch.eye(4)) for moment in found]
-    around = orbit(avatar, len(still), options.orbit, *options.size)
+    around = orbit(avatar, len(still), degrees, *options.size)
     return still, [ShotCamera(m.number, view, 0.01) for m, view in zip(still, around, strict=True)], rate
 
 

@@ -30,6 +30,5 @@ def split_splats(data: bytes, count: int, harmonics: int) -> Splats:
         raise HeadGaSError(f"The backend sent {len(data)} bytes for {count} splats", "Install both from one release")
     numbers = np.frombuffer(data, "<f4")
     ends = np.cumsum(channels) * count
-    planes = [part.reshape(count, -1) for part in np.split(numbers, ends[:-1])]
-    rest = np.stack(planes[4:]) if harmonics > 1 else np.empty((0, count, 3), np.float32)
-    return Splats(*planes[:4], rest)
+    positions, rotations, scales, base, *rest = (part.reshape(count, -1) for part in np.split(numbers, ends[:-1]))
+    return Splats(positions, rotations, scales, base, np.stack(rest) if rest else np.empty((0, count, 3), np.float32))

@@ -100,14 +100,15 @@ def read_cameras(path: Path) -> Cameras:
             raise frame.error("K", "focal lengths above zero")
         if found and number <= found[-1].number:
             raise frame.error("frame", "a later frame than the one before")
-        matrices = (torch.tensor(matrix, dtype=torch.float32) for matrix in (viewmat, K))
+        size = frame.size("width"), frame.size("height")
         flat = frame.data.get("orthographic", False)
         if not isinstance(flat, bool):
             raise frame.error("orthographic", "true or false")
         near = frame.number("near", 0.01)
         if near <= 0 and not flat:
             raise frame.error("near", "metres above zero")
-        found.append(ShotCamera(number, Camera(*matrices, frame.size("width"), frame.size("height"), flat), near))
+        camera = Camera(torch.from_numpy(viewmat).float(), torch.from_numpy(K).float(), *size, flat)
+        found.append(ShotCamera(number, camera, near))
     return Cameras(path, _rate(fields), tuple(found))
 
 
