@@ -5,6 +5,7 @@
 import numpy as np
 
 DEPTH_OF_NOTHING = 1e10  # metres; what Blender's Depth pass holds where nothing is hit
+_WIDEST_EDGE = 32  # pixels that a blurred edge may be away from where its depth was measured
 
 
 def over_colour(image: np.ndarray, colour: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
@@ -22,12 +23,31 @@ def shows_what_is_behind(scene: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return (depth < DEPTH_OF_NOTHING) & (alpha > 0) & (alpha < 1)
 
 
+def depth_of_soft_edges(scene: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The depth [H,W] (metres) of a rendered image [H,W,4], also where something covers a pixel in part, but not where
+    the renderer measured: at blurred edges. It is the nearest of its neighbours there, and from them on of theirs.
+    """
+    filled, partly = depth.copy(), (scene[..., 3] > 0) & (scene[..., 3] < 1)
+    for _ in range(_WIDEST_EDGE):
+        missing = partly & (filled >= DEPTH_OF_NOTHING)
+        around = _neighbours(filled, DEPTH_OF_NOTHING).min(0)
+        found = missing & (around < DEPTH_OF_NOTHING)
+        if not found.any():
+            break
+        filled[found] = around[found]
+    return filled
+
+
 def grown(mask: np.ndarray) -> np.ndarray:
     """A mask [H,W] bool with the pixels around it: renderers blur edges over more than their own pixel."""
-    padded = np.pad(mask, 1)
-    height, width = mask.shape
-    shifts = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    return np.any(shifts, axis=0)
+    return _neighbours(mask, False).any(0)
+
+
+def _neighbours(plane: np.ndarray, outside: float) -> np.ndarray:
+    """A plane [H,W] shifted by at most a pixel, in all ways: [9,H,W]; `outside` is what comes in."""
+    padded = np.pad(plane, 1, constant_values=outside)
+    height, width = plane.shape
+    return np.stack([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)])
 
 
 def merged(

@@ -10,7 +10,7 @@ import numpy as np
 from cycles import CyclesRender
 
 from ..core.errors import HeadGaSError
-from ..core.images import grown, merged, shows_what_is_behind
+from ..core.images import depth_of_soft_edges, grown, merged, shows_what_is_behind
 from ..core.messages import listed
 from ..rig import visible_avatars
 from .failures import reported
@@ -86,17 +86,18 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         for number, view in enumerate(shot.views):
             planes = {render_pass.name: render_pass for render_pass in passes if render_pass.view_id == number}
             scene, depth = (read_plane(planes[name], width, height) for name in ("Combined", "Depth"))
-            front = whole = picture(self, shot, view, depth, bool(shot.holdouts))
-            if shows_what_is_behind(scene, depth).any():
+            limit = depth_of_soft_edges(scene, depth)
+            front = whole = picture(self, shot, view, limit, bool(shot.holdouts))
+            if shows_what_is_behind(scene, limit).any():
                 whole = picture(self, shot, view)
             hidden, cut = hidden_by_avatars(shot, front), np.zeros_like(depth, bool)
             for moment in shot.moments:
                 if view in moment.hidden:
                     cut |= grown(moment.hidden[view].share > 0)
             hidden = np.zeros_like(depth) if hidden is None else hidden
-            image = merged(scene, depth, front.image, whole.image, hidden, cut)
+            image = merged(scene, limit, front.image, whole.image, hidden, cut)
             write_plane(planes["Combined"], image)
-            write_plane(planes["Depth"], np.where(front.image[..., 3] >= 0.5, front.depth, depth))
+            write_plane(planes["Depth"], np.where(front.image[..., 3] >= 0.5, front.depth, limit))
 
 
 def _check_control_meshes(depsgraph: bpy.types.Depsgraph) -> None:

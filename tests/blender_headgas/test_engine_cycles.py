@@ -71,10 +71,27 @@ def _rgba(layers: dict[str, np.ndarray], name: str = "ViewLayer") -> np.ndarray:
 
 
 def _composite(scene: np.ndarray, depth: np.ndarray, avatars: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    depth = _filled(scene, depth)
     front = avatars * (distance <= depth)[..., None]
     image = front + (1 - front[..., 3:]) * scene
     soft = (scene[..., 3] > 0) & (scene[..., 3] < 1) & (depth < 1e9)
     return image + np.where(soft, 1 - scene[..., 3], 0)[..., None] * (avatars - front)
+
+
+def _filled(scene: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """What covers a pixel in part without a depth has that of its nearest neighbours, pixel by pixel."""
+    height, width = depth.shape
+    depth = depth.copy()
+    while True:
+        found = {}
+        for y, x in np.argwhere((scene[..., 3] > 0) & (scene[..., 3] < 1) & (depth > 1e9)):
+            around = depth[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].min()
+            if around < 1e9:
+                found[y, x] = around
+        if not found:
+            return depth
+        for place, value in found.items():
+            depth[place] = value
 
 
 SETTINGS = {
@@ -99,6 +116,7 @@ def test_avatars_lie_before_and_behind_what_cycles_renders(stage, tmp_path, name
     assert np.abs(_rgba(merged) - expected).max() < _CLOSE * max(1.0, np.abs(expected).max())
     plane_seen = depth < 2000
     assert 0.1 < plane_seen.mean() < 0.9 and (plane_seen & (distance <= depth)).any()
+    depth = _filled(_rgba(own), depth)
     nearer = np.where((avatars[..., 3] >= 0.5) & (distance <= depth), distance, depth)
     assert np.allclose(merged["ViewLayer.Depth.Z"], nearer, rtol=1e-4, atol=0)
     assert not stage.view_layers[0].use_pass_z  # settings stay as they are
