@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("avatar", type=Path)
     images = environment.ROOT / "docs" / "images"
     parser.add_argument("--out", type=Path, default=images, help="the folder to write (default: docs/images)")
-    parser.add_argument("--samples", type=int, default=160, help="of Cycles, a pixel (default: 160)")
+    parser.add_argument("--samples", type=int, default=48, help="of Cycles, a pixel (default: 48)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         try:
