@@ -40,7 +40,7 @@ def depth_of_soft_edges(scene: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 def grown(mask: np.ndarray) -> np.ndarray:
     """A mask [H,W] bool with the pixels around it: renderers blur edges over more than their own pixel."""
-    return _neighbours(mask, False).any(0)
+    return np.logical_or.reduce(_neighbours(mask, False))
 
 
 def _neighbours(plane: np.ndarray, outside: float) -> np.ndarray:
