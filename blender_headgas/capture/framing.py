@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a capture's cameras look, and from how far."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .character import Surface
+from .order import Order
+
+_MARGIN = 1.04
+_FACE_TO_HEAD = 2.2  # a head's radius over the radius of what its channels move
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Head space, metres."""
+
+    target: np.ndarray  # [3] where the cameras look
+    distance: float
+    farthest: float  # of the character from the target
+
+
+def framing(neutral: Surface, face: np.ndarray, order: Order) -> Framing:
+    """The whole character if it is a head; the surroundings of its face, the vertices `face` [V], if it has a body."""
+    low, high = neutral.vertices.min(axis=0), neutral.vertices.max(axis=0)
+    target = (low + high) / 2
+    radius = float(np.linalg.norm(neutral.vertices - target, axis=1).max())
+    if face.any():
+        moved = neutral.vertices[face]
+        middle = (moved.min(axis=0) + moved.max(axis=0)) / 2
+        head_radius = _FACE_TO_HEAD * float(np.linalg.norm(moved - middle, axis=1).max())
+        if head_radius < radius:
+            target, radius = middle, head_radius
+    farthest = float(np.linalg.norm(neutral.vertices - target, axis=1).max())
+    fitting = _MARGIN * radius / float(np.sin(np.deg2rad(order.field_of_view) / 2))
+    return Framing(target, order.distance or fitting, farthest)
