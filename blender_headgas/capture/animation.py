@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds a character's animation still while its channels are posed, and lets it play for frames of the user's action."""
+"""Holds a character's animation still while its channels are posed; plays it for frames of the user's action."""
 
 import math
 from collections.abc import Sequence

@@ -32,6 +32,7 @@ POINT_COUNT = 20_000
 PREVIEW = "whole.png"
 _HAIR_SHARE = 0.3  # of the points, where there is hair besides surfaces
 _VIEWS_FOR_POINTS = 6
+_BEHIND = 1.5  # times as far as the resting surface goes: hair, and what moves, may go farther
 _THUMBNAILS, _THUMBNAIL_SIZE = 3, 128  # of a preview
 
 Progress = Callable[[int, int, float], None]  # frames done, frames in all, seconds of this one; 0 if it was there
@@ -112,7 +113,7 @@ class Studio:
             raise HeadGaSError(f'"{order.head}" has no surface that renders show.', "Show it in renders.")
         self._regions = Regions(self.puppet, self.objects, self._space(), self._neutral)
         self._framing: Framing = framing(self._neutral, self._regions.face, order)
-        self.unit = depth_unit(self._framing.distance * (1 + DISTANCE_SPREAD) + self._framing.farthest)
+        self.unit = depth_unit(self._framing.distance * (1 + DISTANCE_SPREAD) + _BEHIND * self._framing.farthest)
 
     def samples(self) -> list[Sample]:
         """What is to be captured."""
@@ -154,7 +155,7 @@ class Studio:
         return viewmat(self._camera, self._space()), intrinsics(self._camera.data, size, size)
 
     def points(self, samples: list[Sample]) -> np.ndarray:
-        """Where training starts [n,3]: what the training cameras see of the neutral face and of the open mouth; hair."""
+        """Where training starts [n,3]: what training cameras see of the neutral face and of the open mouth; hair."""
         surfaces = [self._neutral]
         jaw = np.array([float(canonical(name) == "jawOpen") for name in self.puppet.directions])
         if jaw.any():

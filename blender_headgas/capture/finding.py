@@ -12,6 +12,7 @@ from .channels import BONE, COMPONENTS, KEY, PROPERTY, CharacterChannel, free_ke
 from .character import character_objects
 
 _TURN, _MOVE = math.radians(20.0), 0.02  # radians and metres either way, where nothing says how far a bone goes
+_PROPERTIES = {"location": "LOC", "rotation_euler": "ROT", "scale": "SCALE"}
 _BONE_CURVE = re.compile(r'^pose\.bones\["((?:[^"\\]|\\.)+)"\]')
 
 
@@ -121,4 +122,6 @@ def _sources(kind: str, targets: Iterable[bpy.types.DriverTarget]) -> Iterator[t
 def _component(path: str) -> str:
     """The component that a path to a bone's own property means: …location[0] is LOC_X; "" for others."""
     match = re.search(r"\.(location|rotation_euler|scale)\[([012])\]$", path)
-    return {"location": "LOC", "rotation_euler": "ROT", "scale": "SCALE"}[match[1]] + "_" + "XYZ"[int(match[2])] if match else ""
+    if match is None:
+        return ""
+    return f"{_PROPERTIES[match[1]]}_{'XYZ'[int(match[2])]}"

@@ -95,7 +95,7 @@ def render_frame(scene: bpy.types.Scene, image: Path, depth: Path, unit: float) 
 
 
 def depth_steps(z: np.ndarray, unit: float) -> np.ndarray:
-    """What a depth picture holds [H,W] uint16 of camera-space z [H,W] in metres; 0 where nothing is within its reach."""
+    """What a depth picture holds [H,W] uint16 of camera-space z [H,W] in metres; 0 where nothing is in its reach."""
     steps = np.round(z / unit)
     return np.where((steps >= 1) & (steps <= _DEPTHS), steps, 0).astype(np.uint16)
 

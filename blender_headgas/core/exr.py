@@ -38,7 +38,7 @@ def read_channels(path: Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise HeadGaSError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, KeyError, IndexError, struct.error) as error:
-        raise HeadGaSError(f"{path} is not an OpenEXR file as Blender writes it without compression ({error})") from None
+        raise HeadGaSError(f"{path} is no OpenEXR file as Blender writes it without compression ({error})") from None
     return {name: rows[name] for name in record.names[2:]}
 
 
