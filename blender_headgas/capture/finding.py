@@ -5,6 +5,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import bpy
 
@@ -12,6 +13,7 @@ from .channels import BONE, COMPONENTS, KEY, PROPERTY, CharacterChannel, free_ke
 from .character import character_objects
 
 _TURN, _MOVE = math.radians(20.0), 0.02  # radians and metres either way, where nothing says how far a bone goes
+_WIDE = 10.0  # channels of avatars go no farther
 _PROPERTIES = {"location": "LOC", "rotation_euler": "ROT", "scale": "SCALE"}
 _BONE_CURVE = re.compile(r'^pose\.bones\["((?:[^"\\]|\\.)+)"\]')
 
@@ -28,8 +30,9 @@ def found_channels(head: bpy.types.Object, collection: bpy.types.Collection | No
     for owner, path, component in listened:
         ob = bpy.data.objects[owner]
         channel = bone_channel(ob, path, component) if component else property_channel(ob, path)
-        if channel is not None and channel.name not in found:
-            found[channel.name] = channel
+        if channel is not None:
+            name = channel.name if channel.name not in found else f"{channel.name} {len(found)}"
+            found[name] = replace(channel, name=name)
     return list(found.values())
 
 
@@ -71,6 +74,8 @@ def property_channel(ob: bpy.types.Object, path: str) -> CharacterChannel | None
         return None
     ui = holder.id_properties_ui(name).as_dict() if not isinstance(holder[name], bool) else {"min": 0, "max": 1}
     low, high = (float(ui.get(f"soft_{end}", ui[end])) for end in ("min", "max"))
+    if not -_WIDE <= low < high <= _WIDE:
+        low, high = 0.0, 1.0  # it has no limits that would say how far it goes
     rest = min(max(float(ui.get("default", 0.0)), low), high)
     return CharacterChannel(name, PROPERTY, ob.name, path, "", rest, low, high)
 

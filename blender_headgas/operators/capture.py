@@ -42,8 +42,10 @@ class HEADGAS_OT_capture_character(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        settings = context.scene.headgas_capture
-        if settings.character is None and (context.object is None or not found_channels(context.object)):
+        head = context.object
+        if context.scene.headgas_capture.character is not None:
+            return True
+        if head is None or head.headgas.is_avatar or not found_channels(head):
             cls.poll_message_set("Select the head of a character: an object with shape keys, or choose it in the panel")
             return False
         return True
