@@ -112,7 +112,8 @@ class Studio:
         if not len(self._neutral.vertices):
             raise HeadGaSError(f'"{order.head}" has no surface that renders show.', "Show it in renders.")
         self._regions = Regions(self.puppet, self.objects, self._space(), self._neutral)
-        self._framing: Framing = framing(self._neutral, self._regions.face, order)
+        hair = hair_points(self.objects, self._space())
+        self._framing: Framing = framing(self._neutral, hair, self._regions.face, order)
         self.unit = depth_unit(self._framing.distance * (1 + DISTANCE_SPREAD) + _BEHIND * self._framing.farthest)
 
     def samples(self) -> list[Sample]:

@@ -70,7 +70,7 @@ def _light(scene: bpy.types.Scene) -> Iterator[tuple[str, str]]:
         yield GOOD, f"Lit by {' and '.join(what)}, as in the scene"
     else:
         yield PROBLEM, "Nothing lights the character: add a light or a world"
-    unsaved = [image.name for image in bpy.data.images if image.is_dirty and image.source == 'FILE']
+    unsaved = [image.name for image in bpy.data.images if image.is_dirty and image.source in {'FILE', 'GENERATED'}]
     if unsaved:
         yield WARNING, f"Painted and not saved, so not seen: {', '.join(unsaved[:3])}"
 

@@ -22,17 +22,20 @@ class Framing:
     farthest: float  # of the character from the target
 
 
-def framing(neutral: Surface, face: np.ndarray, order: Order) -> Framing:
-    """The whole character if it is a head; the surroundings of its face, the vertices `face` [V], if it has a body."""
-    low, high = neutral.vertices.min(axis=0), neutral.vertices.max(axis=0)
-    target = (low + high) / 2
-    radius = float(np.linalg.norm(neutral.vertices - target, axis=1).max())
+def framing(neutral: Surface, hair: np.ndarray, face: np.ndarray, order: Order) -> Framing:
+    """The whole character if it is a head; the surroundings of its face, the vertices `face` [V], if it has a body.
+
+    hair: points [n,3] that belong to it, metres.
+    """
+    everything = np.concatenate([neutral.vertices, hair])
+    target = (everything.min(axis=0) + everything.max(axis=0)) / 2
+    radius = float(np.linalg.norm(everything - target, axis=1).max())
     if face.any():
         moved = neutral.vertices[face]
         middle = (moved.min(axis=0) + moved.max(axis=0)) / 2
         head_radius = _FACE_TO_HEAD * float(np.linalg.norm(moved - middle, axis=1).max())
         if head_radius < radius:
             target, radius = middle, head_radius
-    farthest = float(np.linalg.norm(neutral.vertices - target, axis=1).max())
+    farthest = float(np.linalg.norm(everything - target, axis=1).max())
     fitting = _MARGIN * radius / float(np.sin(np.deg2rad(order.field_of_view) / 2))
     return Framing(target, order.distance or fitting, farthest)
