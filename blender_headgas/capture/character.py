@@ -48,7 +48,7 @@ def evaluated_surface(objects: Sequence[bpy.types.Object], head_space: np.ndarra
     """The character's rendered objects as they stand now, modifiers applied; head_space [4,4] is head to world."""
     depsgraph = bpy.context.evaluated_depsgraph_get()
     to_head = np.linalg.inv(head_space)
-    vertices, triangles, count = [np.empty((0, 3), np.float32)], [np.empty((0, 3), np.int32)], 0
+    vertices, triangles, count = [np.empty((0, 3))], [np.empty((0, 3), np.int32)], 0
     for ob in objects:
         if ob.type not in _SOLID_TYPES or ob.hide_render:
             continue

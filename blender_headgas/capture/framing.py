@@ -34,6 +34,8 @@ def framing(neutral: Surface, hair: np.ndarray, face: np.ndarray, order: Order) 
         moved = neutral.vertices[face]
         middle = (moved.min(axis=0) + moved.max(axis=0)) / 2
         head_radius = _FACE_TO_HEAD * float(np.linalg.norm(moved - middle, axis=1).max())
+        above = everything[everything[:, 2] > middle[2]]  # hair and hats belong to a head, shoulders do not
+        head_radius = max(head_radius, float(np.linalg.norm(above - middle, axis=1).max(initial=0.0)))
         if head_radius < radius:
             target, radius = middle, head_radius
     farthest = float(np.linalg.norm(everything - target, axis=1).max())

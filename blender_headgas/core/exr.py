@@ -30,7 +30,8 @@ def read_channels(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("it is compressed")
         x0, y0, x1, y1 = struct.unpack("<4i", attributes["dataWindow"])
         width, height = x1 - x0 + 1, y1 - y0 + 1
-        record = np.dtype([("y", "<i4"), ("size", "<i4"), *_channels(attributes["channels"], width)])
+        channels = _channels(attributes["channels"], width)
+        record = np.dtype([("y", "<i4"), ("size", "<i4"), *channels])
         rows = np.frombuffer(data, record, height, place + 8 * height)  # behind the table of their places
         rows = rows[np.argsort(rows["y"])]
         if (rows["y"] != np.arange(y0, y1 + 1)).any():
@@ -39,7 +40,7 @@ def read_channels(path: Path) -> dict[str, np.ndarray]:
         raise HeadGaSError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, KeyError, IndexError, struct.error) as error:
         raise HeadGaSError(f"{path} is no OpenEXR file as Blender writes it without compression ({error})") from None
-    return {name: rows[name] for name in record.names[2:]}
+    return {name: rows[name] for name, _, _ in channels}
 
 
 def _header(data: bytes) -> tuple[dict[str, bytes], int]:

@@ -13,7 +13,7 @@ from ..core.errors import HeadGaSError
 from ..rig import avatar_of, drivers
 from ..rig.channels import neutral_values
 from .reporting import reported
-from .selection import has_channels
+from .selection import has_channels, selected_avatars
 
 _CONSTRAINT = "HeadGaS Character"
 _SWAPPED = "headgas_swapped"  # on objects that we hid: whether they were hidden in viewports and renders before
@@ -37,7 +37,7 @@ class HEADGAS_OT_connect_character(bpy.types.Operator):
 
     @reported
     def execute(self, context: bpy.types.Context) -> set[str]:
-        settings, avatar = context.scene.headgas_capture, avatar_of(context.object)
+        settings, avatar = context.scene.headgas_capture, selected_avatars(context)[0]
         channels = {row.name: channel for row in settings.channels if (channel := row.channel()) is not None}
         wanted = {name: channels[name] for name in neutral_values(avatar) if name in channels}
         if not wanted:

@@ -4,6 +4,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from characters import character  # noqa: E402
 from blender_headgas.capture.cameras import project  # noqa: E402
 from blender_headgas.capture.capture import render_capture  # noqa: E402
 from blender_headgas.capture.channels import BONE, KEY, PROPERTY, Puppet, check  # noqa: E402
-from blender_headgas.capture.character import character_objects, hair_points  # noqa: E402
+from blender_headgas.capture.character import Surface, character_objects, hair_points  # noqa: E402
 from blender_headgas.capture.finding import bone_channel, found_channels, properties_of  # noqa: E402
+from blender_headgas.capture.framing import framing  # noqa: E402
 from blender_headgas.capture.head_space import WORLD, anchor_of, head_space  # noqa: E402
+from blender_headgas.capture.order import Order  # noqa: E402
 from blender_headgas.core.errors import HeadGaSError  # noqa: E402
 
 
@@ -205,3 +208,18 @@ def test_hair_of_curves_and_of_particles_starts_points(tmp_path):
     folder = render_capture(order_for(head, frames=4, test_frames=0), tmp_path / "capture")
     stored = np.load(folder / "points.npy")
     assert stored.shape == (20_000, 3) and (stored[:, 2] > 0.15).sum() > 300
+
+
+def test_the_picture_holds_the_head_with_its_hair_and_not_the_body():
+    """A face of 0.1 m in 1.8 m of a body, with hair half a metre high."""
+    body = np.array([[0, 0, z] for z in np.linspace(0, 1.8, 50)])
+    face = np.array([[x, -0.1, z] for x in (-0.05, 0.05) for z in (1.6, 1.7)])
+    neutral = Surface(np.concatenate([body, face]), np.zeros((0, 3), int))
+    moved = np.arange(len(neutral.vertices)) >= len(body)
+    order = Order("", (), (), field_of_view=30.0)
+    plain = framing(neutral, np.empty((0, 3)), moved, order)
+    np.testing.assert_allclose(plain.target, [0, -0.1, 1.65])
+    assert plain.distance * math.sin(math.radians(15)) < 0.25 and plain.farthest > 1.6
+    high = framing(neutral, np.array([[0, 0, 2.15]]), moved, order)
+    assert high.distance * math.sin(math.radians(15)) > 0.5
+    assert framing(neutral, np.empty((0, 3)), moved, replace(order, distance=0.7)).distance == 0.7
