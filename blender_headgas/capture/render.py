@@ -11,6 +11,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..core.errors import HeadGaSError
 from ..core.exr import read_channels
 from ..core.files import write_bytes
 from ..core.png import grey_png
@@ -79,11 +80,21 @@ def capture_camera(scene: bpy.types.Scene, field_of_view: float) -> bpy.types.Ob
 
 def render_frame(scene: bpy.types.Scene, image: Path, depth: Path, unit: float) -> None:
     """Renders a frame: `image` in sRGB with straight alpha, `depth` with `unit` metres a step. The image comes last and
-    is renamed when it is whole: where it exists, both do."""
+    is renamed when it is whole: where it exists, both do.
+
+    Raises:
+        HeadGaSError: Blender cannot render the scene that way.
+    """
     unfinished, passes = (image.with_name(f"{image.stem}.unfinished.{ending}") for ending in ("png", "exr"))
     _as_picture(scene)
     scene.render.filepath = str(unfinished)
-    bpy.ops.render.render(write_still=True, scene=scene.name)
+    try:
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+    except RuntimeError as error:
+        raise HeadGaSError(
+            f"Blender cannot render the frame: {str(error).removeprefix('Error: ').splitlines()[0]}",
+            "Where it cannot denoise, switch Denoise off and take more samples.",
+        ) from None
     _as_passes(scene)
     result = next(picture for picture in bpy.data.images if picture.type == "RENDER_RESULT")
     result.save_render(str(passes), scene=scene)

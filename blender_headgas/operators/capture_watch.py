@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keeps an eye on captures under way: a timer that reads their small files, and redraws when they changed."""
 
+import atexit
 import time
 from pathlib import Path
 
 import bpy
 
-from ..capture.job import FINISHED, JobStatus, status_of
+from ..capture.job import FINISHED, JobStatus, status_of, stop
 from ..core.errors import HeadGaSError
 from ..core.runs import duration
 from ..rig.windows import areas
@@ -20,6 +21,12 @@ _watched: dict[Path, JobStatus] = {}  # by folder: how it was at the last look
 def preview_folder() -> Path:
     """Where this session's previews are."""
     return Path(bpy.app.tempdir) / "headgas-preview"
+
+
+def end_preview() -> None:
+    """Ends the preview that is under way, if one is."""
+    if status_of(preview_folder()).is_running:
+        stop(preview_folder())
 
 
 def watch(folder: Path) -> None:
@@ -66,11 +73,14 @@ def describe(status: JobStatus) -> str:
 def register_capture_watch() -> None:
     """Shows captures in the status bar."""
     bpy.types.STATUSBAR_HT_header.append(_draw_status)
+    atexit.register(end_preview)
 
 
 def unregister_capture_watch() -> None:
-    """Stops watching; captures go on."""
+    """Stops watching. Captures go on; a preview, which nobody would see, ends."""
     bpy.types.STATUSBAR_HT_header.remove(_draw_status)
+    atexit.unregister(end_preview)
+    end_preview()
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     _watched.clear()
