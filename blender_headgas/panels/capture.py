@@ -32,6 +32,7 @@ class HEADGAS_UL_capture_channels(bpy.types.UIList):
 
     def draw_item(self, _context, layout, _data, row, _icon, _active_data, _active_property, _index) -> None:
         line = layout.row(align=True)
+        line.use_property_split = False  # half of the width would be empty
         line.prop(row, "use", text="")
         line.prop(row, "name", text="", emboss=False, icon=_KINDS.get(row.kind, 'PROPERTIES'))
 
@@ -87,11 +88,12 @@ def _draw_character(column: bpy.types.UILayout, settings: HeadGaSCaptureSettings
 
 def _draw_channels(layout: bpy.types.UILayout, settings: HeadGaSCaptureSettings) -> None:
     used = sum(row.use for row in settings.channels)
-    header, body = layout.panel("headgas_capture_channels", default_closed=False)
-    header.label(text=f"Channels: {used} of {len(settings.channels)}" if settings.channels else "Channels")
+    header, body = layout.panel("headgas_capture_channels", default_closed=True)
+    header.label(text=f"Channels: {used} of {len(settings.channels)}")
+    if not settings.channels or body is not None:
+        (body or layout).operator("headgas.find_capture_channels", icon='VIEWZOOM')
     if body is None:
         return
-    body.operator("headgas.find_capture_channels", icon='VIEWZOOM')
     row = body.row(align=True)
     row.operator_menu_enum("headgas.add_capture_bones", "kind", icon='BONE_DATA')
     row.operator("headgas.add_capture_properties", icon='PROPERTIES')

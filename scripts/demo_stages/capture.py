@@ -65,12 +65,14 @@ class _Progress:
         print(file=sys.stderr)
 
     def _tell(self) -> None:
+        done = 0
         while not self._ended.wait(0.5):
             try:
                 told = json.loads(self._status.read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 continue  # it has not begun
-            if told["rendered"]:
+            if told["rendered"] and told["done"] != done:
+                done = told["done"]
                 left = (told["total"] - told["done"]) * told["seconds"] / told["rendered"]
                 text = f"\r      frame {told['done']}/{told['total']}, {left:.0f} s left "
                 print(text, end="", file=sys.stderr, flush=True)
