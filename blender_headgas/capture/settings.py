@@ -104,7 +104,7 @@ class HeadGaSCaptureSettings(bpy.types.PropertyGroup):
     engine: bpy.props.EnumProperty(
         name="Engine",
         description="What renders the frames, with the scene's own settings for light",
-        items=((CYCLES, "Cycles", "Physical light"), (EEVEE, "EEVEE", "Quick; it needs a graphics card")),
+        items=((CYCLES, "Cycles", "Physical light"), (EEVEE, "EEVEE", "Quick with a graphics card")),
     )
     samples: bpy.props.IntProperty(name="Samples", description="For each pixel", default=32, min=1, soft_max=1024)
     denoise: bpy.props.BoolProperty(name="Denoise", description="Of Cycles: Open Image Denoise", default=True)
