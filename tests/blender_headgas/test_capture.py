@@ -216,6 +216,9 @@ def test_what_cannot_be_captured_says_why(scene, head, tmp_path):
         render_capture(order, tmp_path / "file" / "c")
     with pytest.raises(HeadGaSError, match="No channel can move"):
         render_capture(replace(order, channels=(replace(order.channels[0], high=0.0),)), tmp_path / "d")
+    scene.camera = None
+    with pytest.raises(HeadGaSError, match="cannot render the frame: .*camera"):
+        render_frame(scene, tmp_path / "a.png", tmp_path / "b.png", 1e-4)
     scene.world = None
     with pytest.raises(HeadGaSError, match="lights"):
         render_capture(order, tmp_path / "e")

@@ -72,6 +72,9 @@ def test_a_killed_capture_goes_on_with_what_it_began_with(settings, scene, tmp_p
         bpy.ops.headgas.capture_character()
     settings.samples = 1
     assert bpy.ops.headgas.capture_character() == {'FINISHED'}
+    assert until(lambda: job.status_of(folder).done > len(stamps) + 1)
+    assert bpy.ops.headgas.stop_capture() == {'FINISHED'} and job.status_of(folder).state == job.STOPPED
+    assert not bpy.ops.headgas.capture_character() - {'FINISHED'}
     assert until(lambda: job.status_of(folder).state == job.FINISHED)
     frames = json.loads((folder / "capture.json").read_text())["frames"]
     assert len(frames) == 26 and all((folder / frame["depth"]).is_file() for frame in frames)
