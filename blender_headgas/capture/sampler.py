@@ -160,7 +160,7 @@ class _Script:
                 break
             company = [self.units.index(unit) for unit in picked]
             new = 1.0 + (self.met[np.ix_(free, company)] == 0).sum(axis=1)
-            weight = (new / (1.0 + self.uses[free])) ** 2
+            weight = (new**2 / (1.0 + self.uses[free])) ** 4
             choice = int(self.rng.choice(free, p=weight / weight.sum()))
             self.uses[choice] += 1
             self.met[choice, company] += 1

@@ -83,11 +83,11 @@ def test_unknown_names_are_sampled_too():
 
 
 def test_pairs_that_can_occur_together_do():
-    """Drawn with the same chances every time, movements would leave more pairs alone."""
+    """Drawn by chance, whatever was seen before, movements would leave a third of all pairs alone."""
     samples = [s for s in sample(NAMES, 200, 14, 0) if s.split == "train"]
     shown = {pair for s in samples for pair in combinations(sorted(stems(NAMES, s.expression)), 2)}
     possible = len(list(combinations(facial_units(NAMES), 2)))
-    assert len(shown) > 0.45 * possible
+    assert len(shown) > 0.77 * possible
 
 
 def test_what_goes_both_ways_goes_one_way_at_a_time():
