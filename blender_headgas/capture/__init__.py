@@ -2,22 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Blender character becomes a capture."""
 
-import bpy
+from .settings import HeadGaSCaptureChannel, HeadGaSCaptureSettings, register_settings, unregister_settings
 
-from .capture import capture_character
-from .operator import HEADGAS_OT_capture_character, draw_menu_entry
-from .sampler import sample
+classes = (HeadGaSCaptureChannel, HeadGaSCaptureSettings)
 
-classes = (HEADGAS_OT_capture_character,)
-
-__all__ = ["HEADGAS_OT_capture_character", "capture_character", "classes", "sample"]
+__all__ = ["HeadGaSCaptureChannel", "HeadGaSCaptureSettings", "classes", "register", "unregister"]
 
 
 def register() -> None:
-    """Adds the menu entry."""
-    bpy.types.VIEW3D_MT_object.append(draw_menu_entry)
+    """Gives every scene its capture settings."""
+    register_settings()
 
 
 def unregister() -> None:
-    """Removes it."""
-    bpy.types.VIEW3D_MT_object.remove(draw_menu_entry)
+    """Takes them away."""
+    unregister_settings()

@@ -17,14 +17,9 @@ def rigid(matrix: Matrix) -> np.ndarray:
     return np.array(Matrix.LocRotScale(location, rotation, None))
 
 
-def head_to_world(head: bpy.types.Object) -> np.ndarray:
-    """Head space to the world, [4,4]: the head object's place and rotation."""
-    return rigid(head.matrix_world)
-
-
-def viewmat(camera: bpy.types.Object, head: bpy.types.Object) -> np.ndarray:
-    """Head space to OpenCV camera space, [4,4] in metres."""
-    return _OPENGL_TO_OPENCV @ np.linalg.inv(rigid(camera.matrix_world)) @ head_to_world(head)
+def viewmat(camera: bpy.types.Object, head_space: np.ndarray) -> np.ndarray:
+    """Head space to OpenCV camera space, [4,4] in metres; head_space [4,4] is head to world."""
+    return _OPENGL_TO_OPENCV @ np.linalg.inv(rigid(camera.matrix_world)) @ head_space
 
 
 def intrinsics(camera: bpy.types.Camera, width: int, height: int, aspect: tuple[float, float] = (1, 1)) -> np.ndarray:
@@ -59,11 +54,11 @@ def project(points: np.ndarray, view: np.ndarray, K: np.ndarray) -> np.ndarray:
 
 
 def place_camera(
-    camera: bpy.types.Object, head: bpy.types.Object, target: np.ndarray, *, yaw: float, pitch: float, distance: float
+    camera: bpy.types.Object, head_space: np.ndarray, target: np.ndarray, *, yaw: float, pitch: float, distance: float
 ) -> None:
     """Look at target [3] (head space) from in front of the face; degrees and metres, yaw to the subject's left."""
     a, e = np.deg2rad(yaw), np.deg2rad(pitch)
     offset = Vector((np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)))
     rotation = (-offset).to_track_quat("-Z", "Y")
     local = Matrix.LocRotScale(Vector(target) + distance * offset, rotation, None)
-    camera.matrix_world = Matrix(head_to_world(head).tolist()) @ local
+    camera.matrix_world = Matrix(head_space.tolist()) @ local

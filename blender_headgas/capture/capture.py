@@ -1,205 +1,212 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any Blender character with shape keys becomes a capture: rendered frames, exact cameras, exact expressions."""
+"""Any Blender character becomes a capture: rendered frames, exact cameras, exact expressions.
 
-import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+It changes the open file for good, so a Blender in the background does it with a copy: worker.py.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
 
+from ..core.arkit import canonical
 from ..core.errors import HeadGaSError
+from .animation import Animation
 from .cameras import intrinsics, place_camera, viewmat
-from .character import (
-    SEEN_RESOLUTION,
-    Surface,
-    channels,
-    evaluated_expression,
-    evaluated_surface,
-    set_expression,
-    surface_points,
-)
+from .channels import Puppet
+from .character import SEEN_RESOLUTION, Surface, character_objects, evaluated_surface, hair_points, surface_points
+from .framing import Framing, framing
+from .head_space import head_space
+from .order import Order
 from .regions import Regions
-from .render import LENS, capture_camera, capture_settings, expression_kept, only_character, render_image
-from .sampler import Sample, sample
-from .writer import IMAGES, MANIFEST, POINTS, expression_kind, open_folder, write_json, write_points
+from .render import capture_camera, depth_unit, prepare_scene, render_frame, set_quality, show_only
+from .sampler import DISTANCE_SPREAD, Sample, sample
+from .writer import DEPTHS, IMAGES, MANIFEST, POINTS, expression_kind, make_folders, write_json, write_points
 
 POINT_COUNT = 20_000
-_FRAME_MARGIN = 1.04
-_FACE_TO_HEAD = 2.2  # a head's radius over the radius of what its shape keys move
+PREVIEW = "whole.png"
+_HAIR_SHARE = 0.3  # of the points, where there is hair besides surfaces
 _VIEWS_FOR_POINTS = 6
+_BEHIND = 1.5  # times as far as the resting surface goes: hair, and what moves, may go farther
+_THUMBNAILS, _THUMBNAIL_SIZE = 3, 128  # of a preview
 
-Progress = Callable[[int, int], None]  # frames done, frames in all
-
-
-@dataclass(frozen=True)
-class Framing:
-    """Where the cameras look: head space, metres."""
-
-    target: np.ndarray  # [3]
-    distance: float
+Progress = Callable[[int, int, float], None]  # frames done, frames in all, seconds of this one; 0 if it was there
 
 
-def capture_character(
-    head: bpy.types.Object,
-    folder: Path | str,
-    *,
-    frames: int = 96,
-    test_frames: int = 14,
-    resolution: int = 256,
-    seed: int = 0,
-    samples: int = 12,
-    names: Sequence[str] | None = None,
-    progress: Progress | None = None,
-) -> Path:
+def render_capture(order: Order, folder: Path, progress: Progress | None = None) -> Path:
     """Render a character's range of expressions and views into a capture folder and return that folder.
 
-    Args:
-        head: the mesh object whose shape keys are the expression; its transform defines head space.
-        folder: made when missing; an interrupted capture with the same arguments goes on where it stopped.
-        frames: training frames.
-        test_frames: held-out frames; half of them combine movements that training never shows together.
-        resolution: width and height in pixels.
-        samples: Cycles samples per pixel, before denoising.
-        names: the shape keys to use; all free ones when left out.
-        progress: called after every frame.
+    Frames that are there already are not rendered again.
 
     Raises:
-        HeadGaSError: the object has no usable shape keys, nothing lights it, or the folder can't be used.
+        HeadGaSError: the character lacks what the order names, nothing lights it, or the folder can't be used.
     """
-    folder, scene = Path(folder), bpy.context.scene
-    used = _chosen_channels(head, names)
-    _require_light(scene)
-    plan_samples = sample(used, frames, test_frames, seed)
-    settings = {"frames": frames, "test_frames": test_frames, "resolution": resolution, "seed": seed,
-                "samples": samples, "names": used}
-    with ExitStack() as stack:
-        for context in (expression_kept(head), only_character(scene, head)):
-            stack.enter_context(context)
-        camera = stack.enter_context(capture_camera(scene))
-        stack.enter_context(capture_settings(scene, resolution, resolution, samples))
-        set_expression(head, used, np.zeros(len(used)))
-        neutral = evaluated_surface(head)
-        open_folder(folder, {**settings, "character": _fingerprint(head, neutral)})
-        studio = _Studio(head, used, camera, _framing(head, neutral), resolution)
-        if not (folder / POINTS).exists():
-            write_points(folder, _points(studio, neutral, plan_samples, seed))
-        regions = Regions(head, used)
-        entries = []
-        for index, wanted in enumerate(plan_samples):
-            entries.append(_frame(studio, index, wanted, regions, folder))
-            if progress is not None:
-                progress(index + 1, len(plan_samples))
-    write_json(folder / MANIFEST, _manifest(used, entries))
+    make_folders(folder)
+    studio = Studio(order)
+    samples = studio.samples()
+    set_quality(bpy.context.scene, order, order.resolution, order.samples)
+    if not (folder / POINTS).exists():
+        write_points(folder, studio.points(samples))
+    entries, spent = [], []
+    for index, wanted in enumerate(samples):
+        began = time.monotonic()
+        entry, rendered = studio.frame(index, wanted, folder)
+        entries.append(entry)
+        seconds = time.monotonic() - began if rendered else 0.0
+        spent += [seconds] if rendered else []
+        if progress is not None:
+            progress(index + 1, len(samples), seconds)
+    write_json(folder / MANIFEST, _manifest(order, studio.puppet.names, studio.puppet.rest, entries, spent))
     return folder
 
 
-def _chosen_channels(head: bpy.types.Object, names: Sequence[str] | None) -> list[str]:
-    available = channels(head)
-    if names is None:
-        return available
-    if missing := [name for name in names if name not in available]:
-        raise HeadGaSError(
-            f'"{head.name}" has no free shape key named {", ".join(missing)}.', "Check the names, mutes and drivers."
+def render_preview(order: Order, folder: Path, progress: Progress | None = None) -> Path:
+    """Some small pictures of what the capture will show, then its first frame as it will be; returns that picture.
+
+    The small ones come first, so that the last one takes as long as every frame will.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    studio = Studio(order)
+    train = [one for one in studio.samples() if one.split == "train"]
+    shown = sorted(train[1:], key=lambda one: -float((one.expression > 0).sum()) - (one.time is not None))
+    small = min(_THUMBNAIL_SIZE, order.resolution)
+    for number, wanted in enumerate([*shown[:_THUMBNAILS], train[0]]):
+        is_whole = wanted is train[0]
+        size, samples = (order.resolution, order.samples) if is_whole else (small, min(order.samples, 16))
+        set_quality(bpy.context.scene, order, size, samples)
+        studio.show(wanted)
+        image = folder / (PREVIEW if is_whole else f"small{number}.png")
+        began = time.monotonic()
+        render_frame(bpy.context.scene, image, folder / "depth.png", studio.unit)
+        if progress is not None:
+            progress(number + 1, _THUMBNAILS + 1, time.monotonic() - began if is_whole else 0.0)
+    return folder / PREVIEW
+
+
+class Studio:
+    """One character before one camera."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        scene = bpy.context.scene
+        self.head = _head(order)
+        collection = bpy.data.collections.get(order.collection) if order.collection else None
+        self.objects = character_objects(self.head, collection)
+        self.puppet = Puppet(order.channels, self.objects)
+        if not self.puppet.directions:
+            raise HeadGaSError("No channel can move.", "Give the channels a minimum below or a maximum above rest.")
+        require_light(scene)
+        self._animation = Animation(self.puppet.owners())
+        self._animation.off()
+        prepare_scene(scene, order)
+        show_only(self.objects, scene)
+        self._camera = capture_camera(scene, order.field_of_view)
+        self._anchor = np.array(order.anchor)
+        self.puppet.pose(self.puppet.rest)
+        self._neutral = self._surface()
+        if not len(self._neutral.vertices):
+            raise HeadGaSError(f'"{order.head}" has no surface that renders show.', "Show it in renders.")
+        self._regions = Regions(self.puppet, self.objects, self._space(), self._neutral)
+        hair = hair_points(self.objects, self._space())
+        self._framing: Framing = framing(self._neutral, hair, self._regions.face, order)
+        self.unit = depth_unit(self._framing.distance * (1 + DISTANCE_SPREAD) + _BEHIND * self._framing.farthest)
+
+    def samples(self) -> list[Sample]:
+        """What is to be captured."""
+        order = self.order
+        return sample(self.puppet.directions, order.frames, order.test_frames, order.seed, order.cap, order.action)
+
+    def show(self, wanted: Sample) -> None:
+        """The pose and the camera of a frame."""
+        if wanted.time is None:
+            self._animation.off()
+            self.puppet.pose(self.puppet.values(wanted.expression))
+        else:
+            self.puppet.pose(self.puppet.rest)  # what the user's action does not move
+            self._animation.show(wanted.time)
+        distance = self._framing.distance * wanted.distance
+        place_camera(
+            self._camera, self._space(), self._framing.target, yaw=wanted.yaw, pitch=wanted.pitch, distance=distance
         )
-    return list(names)
+        bpy.context.view_layer.update()
+
+    def frame(self, index: int, wanted: Sample, folder: Path) -> tuple[dict[str, Any], bool]:
+        """Pose, render unless the image is there already, and describe one frame; whether it was rendered."""
+        self.show(wanted)
+        name, size = f"{index:04d}", self.order.resolution
+        image, depth = f"{IMAGES}/{name}.png", f"{DEPTHS}/{name}.png"
+        missing = not (folder / image).exists()
+        view, K = self.camera(size)
+        entry = {
+            "name": name, "split": wanted.split, "image": image, "width": size, "height": size,
+            "viewmat": view.tolist(), "K": K.tolist(), "expression": self.puppet.read().tolist(),
+            "depth": depth, "depth_unit": self.unit, "boxes": self._regions.boxes(self._surface(), view, K, size),
+        }
+        if missing:
+            render_frame(bpy.context.scene, folder / image, folder / depth, self.unit)
+        return entry, missing
+
+    def camera(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """viewmat [4,4] and K [3,3] of the camera as it stands, for so many pixels a side."""
+        return viewmat(self._camera, self._space()), intrinsics(self._camera.data, size, size)
+
+    def points(self, samples: list[Sample]) -> np.ndarray:
+        """Where training starts [n,3]: what training cameras see of the neutral face and of the open mouth; hair."""
+        surfaces = [self._neutral]
+        jaw = np.array([float(canonical(name) == "jawOpen") for name in self.puppet.directions])
+        if jaw.any():
+            self.puppet.pose(self.puppet.values(jaw))
+            opened = self._surface()
+            surfaces += [opened] if len(opened.triangles) == len(self._neutral.triangles) else []
+        views = [replace(one, expression=np.zeros_like(jaw), time=None) for one in samples if one.split == "train"]
+        cameras = []
+        for view in views[:_VIEWS_FOR_POINTS]:
+            self.show(view)
+            cameras.append(self.camera(SEEN_RESOLUTION))
+        hair = hair_points(self.objects, self._space())
+        strands = round(_HAIR_SHARE * POINT_COUNT) if len(hair) else 0
+        seen = surface_points(surfaces, cameras, POINT_COUNT - strands, self.order.seed)
+        chosen = np.random.default_rng(self.order.seed).integers(0, max(len(hair), 1), strands)
+        return np.concatenate([seen, hair[chosen]]).astype(np.float32)
+
+    def _space(self) -> np.ndarray:
+        return head_space(self.head, self.order.bone, self._anchor)
+
+    def _surface(self) -> Surface:
+        return evaluated_surface(self.objects, self._space())
 
 
-def _require_light(scene: bpy.types.Scene) -> None:
-    lit = any(ob.type == "LIGHT" and not ob.hide_render for ob in scene.objects)
-    if not lit and scene.world is None:
+def require_light(scene: bpy.types.Scene) -> None:
+    """Raises HeadGaSError where nothing lights the scene."""
+    if not is_lit(scene):
         raise HeadGaSError("Nothing lights the character.", "Add a light or a world to the scene.")
 
 
-def _fingerprint(head: bpy.types.Object, neutral: Surface) -> str:
-    """A digest of the character's neutral surface and shape keys: another character is another capture."""
-    digest = hashlib.sha256(np.round(neutral.vertices, 6).astype(np.float32).tobytes())
-    for key in head.data.shape_keys.key_blocks:
-        flat = np.empty(3 * len(key.data), np.float32)
-        key.data.foreach_get("co", flat)
-        digest.update(flat.tobytes())
-    return digest.hexdigest()[:32]
+def is_lit(scene: bpy.types.Scene) -> bool:
+    """Whether there is a light or a world."""
+    return scene.world is not None or any(ob.type == "LIGHT" and not ob.hide_render for ob in scene.objects)
 
 
-def _moved_vertices(head: bpy.types.Object) -> np.ndarray:
-    """Vertices [n,3] of the head, in world space, that some shape key moves."""
-    keys = head.data.shape_keys
-    stacked = np.empty((len(keys.key_blocks), 3 * len(head.data.vertices)), np.float32)
-    for row, key in zip(stacked, keys.key_blocks, strict=True):
-        key.data.foreach_get("co", row)
-    stacked = stacked.reshape(len(stacked), -1, 3)
-    moved = np.linalg.norm(stacked - stacked[:1], axis=2).max(axis=0)
-    return stacked[0][moved > 0.05 * moved.max()]
+def _head(order: Order) -> bpy.types.Object:
+    head = bpy.data.objects.get(order.head)
+    if head is None:
+        raise HeadGaSError(f'There is no object "{order.head}".', "Choose the character again.")
+    return head
 
 
-def _framing(head: bpy.types.Object, neutral: Surface) -> Framing:
-    """The whole character if it is a head; the surroundings of its face if it has a body."""
-    low, high = neutral.vertices.min(axis=0), neutral.vertices.max(axis=0)
-    target = (low + high) / 2
-    radius = float(np.linalg.norm(neutral.vertices - target, axis=1).max())
-    scale = np.array(head.matrix_world.to_scale())
-    face = _moved_vertices(head) * scale
-    middle = (face.min(axis=0) + face.max(axis=0)) / 2
-    head_radius = _FACE_TO_HEAD * float(np.linalg.norm(face - middle, axis=1).max())
-    if head_radius < radius:
-        target, radius = middle, head_radius
-    half_angle = np.arctan(18.0 / LENS)
-    return Framing(target, _FRAME_MARGIN * radius / float(np.sin(half_angle)))
-
-
-@dataclass(frozen=True)
-class _Studio:
-    """What one capture's frames have in common."""
-
-    head: bpy.types.Object
-    names: list[str]
-    camera: bpy.types.Object
-    framing: Framing
-    resolution: int
-
-    def place(self, view: Sample) -> None:
-        distance = self.framing.distance * view.distance
-        place_camera(self.camera, self.head, self.framing.target, yaw=view.yaw, pitch=view.pitch, distance=distance)
-        bpy.context.view_layer.update()
-
-
-def _points(studio: _Studio, neutral: Surface, samples: list[Sample], seed: int) -> np.ndarray:
-    """Where training starts: what the training cameras see of the neutral face, and of the open mouth."""
-    surfaces = [neutral]
-    if "jawOpen" in studio.names:
-        set_expression(studio.head, studio.names, np.array([float(name == "jawOpen") for name in studio.names]))
-        surfaces.append(evaluated_surface(studio.head))
-    cameras = []
-    for view in [one for one in samples if one.split == "train"][:_VIEWS_FOR_POINTS]:
-        studio.place(view)
-        K = intrinsics(studio.camera.data, SEEN_RESOLUTION, SEEN_RESOLUTION)
-        cameras.append((viewmat(studio.camera, studio.head), K))
-    return surface_points(surfaces, cameras, POINT_COUNT, seed)
-
-
-def _frame(studio: _Studio, index: int, wanted: Sample, regions: Regions, folder: Path) -> dict:
-    """Pose, render unless the image is there already, and describe one frame."""
-    set_expression(studio.head, studio.names, wanted.expression)
-    studio.place(wanted)
-    name, size = f"{index:04d}", studio.resolution
-    image = folder / IMAGES / f"{name}.png"
-    if not image.exists():
-        render_image(bpy.context.scene, image)
-    expression = evaluated_expression(studio.head, studio.names)
-    view, K = viewmat(studio.camera, studio.head), intrinsics(studio.camera.data, size, size)
-    return {
-        "name": name, "split": wanted.split, "image": f"{IMAGES}/{name}.png", "width": size, "height": size,
-        "viewmat": view.tolist(), "K": K.tolist(), "expression": expression,
-        "boxes": regions.boxes(np.array(expression), view, K, size, size),
-    }
-
-
-def _manifest(names: list[str], entries: list[dict]) -> dict:
+def _manifest(
+    order: Order, names: list[str], rest: np.ndarray, entries: list[dict[str, Any]], spent: list[float]
+) -> dict[str, Any]:
+    rendered = {"engine": order.engine, "samples": order.samples}
+    if spent:
+        rendered["seconds_per_frame"] = round(float(np.median(spent)), 4)
     return {
         "format": "headgas-capture", "version": 1, "color_encoding": "srgb-display",
-        "expression_space": {"kind": expression_kind(names), "names": names, "neutral": [0.0] * len(names)},
-        "points": POINTS, "frames": entries,
+        "expression_space": {"kind": expression_kind(names), "names": names, "neutral": rest.tolist()},
+        "rendered": rendered, "points": POINTS, "frames": entries,
     }

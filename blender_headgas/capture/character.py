@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a character is made of: its channels, its objects and its surface in head space."""
+"""What a character is made of: its objects, and its surface and its hair in head space."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import bpy
@@ -9,10 +10,8 @@ import numpy as np
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
-from ..core.errors import HeadGaSError
-from .cameras import head_to_world
-
 _SOLID_TYPES = {"MESH", "CURVE", "SURFACE", "META", "FONT"}
+_MOST_STRANDS = 2000  # of a particle system, to say where its hair is
 SEEN_RESOLUTION = 160  # rays per row and column that look for visible triangles
 
 
@@ -24,69 +23,80 @@ class Surface:
     triangles: np.ndarray  # [T,3]
 
 
-def channels(head: bpy.types.Object) -> list[str]:
-    """The names of the shape keys that can be posed freely: not the basis, not muted, not driven."""
-    keys = head.data.shape_keys if head.type == "MESH" else None
-    if keys is None or len(keys.key_blocks) < 2:
-        raise HeadGaSError(
-            f'"{head.name}" has no shape keys.', "Select the mesh whose shape keys make the expressions."
-        )
-    animation = keys.animation_data
-    driven = {curve.data_path for curve in animation.drivers} if animation else set()
-    names = [
-        key.name for key in keys.key_blocks
-        if key != keys.reference_key and not key.mute and f'key_blocks["{key.name}"].value' not in driven
-    ]
-    if not names:
-        raise HeadGaSError(
-            f'Every shape key of "{head.name}" is muted or driven.', "Unmute the shape keys that make the expressions."
-        )
-    return names
-
-
-def character_objects(head: bpy.types.Object) -> list[bpy.types.Object]:
-    """The head and all that shares its topmost parent: eyes, teeth, hair, body."""
+def character_objects(head: bpy.types.Object, collection: bpy.types.Collection | None = None) -> list[bpy.types.Object]:
+    """The head and what belongs to it: the objects of the collection, else all that shares its topmost parent."""
+    if collection is not None:
+        return [head, *(ob for ob in collection.all_objects if ob != head)]
     root = head
     while root.parent is not None:
         root = root.parent
     return [head, *(ob for ob in (root, *root.children_recursive) if ob != head)]
 
 
-def set_expression(head: bpy.types.Object, names: list[str], expression: np.ndarray) -> None:
-    """Pose the channels; expression [B] in 0..1 spans from zero to each slider's end."""
-    blocks = head.data.shape_keys.key_blocks
-    for name, value in zip(names, expression, strict=True):
-        blocks[name].value = float(value) * blocks[name].slider_max
-    bpy.context.view_layer.update()
+def armature_of(head: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature that moves the head: itself, what deforms it, or what it hangs on."""
+    if head.type == "ARMATURE":
+        return head
+    found = head.find_armature()
+    parent = head.parent
+    while found is None and parent is not None:
+        found, parent = (parent if parent.type == "ARMATURE" else None), parent.parent
+    return found
 
 
-def evaluated_expression(head: bpy.types.Object, names: list[str]) -> list[float]:
-    """The channels' values [B] as Blender evaluates them."""
-    blocks = head.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks
-    return [float(blocks[name].value) for name in names]
-
-
-def evaluated_surface(head: bpy.types.Object) -> Surface:
-    """The character's rendered objects as they stand now, modifiers applied."""
+def evaluated_surface(objects: Sequence[bpy.types.Object], head_space: np.ndarray) -> Surface:
+    """The character's rendered objects as they stand now, modifiers applied; head_space [4,4] is head to world."""
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    to_head = np.linalg.inv(head_to_world(head))
-    vertices, triangles, count = [], [], 0
-    for ob in character_objects(head):
+    to_head = np.linalg.inv(head_space)
+    vertices, triangles, count = [np.empty((0, 3))], [np.empty((0, 3), np.int32)], 0
+    for ob in objects:
         if ob.type not in _SOLID_TYPES or ob.hide_render:
             continue
         evaluated = ob.evaluated_get(depsgraph)
         mesh = evaluated.to_mesh()
+        if mesh is None:
+            continue
         mesh.calc_loop_triangles()
         local = np.empty(3 * len(mesh.vertices), np.float32)
         mesh.vertices.foreach_get("co", local)
         corners = np.empty(3 * len(mesh.loop_triangles), np.int32)
         mesh.loop_triangles.foreach_get("vertices", corners)
-        transform = to_head @ np.array(ob.matrix_world)
+        transform = to_head @ np.array(evaluated.matrix_world)
         vertices.append(local.reshape(-1, 3) @ transform[:3, :3].T + transform[:3, 3])
         triangles.append(corners.reshape(-1, 3) + count)
         count += len(vertices[-1])
         evaluated.to_mesh_clear()
     return Surface(np.concatenate(vertices), np.concatenate(triangles))
+
+
+def hair_points(objects: Sequence[bpy.types.Object], head_space: np.ndarray) -> np.ndarray:
+    """Points [n,3] along the character's hair, in head space: of curves, and of particles that are strands."""
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    to_head = np.linalg.inv(head_space)
+    found = [np.empty((0, 3))]
+    for ob in objects:
+        if ob.hide_render:
+            continue
+        evaluated = ob.evaluated_get(depsgraph)
+        if ob.type == "CURVES":
+            flat = np.empty(3 * len(evaluated.data.points), np.float32)
+            evaluated.data.points.foreach_get("position", flat)
+            transform = to_head @ np.array(evaluated.matrix_world)
+            found.append(flat.reshape(-1, 3) @ transform[:3, :3].T + transform[:3, 3])
+        for system in evaluated.particle_systems if ob.type == "MESH" else ():
+            if system.settings.type == "HAIR" and system.settings.render_type == "PATH":
+                found.append(_strands(evaluated, system) @ to_head[:3, :3].T + to_head[:3, 3])
+    return np.concatenate(found)
+
+
+def _strands(evaluated: bpy.types.Object, system: bpy.types.ParticleSystem) -> np.ndarray:
+    """Points [n,3] of a particle system's strands in the world: of so many that they tell where the hair is."""
+    steps = range(0, 2**system.settings.display_step + 1)
+    count = len(system.particles) + len(system.child_particles)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_STRANDS)).astype(int))
+    return np.array(
+        [system.co_hair(evaluated, particle_no=int(strand), step=step) for strand in chosen for step in steps]
+    ).reshape(-1, 3)
 
 
 def _seen_triangles(surface: Surface, cameras: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

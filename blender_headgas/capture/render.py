@@ -1,114 +1,141 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renders a character's frames through Cycles and gives the scene back as it was."""
+"""Renders a character's frames through Blender's own pipeline: colour and matte, and the depth of the same render.
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+The open file is changed for good: a capture works on a copy of the user's.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
+import numpy as np
 
-from .character import character_objects
+from ..core.errors import HeadGaSError
+from ..core.exr import read_channels
+from ..core.files import write_bytes
+from ..core.png import grey_png
+from .order import CYCLES, Order
 
-LENS = 85.0  # mm on a 36 mm sensor: little perspective, as portraits have it
-
-
-@contextmanager
-def changed(owner: object, **values: object) -> Iterator[None]:
-    """Attributes of a Blender struct, set for a while; names that this Blender version lacks are a bug."""
-    before = {name: getattr(owner, name) for name in values}
-    try:
-        for name, value in values.items():
-            setattr(owner, name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(owner, name, value)
+_SENSOR = 36.0  # mm
+_DEPTHS = 65535  # steps of a depth picture; 0 is nothing
+_IN_PLACE = {"LIGHT", "LIGHT_PROBE", "CAMERA", "EMPTY", "ARMATURE"}
 
 
-@contextmanager
-def capture_settings(scene: bpy.types.Scene, width: int, height: int, samples: int) -> Iterator[None]:
-    """Cycles, a transparent film and display-referred sRGB, for a while.
+def prepare_scene(scene: bpy.types.Scene, order: Order) -> None:
+    """The engine, a transparent film, depth, and display-referred sRGB; how light travels stays the user's choice.
 
     The engine is set first: choosing it may adjust other settings.
     """
     render = scene.render
-    with ExitStack() as stack:
-        for owner, values in (
-            (render, {"engine": "CYCLES"}),
-            (render, {
-                "resolution_x": width, "resolution_y": height, "resolution_percentage": 100, "pixel_aspect_x": 1.0,
-                "pixel_aspect_y": 1.0, "film_transparent": True, "use_border": False, "use_persistent_data": True,
-                "use_compositing": False, "use_sequencer": False, "use_motion_blur": False, "use_stamp": False,
-                "use_multiview": False, "dither_intensity": 0.0, "use_file_extension": True,
-                "filepath": render.filepath,
-            }),
-            (render.image_settings, {"file_format": "PNG"}),
-            (render.image_settings, {"color_mode": "RGBA", "color_depth": "8", "compression": 15}),
-            (scene.display_settings, {"display_device": "sRGB"}),
-            (scene.view_settings, {"view_transform": "Standard"}),
-            (scene.view_settings, {"look": "None", "exposure": 0.0, "gamma": 1.0, "use_curve_mapping": False}),
-            (scene.cycles, {
-                "samples": samples, "use_adaptive_sampling": False, "use_denoising": True,
-                "denoiser": "OPENIMAGEDENOISE", "max_bounces": 4, "diffuse_bounces": 2, "glossy_bounces": 2,
-                "transparent_max_bounces": 4, "caustics_reflective": False, "caustics_refractive": False,
-                "seed": 0, "use_animated_seed": False, "film_transparent_glass": False,
-            }),
-        ):
-            stack.enter_context(changed(owner, **values))
-        yield
+    render.engine = _engine(order.engine)
+    render.resolution_percentage, render.pixel_aspect_x, render.pixel_aspect_y = 100, 1.0, 1.0
+    render.film_transparent, render.dither_intensity, render.use_file_extension = True, 0.0, True
+    render.use_persistent_data = True  # what does not move is not made ready again
+    for name in ("border", "compositing", "sequencer", "motion_blur", "stamp", "multiview", "freestyle"):
+        setattr(render, f"use_{name}", False)
+    scene.display_settings.display_device = "sRGB"
+    scene.view_settings.view_transform = "Standard"
+    scene.view_settings.look = "None"
+    scene.view_settings.exposure, scene.view_settings.gamma = 0.0, 1.0
+    scene.view_settings.use_curve_mapping = False
+    for layer in scene.view_layers:
+        layer.use = layer == bpy.context.view_layer
+    bpy.context.view_layer.use_pass_combined = bpy.context.view_layer.use_pass_z = True
+    if order.engine == CYCLES:
+        cycles = scene.cycles
+        cycles.use_denoising, cycles.use_animated_seed = order.denoise, False
+        cycles.use_adaptive_sampling = False
 
 
-@contextmanager
-def only_character(scene: bpy.types.Scene, head: bpy.types.Object) -> Iterator[None]:
-    """Everything but the character and the lights is left out of renders, for a while."""
-    kept = set(character_objects(head))
-    with ExitStack() as stack:
-        for ob in scene.objects:
-            if ob not in kept and ob.type not in {"LIGHT", "LIGHT_PROBE", "CAMERA", "EMPTY"}:
-                stack.enter_context(changed(ob, hide_render=True))
-        yield
+def set_quality(scene: bpy.types.Scene, order: Order, resolution: int, samples: int) -> None:
+    """The size of a picture in pixels, and samples per pixel."""
+    scene.render.resolution_x = scene.render.resolution_y = resolution
+    if order.engine == CYCLES:
+        scene.cycles.samples = samples
+    else:
+        scene.eevee.taa_render_samples = samples
 
 
-@contextmanager
-def capture_camera(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
-    """A camera of our own as the scene's, for a while."""
+def show_only(objects: Sequence[bpy.types.Object], scene: bpy.types.Scene) -> None:
+    """The camera sees nothing but these; everything else still lights them, shades them and is mirrored in them."""
+    kept = set(objects)
+    for ob in scene.objects:
+        if ob not in kept and ob.type not in _IN_PLACE:
+            ob.visible_camera = False
+        elif ob.type == "EMPTY" and ob.instance_type == "COLLECTION" and ob not in kept:
+            ob.visible_camera = False
+
+
+def capture_camera(scene: bpy.types.Scene, field_of_view: float) -> bpy.types.Object:
+    """A camera of our own, now the scene's; its field of view in degrees."""
     data = bpy.data.cameras.new("HeadGaS Capture")
-    data.lens, data.sensor_width, data.sensor_fit = LENS, 36.0, "AUTO"
-    data.clip_start, data.clip_end = 0.01, 1000.0
+    data.sensor_width, data.sensor_fit = _SENSOR, "AUTO"
+    data.lens = _SENSOR / 2 / float(np.tan(np.deg2rad(field_of_view) / 2))
     camera = bpy.data.objects.new(data.name, data)
     scene.collection.objects.link(camera)
-    try:
-        with changed(scene, camera=camera):
-            yield camera
-    finally:
-        bpy.data.objects.remove(camera)
-        bpy.data.cameras.remove(data)
+    scene.camera = camera
+    return camera
 
 
-@contextmanager
-def expression_kept(head: bpy.types.Object) -> Iterator[None]:
-    """The shape keys' values are put back at the end, and their animation holds still meanwhile."""
-    keys = head.data.shape_keys
-    values = [key.value for key in keys.key_blocks]
-    animation = keys.animation_data
-    with ExitStack() as stack:
-        if animation is not None:
-            stack.enter_context(changed(animation, action=None))
-            for track in animation.nla_tracks:
-                stack.enter_context(changed(track, mute=True))
-        try:
-            for key in keys.key_blocks[1:]:
-                key.value = 0.0
-            yield
-        finally:
-            for key, value in zip(keys.key_blocks, values, strict=True):
-                key.value = value
+def render_frame(scene: bpy.types.Scene, image: Path, depth: Path, unit: float) -> None:
+    """Renders a frame: `image` in sRGB with straight alpha, `depth` with `unit` metres a step. The image comes last and
+    is renamed when it is whole: where it exists, both do.
 
-
-def render_image(scene: bpy.types.Scene, path: Path) -> None:
-    """Render a frame beside its final name, then rename it: a file that exists is whole."""
-    unfinished = path.with_name(f"{path.stem}.unfinished.png")
+    Raises:
+        HeadGaSError: Blender cannot render the scene that way.
+    """
+    unfinished, passes = (image.with_name(f"{image.stem}.unfinished.{ending}") for ending in ("png", "exr"))
+    _as_picture(scene)
     scene.render.filepath = str(unfinished)
-    bpy.ops.render.render(write_still=True, scene=scene.name)
-    unfinished.replace(path)
+    try:
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+    except RuntimeError as error:
+        raise HeadGaSError(
+            f"Blender cannot render the frame: {str(error).removeprefix('Error: ').splitlines()[0]}",
+            "Where it cannot denoise, switch Denoise off and take more samples.",
+        ) from None
+    _as_passes(scene)
+    result = next(picture for picture in bpy.data.images if picture.type == "RENDER_RESULT")
+    result.save_render(str(passes), scene=scene)
+    channels = read_channels(passes)
+    passes.unlink()
+    z = next(pixels for name, pixels in channels.items() if name.split(".")[-2:-1] == ["Depth"])
+    write_bytes(depth, grey_png(depth_steps(z, unit)))
+    unfinished.replace(image)
+
+
+def depth_steps(z: np.ndarray, unit: float) -> np.ndarray:
+    """What a depth picture holds [H,W] uint16 of camera-space z [H,W] in metres; 0 where nothing is in its reach."""
+    steps = np.round(z / unit)
+    return np.where((steps >= 1) & (steps <= _DEPTHS), steps, 0).astype(np.uint16)
+
+
+def depth_unit(farthest: float) -> float:
+    """Metres a step, so that a depth picture reaches to `farthest`."""
+    return farthest / _DEPTHS
+
+
+def _as_picture(scene: bpy.types.Scene) -> None:
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):  # Blender 5: it decides which formats there are
+        settings.media_type = "IMAGE"
+    settings.file_format = "PNG"
+    settings.color_mode, settings.color_depth, settings.compression = "RGBA", "8", 15
+
+
+def _as_passes(scene: bpy.types.Scene) -> None:
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "MULTI_LAYER_IMAGE"
+    settings.file_format = "OPEN_EXR_MULTILAYER"
+    settings.color_depth, settings.exr_codec = "32", "NONE"
+    if hasattr(settings, "use_exr_interleave"):  # Blender 5: else every pass is a part of its own
+        settings.use_exr_interleave = True
+
+
+def _engine(name: str) -> str:
+    """Blender's name of an engine: EEVEE has had several."""
+    if name == CYCLES:
+        return CYCLES
+    return "BLENDER_EEVEE_NEXT" if (4, 2) <= bpy.app.version < (5, 0) else "BLENDER_EEVEE"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The scripted range of expressions and views: what a captured character is asked to do, frame by frame.
 
-numpy only. Channels that belong together move together: left and right of a pair, both eyes of a gaze.
+numpy only. Channels that belong together move together: left and right of a pair, both eyes of a gaze. A channel that
+goes both ways from its rest has two names here, `name` and `name` with `BACK` behind it: what goes up or down alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,9 @@ from itertools import combinations
 
 import numpy as np
 
-MAX_YAW, MAX_PITCH, DISTANCE_SPREAD = 35.0, 15.0, 0.06  # degrees, degrees, share of the distance
+DISTANCE_SPREAD = 0.06  # share of the distance
+BACK = " (back)"
+_ACTION_SHARE, _ACTION_TAIL = 1 / 3, 0.15  # of the frames that the user's action gets; of its end, kept for tests
 _SIDES = ("Left", "Right")
 # mouthClose closes the lips of an open jaw, and a tongue needs room: alone they have no meaning. Name: greatest value.
 _WITH_OPEN_JAW = {"mouthClose": 0.6, "tongueOut": 1.0}
@@ -47,6 +50,15 @@ class Sample:
     yaw: float
     pitch: float
     distance: float
+    time: float | None = None  # of the user's own action, whose expression is then the one that counts
+
+
+@dataclass(frozen=True)
+class Cap:
+    """How far the cameras go around the face, to either side of its front: degrees."""
+
+    yaw: float = 35.0
+    pitch: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,8 @@ def _clash(first: Unit, second: Unit) -> bool:
     """Whether two movements exclude each other."""
     if first.region == second.region and first.region.startswith("gaze") or first is second:
         return True
+    if first.stem.removesuffix(BACK) == second.stem.removesuffix(BACK):
+        return True
     return any(
         one.startswith(a) and other.startswith(b)
         for one, other in ((first.stem, second.stem), (second.stem, first.stem))
@@ -113,13 +127,14 @@ def _clash(first: Unit, second: Unit) -> bool:
 
 
 class _Script:
-    """Draws movements so that rarely used ones come first."""
+    """Draws movements so that rare ones come first, and pairs that were not seen together yet before others."""
 
     def __init__(self, names: Sequence[str], seed: int) -> None:
         self.names = list(names)
         self.units = facial_units(names)
         self.rng = np.random.default_rng(seed)
         self.uses = np.zeros(len(self.units))
+        self.met = np.zeros((len(self.units), len(self.units)))  # how often two of them were shown together
         self.reserved: set[frozenset[str]] = set()
 
     def expression(self, parts: Iterable[tuple[tuple[str, ...], float]]) -> np.ndarray:
@@ -143,9 +158,13 @@ class _Script:
             free = [i for i, unit in enumerate(self.units) if self._fits(unit, picked)]
             if not free:
                 break
-            weight = 1.0 / (1.0 + self.uses[free]) ** 2
+            company = [self.units.index(unit) for unit in picked]
+            new = 1.0 + (self.met[np.ix_(free, company)] == 0).sum(axis=1)
+            weight = (new**2 / (1.0 + self.uses[free])) ** 4
             choice = int(self.rng.choice(free, p=weight / weight.sum()))
             self.uses[choice] += 1
+            self.met[choice, company] += 1
+            self.met[company, choice] += 1
             picked.append(self.units[choice])
         return picked
 
@@ -173,44 +192,71 @@ class _Script:
         return chosen
 
 
-def _views(count: int, start: int) -> np.ndarray:
+def _views(count: int, start: int, cap: Cap) -> np.ndarray:
     """Yaw, pitch (degrees) and distance factor [count,3]: Roberts' R3 low-discrepancy sequence from index start."""
     golden = 1.2207440846057596  # the real root of x^4 = x + 1
     steps = np.arange(start + 1, start + count + 1)[:, None] * (1.0 / golden ** np.arange(1, 4)) + 0.5
-    return (steps % 1.0 * 2.0 - 1.0) * [MAX_YAW, MAX_PITCH, DISTANCE_SPREAD] + [0.0, 0.0, 1.0]
+    return (steps % 1.0 * 2.0 - 1.0) * [cap.yaw, cap.pitch, DISTANCE_SPREAD] + [0.0, 0.0, 1.0]
 
 
-def sample(names: Sequence[str], frames: int, test_frames: int, seed: int = 0) -> list[Sample]:
-    """The frames to capture: neutral ones, every movement alone, combinations; then the test frames.
+def sample(
+    names: Sequence[str],
+    frames: int,
+    test_frames: int,
+    seed: int = 0,
+    cap: Cap | None = None,
+    action: tuple[float, float] | None = None,
+) -> list[Sample]:
+    """The frames to capture: neutral ones, every movement alone, combinations, the user's action; then the test frames.
 
-    Half of the test frames combine two movements that no training frame shows together; the views of all of them lie
-    between the training views.
+    Half of the scripted test frames combine two movements that no scripted training frame shows together; the views of
+    all of them lie between the training views. `action` is the first and the last frame of the user's animation: a
+    third of all frames show it, those of the tests its end.
     """
+    cap = cap or Cap()
+    acted, acted_tests = (round(_ACTION_SHARE * count) if action else 0 for count in (frames, test_frames))
     script = _Script(names, seed)
-    unseen = script.reserve((test_frames + 1) // 2)
-    neutral = min(frames, max(2, frames // 24))
+    unseen = script.reserve((test_frames - acted_tests + 1) // 2)
+    scripted = frames - acted
+    neutral = min(scripted, max(2, scripted // 24))
     expressions = [np.zeros(len(names))] * neutral
 
-    alone = min(frames - neutral, max(len(script.units), round(0.45 * frames)))
+    alone = min(scripted - neutral, max(len(script.units), round(0.45 * scripted)))
     order = np.concatenate([script.rng.permutation(len(script.units)) for _ in range(alone // len(script.units) + 1)])
     for position, index in enumerate(order[:alone]):
         unit = script.units[index]
         turns = _ALONE[len(unit.variants)]
         variant, strength = turns[position // len(script.units) % len(turns)]
         expressions.append(script.expression([(unit.variants[variant], unit.limit * strength)]))
-    while len(expressions) < frames:
+    while len(expressions) < scripted:
         expressions.append(script.mix(int(script.rng.integers(2, 6))))
 
     tests = [script.mix(int(script.rng.integers(2, 4)), chosen=pair) for pair in unseen]
-    while len(tests) < test_frames:
+    while len(tests) < test_frames - acted_tests:
         tests.append(script.mix(int(script.rng.integers(1, 5))))
 
     # Neighbouring views must not belong to neighbouring kinds of frames, so training views are dealt in random order.
-    views = _views(frames, 0)[script.rng.permutation(frames)]
+    views = _views(frames, 0, cap)[script.rng.permutation(frames)]
     if frames:
         views[0] = (0.0, 0.0, 1.0)
+    times, test_times = _action_times(action, acted, acted_tests)
+    still = np.zeros(len(names))
     return [
-        Sample(split, expression, float(yaw), float(pitch), float(distance))
-        for split, some, where in (("train", expressions, views), ("test", tests, _views(test_frames, frames)))
-        for expression, (yaw, pitch, distance) in zip(some, where, strict=True)
+        Sample(split, expression, float(yaw), float(pitch), float(distance), time)
+        for split, poses, where in (
+            ("train", [(one, None) for one in expressions] + [(still, time) for time in times], views),
+            ("test", [(one, None) for one in tests] + [(still, time) for time in test_times],
+             _views(test_frames, frames, cap)),
+        )
+        for (expression, time), (yaw, pitch, distance) in zip(poses, where, strict=True)
     ]
+
+
+def _action_times(action: tuple[float, float] | None, train: int, test: int) -> tuple[list[float], list[float]]:
+    """Moments of an animation to train with, and of its end to test with; evenly spread."""
+    if action is None:
+        return [], []
+    first, last = action
+    end = last - _ACTION_TAIL * (last - first) if test else last
+    gap = (last - end) / (test + 1)  # so that no test follows hard upon training
+    return np.linspace(first, end, train).tolist(), (end + gap * np.arange(1, test + 1)).tolist()

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.errors import HeadGaSError
 from ..core.files import write_text
 
-MANIFEST, PLAN, POINTS, IMAGES = "capture.json", "capture.plan.json", "points.npy", "images"
+MANIFEST, POINTS, IMAGES, DEPTHS = "capture.json", "points.npy", "images", "depth"
 _CHOOSE = "Choose a folder you may write to."
 _ARKIT_MARKS = {"jawOpen", "eyeBlinkLeft", "mouthSmileLeft", "browInnerUp"}
 
@@ -35,32 +35,16 @@ def write_points(folder: Path, points: np.ndarray) -> None:
     unfinished.replace(folder / POINTS)
 
 
-def open_folder(folder: Path, plan: dict) -> None:
-    """Make the folder ready for a plan: go on with the same plan's frames, start afresh with another's.
+def make_folders(folder: Path) -> None:
+    """Make the folder ready for frames.
 
-    A finished capture made by another plan is never overwritten.
+    Raises:
+        HeadGaSError: it can't be written to.
     """
     try:
-        (folder / IMAGES).mkdir(parents=True, exist_ok=True)
+        for name in (IMAGES, DEPTHS):
+            (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HeadGaSError(f"Can't write to {folder}: {error.strerror}.", _CHOOSE) from error
     if not os.access(folder, os.W_OK):
         raise HeadGaSError(f"Can't write to {folder}.", _CHOOSE)
-    before = _plan_of(folder)
-    if before == plan:
-        return
-    if (folder / MANIFEST).exists():
-        raise HeadGaSError(f"{folder} already holds another capture.", "Choose an empty folder, or delete it first.")
-    for image in (folder / IMAGES).glob("*.png"):
-        if before is None:
-            raise HeadGaSError(f"{folder / IMAGES} already holds pictures.", "Choose an empty folder.")
-        image.unlink()
-    write_json(folder / PLAN, plan)
-
-
-def _plan_of(folder: Path) -> dict | None:
-    """The plan that this folder's frames were rendered by, if any."""
-    try:
-        return json.loads((folder / PLAN).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None

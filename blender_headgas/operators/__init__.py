@@ -6,7 +6,22 @@ import bpy
 
 from .bake import HEADGAS_OT_bake, HEADGAS_OT_unbake
 from .bake_splats import HEADGAS_OT_bake_native, HEADGAS_OT_bake_sequence
+from .capture import (
+    HEADGAS_OT_capture_character,
+    HEADGAS_OT_preview_capture,
+    HEADGAS_OT_show_preview,
+    HEADGAS_OT_stop_capture,
+    draw_capture_menu,
+)
+from .capture_channels import (
+    HEADGAS_OT_add_capture_bones,
+    HEADGAS_OT_add_capture_properties,
+    HEADGAS_OT_edit_capture_channels,
+    HEADGAS_OT_find_capture_channels,
+)
+from .capture_watch import register_capture_watch, unregister_capture_watch
 from .compositing import HEADGAS_OT_remove_compositing, HEADGAS_OT_set_up_compositing
+from .connect_character import HEADGAS_OT_connect_character, HEADGAS_OT_swap_character
 from .control_meshes import HEADGAS_OT_hide_control_meshes
 from .export_cameras import HEADGAS_OT_export_cameras, draw_export_cameras_menu
 from .export_take import HEADGAS_OT_export_take, draw_export_take_menu
@@ -67,6 +82,16 @@ from .transfer import HEADGAS_OT_transfer_performance, HEADGAS_OT_unlink_perform
 from .viewport import HEADGAS_OT_exact_colors, HEADGAS_OT_retry_viewport, HEADGAS_OT_show_avatars
 
 classes = (
+    HEADGAS_OT_capture_character,
+    HEADGAS_OT_preview_capture,
+    HEADGAS_OT_show_preview,
+    HEADGAS_OT_stop_capture,
+    HEADGAS_OT_find_capture_channels,
+    HEADGAS_OT_add_capture_bones,
+    HEADGAS_OT_add_capture_properties,
+    HEADGAS_OT_edit_capture_channels,
+    HEADGAS_OT_connect_character,
+    HEADGAS_OT_swap_character,
     HEADGAS_OT_import_avatar,
     HEADGAS_FH_avatar,
     HEADGAS_OT_import_take,
@@ -143,15 +168,19 @@ def register() -> None:
     bpy.types.TOPBAR_MT_file_export.append(draw_export_cameras_menu)
     for handlers in _changes_of_files():
         handlers.append(update_drawing)
+    bpy.types.VIEW3D_MT_object.append(draw_capture_menu)
     register_training()
     register_watch()
+    register_capture_watch()
     add_keys()
 
 
 def unregister() -> None:
     """Takes all of it away."""
+    unregister_capture_watch()
     unregister_watch()
     unregister_training()
+    bpy.types.VIEW3D_MT_object.remove(draw_capture_menu)
     remove_keys()
     for handlers in _changes_of_files():
         handlers.remove(update_drawing)

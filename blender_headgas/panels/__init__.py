@@ -5,6 +5,7 @@
 from . import pictures
 from .avatar import HEADGAS_PT_avatar_object, HEADGAS_PT_avatar_sidebar
 from .backend import HEADGAS_PT_backend
+from .capture import HEADGAS_PT_capture, HEADGAS_UL_capture_channels
 from .face import HEADGAS_PT_face, HEADGAS_UL_face
 from .mapping import HEADGAS_MT_mapping_presets, HEADGAS_PT_mapping, HEADGAS_UL_mapping
 from .motion import HEADGAS_PT_live, HEADGAS_PT_motion, HEADGAS_PT_photographs
@@ -29,6 +30,8 @@ classes = (
     HEADGAS_PT_photographs,
     HEADGAS_PT_backend,
     HEADGAS_PT_render,
+    HEADGAS_UL_capture_channels,
+    HEADGAS_PT_capture,
     HEADGAS_PT_training,
     HEADGAS_PT_runs,
     HEADGAS_PT_viewport,

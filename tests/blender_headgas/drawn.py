@@ -61,6 +61,10 @@ class Layout:
             assert name in data.bl_rna.properties, name
         self._root.properties.append((data, name))
 
+    def prop_search(self, data: Any, name: str, where: Any, found: str) -> None:
+        assert found in where.bl_rna.properties, found
+        self.prop(data, name)
+
     def prop_enum(self, data: Any, name: str, value: str) -> None:
         assert value in data.bl_rna.properties[name].enum_items, value
         self._root.properties.append((data, f"{name}={value}"))
@@ -77,10 +81,13 @@ class Layout:
         self, kind: str, _id: str, data: Any, name: str, active: Any, active_name: str, rows: int
     ) -> None:
         drawn = getattr(bpy.types, kind)
-        stand_in = SimpleNamespace(bitflag_filter_item=1 << 30, seen=drawn.seen, alone=drawn.alone)
+        stand_in = SimpleNamespace(
+            bitflag_filter_item=1 << 30, filter_name="", seen=getattr(drawn, "seen", None),
+            alone=getattr(drawn, "alone", None),
+        )  # fmt: skip
         flags, places = drawn.filter_items(stand_in, self._context, data, name)
         items = list(getattr(data, name))
-        for index in sorted(range(len(items)), key=places.__getitem__):
+        for index in sorted(range(len(items)), key=places.__getitem__ if places else int):
             if flags[index] & stand_in.bitflag_filter_item:
                 drawn.draw_item(stand_in, self._context, self, data, items[index], 0, active, active_name, index)
                 self._root.rows.append(items[index].name)

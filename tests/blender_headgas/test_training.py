@@ -11,7 +11,6 @@ from pathlib import Path
 
 import bpy
 import pytest
-from bl_ext.user_default.headgas.capture import operator as capture_operator
 from bl_ext.user_default.headgas.client import training
 from bl_ext.user_default.headgas.client.births import birth_of
 from bl_ext.user_default.headgas.core.runs import RunRecord, read_records, write_records
@@ -182,14 +181,6 @@ def test_nothing_is_imported_without_being_asked(settings):
     write_avatar(run.avatar)
     (run.record.path / "finish").touch()
     assert until(lambda: run.record.closed) and not train_watch.watched_by(run)
-
-
-def test_a_character_s_capture_is_the_next_to_train_on(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(capture_operator, "capture_character", lambda *_args, **_options: tmp_path / "new")
-    bpy.ops.mesh.primitive_cube_add()
-    bpy.context.object.shape_key_add()
-    assert bpy.ops.headgas.capture_character(directory=str(tmp_path / "new")) == {'FINISHED'}
-    assert settings.capture == str(tmp_path / "new")
 
 
 def test_the_checklist_is_shown(settings, tmp_path):
