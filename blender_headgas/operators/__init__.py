@@ -51,6 +51,7 @@ from .service import (
     HEADGAS_OT_stop_backend,
     HEADGAS_OT_test_backend,
 )
+from .track import HEADGAS_OT_open_tracking_report, HEADGAS_OT_track_video, draw_track_menu
 from .train import HEADGAS_OT_check_capture, HEADGAS_OT_control_run, HEADGAS_OT_train_avatar
 from .train_results import (
     HEADGAS_OT_compare_runs,
@@ -113,6 +114,8 @@ classes = (
     HEADGAS_OT_restart_backend,
     HEADGAS_OT_stop_backend,
     HeadGaSTrainingSettings,
+    HEADGAS_OT_track_video,
+    HEADGAS_OT_open_tracking_report,
     HEADGAS_OT_check_capture,
     HEADGAS_OT_train_avatar,
     HEADGAS_OT_control_run,
@@ -134,6 +137,7 @@ def register() -> None:
     """Adds the menu entries, takes clicks on avatars, draws photographs in files that have some, watches trainings."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
+    bpy.types.TOPBAR_MT_file_import.append(draw_track_menu)
     bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
     for handlers in _changes_of_files():
         handlers.append(update_drawing)
@@ -151,6 +155,7 @@ def unregister() -> None:
         handlers.remove(update_drawing)
     stop_drawing()
     bpy.types.TOPBAR_MT_file_export.remove(draw_export_take_menu)
+    bpy.types.TOPBAR_MT_file_import.remove(draw_track_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
 
