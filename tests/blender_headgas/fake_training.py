@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for `headgas check`, `compare`, `track` and `train`: it writes the files of a run and heeds what it is told.
+"""A stand-in for `headgas check`, `compare`, `track` and `train`: it writes their files and heeds what it is told.
 
 It trains until it is told to stop, or until the file `die` or `finish` lies in the run's folder.
 """
