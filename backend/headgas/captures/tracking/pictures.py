@@ -13,9 +13,10 @@ _TORSO = (-0.07, 0.235)  # the same with neck and shoulders
 _NEAR = 95  # percentile of the head's size that still fits
 _BELOW_CHIN = 0.02  # metres: where the neck ends
 _SOFT = 0.012  # metres over which it does
+_NECK = 0.085  # metres from the neck's middle at its end: beyond are shoulders; upward they leave more room
 _RADIUS, _EDGES = 4, 1e-4  # of the guided filter at 512 pixels (He et al. 2010), brightness 0..1
 _LEVELS = (0.06, 0.94)  # of the filtered matte: below nothing, above all
-_SPILL = 3.0  # pixels at 512: how far away the head's own colour is looked for
+_SPILL = 4.0  # pixels at 512: how far away the head's own colour is looked for
 _APART = 6  # pixels at 512 that hair may be away from the rest of the matte
 
 
@@ -55,11 +56,13 @@ def matted(color: np.ndarray, matte: np.ndarray) -> np.ndarray:
     own = soft[..., None] ** 4
     spread = ndimage.gaussian_filter(np.dstack([color * own, own]), (_SPILL * scale, _SPILL * scale, 0))
     near = np.where(spread[..., 3:] > 1e-3, spread[..., :3] / np.maximum(spread[..., 3:], 1e-3), color)
-    return np.dstack([soft[..., None] * color + (1 - soft[..., None]) * near, soft])
+    own_share = soft[..., None] ** 2
+    return np.dstack([own_share * color + (1 - own_share) * near, soft])
 
 
 def above_chin(size: int, K: np.ndarray, viewmat: np.ndarray, chin: float) -> np.ndarray:
-    """How much [size,size] of each pixel is above the end of the neck, at the neck's own distance.
+    """How much [size,size] of each pixel is head and neck, not torso: above the end of the neck and within a funnel
+    around it, all at the neck's own distance.
 
     chin: metres in head space.
     """
@@ -67,8 +70,11 @@ def above_chin(size: int, K: np.ndarray, viewmat: np.ndarray, chin: float) -> np
     neck = rotation @ np.array((0.0, 0.0, chin)) + translation
     v, u = np.mgrid[:size, :size] + 0.5
     rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1)
-    height = (rays * neck[2] - translation) @ rotation[:, 2]
-    share = np.clip((height - (chin - _BELOW_CHIN)) / _SOFT + 0.5, 0, 1)
+    away = rays * neck[2] - neck
+    height = away @ rotation[:, 2]
+    aside = np.linalg.norm(away - height[..., None] * rotation[:, 2], axis=-1)
+    room = np.minimum(height + _BELOW_CHIN, _NECK + np.maximum(height, 0) - aside)
+    share = np.clip(room / _SOFT + 0.5, 0, 1)
     return share * share * (3 - 2 * share)
 
 

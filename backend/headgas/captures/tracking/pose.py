@@ -16,6 +16,7 @@ from headgas.captures.tracking.landmarks import EYE_INNER, EYE_OUTER, FOREHEAD, 
 
 _MEANS = 5  # rounds of the Procrustes analysis
 _ROUNDS = 12  # of pose and shape
+_SHAPING = 1000  # frames, evenly spread, that the shape comes from
 _EYES_APART = 0.063  # metres between the middles of the eyes: the mean of adults (Dodgson 2004)
 _LEAN = np.radians(9.0)  # the forehead's top lies that far behind the nose's base, seen from the side
 _BEHIND_EYES = 0.085  # metres: the origin of head space, about the middle of the skull
@@ -38,9 +39,10 @@ def solve_motion(landmarks: np.ndarray, K: np.ndarray) -> HeadMotion:
     motion = _begin(landmarks, K)
     belief, rotations, translations = motion.shape, motion.rotations, motion.translations
     shape, pixels = belief.copy(), landmarks[..., :2]
+    some = np.linspace(0, len(pixels) - 1, min(len(pixels), _SHAPING)).round().astype(int)
     for _ in range(_ROUNDS):
         rotations, translations = _step_poses(rotations, translations, shape[STABLE], pixels[:, STABLE], K)
-        shape = _step_shape(rotations, translations, shape, belief, pixels, K)
+        shape = _step_shape(rotations[some], translations[some], shape, belief, pixels[some], K)
     for _ in range(2):  # the poses have the last word
         rotations, translations = _step_poses(rotations, translations, shape[STABLE], pixels[:, STABLE], K)
     return _in_head_space(rotations, translations, shape)
@@ -128,9 +130,10 @@ def _step_poses(
     turned = shape @ rotations.transpose(0, 2, 1)
     errors, by_point = _projection(turned + translations[:, None], pixels, K)
     by_pose = np.concatenate([-by_point @ _cross(turned), by_point], -1)  # [F,n,2,6]
-    weights = _weights(errors)
-    hessian = np.einsum("fn,fnki,fnkj->fij", weights, by_pose, by_pose)
-    gradient = np.einsum("fn,fnki,fnk->fi", weights, by_pose, errors)
+    roots, count = np.sqrt(_weights(errors))[..., None], len(errors)
+    hessian, gradient = _normal(
+        (by_pose * roots[..., None]).reshape(count, -1, 6), (errors * roots).reshape(count, -1)
+    )
     hessian += 1e-9 * np.trace(hessian, axis1=1, axis2=2)[:, None, None] * np.eye(6)
     step = -np.linalg.solve(hessian, gradient[..., None])[..., 0]
     return Rotation.from_rotvec(step[:, :3]).as_matrix() @ rotations, translations + step[:, 3:]
@@ -147,11 +150,19 @@ def _step_shape(
     """One Gauss-Newton step of every landmark [N,3], drawn towards where it is believed to be."""
     errors, by_point = _projection(shape @ rotations.transpose(0, 2, 1) + translations[:, None], pixels, K)
     by_shape = by_point @ rotations[:, None]  # [F,N,2,3]
-    typical = _typical(errors[:, STABLE])
-    weights = _weights(errors) * _INDEPENDENT / len(errors) / typical**2
-    hessian = np.einsum("fn,fnki,fnkj->nij", weights, by_shape, by_shape) + np.eye(3) / _BELIEF**2
-    gradient = np.einsum("fn,fnki,fnk->ni", weights, by_shape, errors) + (shape - belief) / _BELIEF**2
+    scale = _INDEPENDENT / len(errors) / _typical(errors[:, STABLE]) ** 2
+    roots = np.sqrt(_weights(errors) * scale)[..., None]
+    by_landmark = (by_shape * roots[..., None]).transpose(1, 0, 2, 3).reshape(len(shape), -1, 3)
+    hessian, gradient = _normal(by_landmark, (errors * roots).transpose(1, 0, 2).reshape(len(shape), -1))
+    hessian += np.eye(3) / _BELIEF**2
+    gradient += (shape - belief) / _BELIEF**2
     return shape - np.linalg.solve(hessian, gradient[..., None])[..., 0]
+
+
+def _normal(derivatives: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The normal equations of derivatives [m,k,p] and errors [m,k]: matrices [m,p,p] and right sides [m,p]."""
+    transposed = derivatives.transpose(0, 2, 1)
+    return transposed @ derivatives, (transposed @ errors[..., None])[..., 0]
 
 
 def _projection(camera: np.ndarray, pixels: np.ndarray, K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

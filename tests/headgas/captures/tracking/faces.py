@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.spatial.transform import Rotation
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 800.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
@@ -62,6 +61,8 @@ def neutral_face() -> np.ndarray:
 
 def video(frames: int = 120, noise: float = 0.0, seed: int = 0, still: tuple[str, ...] = ()) -> Video:
     """A head that turns, nods, talks, blinks, smiles and looks aside; `still` names what it does not do."""
+    from scipy.spatial.transform import Rotation
+
     from headgas.captures.tracking import landmarks as named
 
     generator = np.random.default_rng(seed)

@@ -138,7 +138,9 @@ def test_the_torso_is_cut_below_the_chin_and_specks_are_gone() -> None:
     share = pictures.above_chin(128, K, viewmat, chin=-0.115)
     chin_row = K[1, 1] * 0.115 / 0.6 + K[1, 2]
     below = chin_row + K[1, 1] * 0.03 / 0.6
-    assert (share[: int(chin_row)] == 1).all() and (share[int(below) + 1 :] == 0).all()
+    middle = share[:, 54:74]
+    assert (middle[: int(chin_row)] == 1).all() and (share[int(below) + 1 :] == 0).all()
+    assert share[int(chin_row), 3] == 0 and share[30, 3] == 1  # a shoulder, and what is beside the forehead
     assert pictures.boxes(motion, faces.K, torso=True)[0, 2] > box[2]
     matte = np.zeros((128, 128))
     matte[40:90, 40:90], matte[5:9, 5:9] = 1, 1
@@ -149,8 +151,8 @@ def test_the_torso_is_cut_below_the_chin_and_specks_are_gone() -> None:
 
 
 def test_colour_from_behind_does_not_shine_through() -> None:
-    u = np.mgrid[:96, :96][1]
-    matte = np.clip((60 - u) / 8 + 0.5, 0, 1)  # a soft edge, such as hair's
+    u = np.mgrid[:256, :256][1]
+    matte = np.clip((160 - u) / 5 + 0.5, 0, 1)  # a soft edge, such as hair's
     color = matte[..., None] * (0.7, 0.5, 0.4) + (1 - matte[..., None]) * np.array((0.0, 1.0, 0.0))
     rgba = pictures.matted(color, matte)
     soft = (rgba[..., 3] > 0.3) & (rgba[..., 3] < 0.7)
@@ -197,11 +199,20 @@ def test_without_network_or_python_the_tracker_says_what_to_do(
         with pytest.raises(HeadGaSError, match=r"a Python from 3\.9 to 3\.12"):
             environment.tracker_python(lambda share, text: None)
     monkeypatch.setattr(environment, "_base_python", lambda: sys.executable)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(HeadGaSError, match="cannot install mediapipe==0.10.21") as caught:
-        environment.tracker_python(lambda share, text: None)
+    steps: list[list[str]] = []
+    run = environment._run
+
+    def without_network(command: list[str], what: str, hint: str) -> None:
+        steps.append(command)
+        if "pip" in command:
+            run([sys.executable, "-c", "raise SystemExit('no route to host')"], what, hint)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "_run", without_network)
+        with pytest.raises(HeadGaSError, match=r"cannot install mediapipe==0\.10\.21:\nno route") as caught:
+            environment.tracker_python(lambda share, text: None)
     assert "Is there a network?" in caught.value.hint and not is_ready()
+    assert "venv" in steps[0] and "--only-binary" in steps[1]
     monkeypatch.setenv(environment.VARIABLE, str(tmp_path / "nothing"))
     with pytest.raises(HeadGaSError, match="which is no file"):
         environment.tracker_python(lambda share, text: None)
