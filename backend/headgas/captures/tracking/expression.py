@@ -9,6 +9,7 @@ of the rest, so a named slider does all that goes along with it, and the compone
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh
 
 from headgas.captures.tracking.channels import Channel, measure_channels
 from headgas.captures.tracking.pose import HeadMotion, project, unproject
@@ -81,15 +82,28 @@ def _regression(named: np.ndarray, moved: np.ndarray) -> np.ndarray:
 
 def _components(left: np.ndarray, moved: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Values [F,k], what they move [k,D], and the share of `moved` that is explained with 0…k of them."""
-    _, singular, directions = np.linalg.svd(left[train], full_matrices=False)
+    strengths, directions = _principal(left[train])
     total = max(float((moved[train] ** 2).sum()), 1e-12)
-    explained = 1 - (float((left[train] ** 2).sum()) - np.concatenate([[0], np.cumsum(singular**2)])) / total
+    explained = 1 - (float((left[train] ** 2).sum()) - np.concatenate([[0], np.cumsum(strengths)])) / total
     enough = int(np.argmax(explained >= _EXPLAINED)) if (explained >= _EXPLAINED).any() else _MOST
-    count = min(max(enough, _FEWEST), _MOST, len(singular))
+    count = min(max(enough, _FEWEST), len(strengths))
     values = left @ directions[:count].T
     full = np.maximum(np.percentile(np.abs(values[train]), _FULL, axis=0), 1e-9)
     full = full * np.where((values[train] ** 3).sum(0) < 0, -1.0, 1.0)  # the rarer, stronger way is the positive one
     return values / full, directions[:count] * full[:, None], explained[: count + 1]
+
+
+def _principal(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The strongest right singular vectors [k,D] of rows [F,D], and the squares [k] of their singular values."""
+    tall = rows.shape[0] > rows.shape[1]
+    gram = rows.T @ rows if tall else rows @ rows.T
+    count = len(gram)
+    squares, vectors = eigh(gram, subset_by_index=[max(0, count - _MOST), count - 1])
+    squares, vectors = np.maximum(squares[::-1], 0), vectors[:, ::-1]
+    if tall:
+        return squares, vectors.T
+    kept = squares > 1e-12 * max(float(squares[0]), 1e-30)
+    return squares[kept], (vectors[:, kept] / np.sqrt(squares[kept])).T @ rows
 
 
 def _added(rest: np.ndarray, face: np.ndarray, moved: np.ndarray) -> np.ndarray:

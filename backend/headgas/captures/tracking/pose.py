@@ -3,7 +3,7 @@
 """How the head moves: pose and the subject's own shape in turn, on landmarks that bone lies close beneath.
 
 A start comes from the network's own depth, by generalised Procrustes analysis (Gower 1975). Gauss-Newton steps then
-reduce the error of the projected landmarks (Huber 1964), for the poses with the shape held and for the shape with the
+reduce the error of the projected landmarks and, with less weight, of their depth (Huber 1964), for the poses with the shape held and for the shape with the
 poses held, near what the network believes. Focal length, and with it distance, cannot be seen in such a video.
 """
 
@@ -21,6 +21,7 @@ _EYES_APART = 0.063  # metres between the middles of the eyes: the mean of adult
 _LEAN = np.radians(9.0)  # the forehead's top lies that far behind the nose's base, seen from the side
 _BEHIND_EYES = 0.085  # metres: the origin of head space, about the middle of the skull
 _HUBER = 1.5  # times the typical error: beyond, errors count linearly
+_DEPTH = 0.4  # weight of the network's depth beside pixels: measured, docs/results.md
 _BELIEF = 0.004  # metres that the network's shape may be wrong
 _INDEPENDENT = 20.0  # frames that all frames are worth: the network errs alike in all of them
 
@@ -41,10 +42,10 @@ def solve_motion(landmarks: np.ndarray, K: np.ndarray) -> HeadMotion:
     shape, pixels = belief.copy(), landmarks[..., :2]
     some = np.linspace(0, len(pixels) - 1, min(len(pixels), _SHAPING)).round().astype(int)
     for _ in range(_ROUNDS):
-        rotations, translations = _step_poses(rotations, translations, shape[STABLE], pixels[:, STABLE], K)
+        rotations, translations = _step_poses(rotations, translations, shape[STABLE], landmarks[:, STABLE], K)
         shape = _step_shape(rotations[some], translations[some], shape, belief, pixels[some], K)
     for _ in range(2):  # the poses have the last word
-        rotations, translations = _step_poses(rotations, translations, shape[STABLE], pixels[:, STABLE], K)
+        rotations, translations = _step_poses(rotations, translations, shape[STABLE], landmarks[:, STABLE], K)
     return _in_head_space(rotations, translations, shape)
 
 
@@ -124,16 +125,21 @@ def _in_head_space(rotations: np.ndarray, translations: np.ndarray, shape: np.nd
 
 
 def _step_poses(
-    rotations: np.ndarray, translations: np.ndarray, shape: np.ndarray, pixels: np.ndarray, K: np.ndarray
+    rotations: np.ndarray, translations: np.ndarray, shape: np.ndarray, landmarks: np.ndarray, K: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One Gauss-Newton step of every pose, for points [n,3] seen at pixels [F,n,2]."""
-    turned = shape @ rotations.transpose(0, 2, 1)
-    errors, by_point = _projection(turned + translations[:, None], pixels, K)
-    by_pose = np.concatenate([-by_point @ _cross(turned), by_point], -1)  # [F,n,2,6]
-    roots, count = np.sqrt(_weights(errors))[..., None], len(errors)
-    hessian, gradient = _normal(
-        (by_pose * roots[..., None]).reshape(count, -1, 6), (errors * roots).reshape(count, -1)
-    )
+    """One Gauss-Newton step of every pose, for points [n,3] seen at landmarks [F,n,3]."""
+    turned, count = shape @ rotations.transpose(0, 2, 1), len(landmarks)
+    errors, by_point = _projection(turned + translations[:, None], landmarks[..., :2], K)
+    roots = np.sqrt(_weights(errors))[..., None]
+    turning = -_cross(turned)  # [F,n,3,3]
+    by_pose = np.concatenate([by_point @ turning, by_point], -1)  # [F,n,2,6]
+    scale = (_DEPTH * K[0, 0] / translations[:, 2])[:, None]  # [F,1]
+    depth_errors = _centred(turned[..., 2]) * scale - _DEPTH * _centred(landmarks[..., 2])
+    depth_by_pose = np.zeros((*depth_errors.shape, 1, 6))
+    depth_by_pose[..., 0, :3] = _centred(turning[..., 2, :]) * scale[..., None]
+    by_all = np.concatenate([by_pose, depth_by_pose], 2) * roots[..., None]
+    all_errors = np.concatenate([errors, depth_errors[..., None]], 2) * roots
+    hessian, gradient = _normal(by_all.reshape(count, -1, 6), all_errors.reshape(count, -1))
     hessian += 1e-9 * np.trace(hessian, axis1=1, axis2=2)[:, None, None] * np.eye(6)
     step = -np.linalg.solve(hessian, gradient[..., None])[..., 0]
     return Rotation.from_rotvec(step[:, :3]).as_matrix() @ rotations, translations + step[:, 3:]
@@ -186,6 +192,11 @@ def _cross(vectors: np.ndarray) -> np.ndarray:
 def _typical(errors: np.ndarray) -> float:
     """The median distance in pixels of errors [F,n,2], not zero."""
     return max(float(np.median(np.linalg.norm(errors, axis=-1))), 1e-3)
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    """Values [F,n,…] without each frame's mean."""
+    return values - values.mean(1, keepdims=True)
 
 
 def _weights(errors: np.ndarray) -> np.ndarray:
