@@ -31,7 +31,7 @@ _CLOSED = 15  # percentile of the jaw's opening at rest: people in videos talk
 _MOST = 1.5  # times the full range: beyond is an outlier
 _ABOVE_NOISE = 3.0  # times its own trembling that a trusted channel reaches
 _RIGHT, _LEFT = 0, 1
-_X, _Y, _Z = 0, 1, 2  # to the left, to the back, up
+_X, _Z = 0, 2  # to the left, up
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def measure_channels(positions: np.ndarray, train: np.ndarray, in_order: bool) -
         in_order: the frames follow each other, so that trembling can be told from motion.
     """
     channels = []
-    for measure in _measures(positions):
+    for measure in _measures(positions, train):
         rest = float(np.percentile(measure.values[train], measure.rest))
         noise = _noise(measure.values) if in_order else 0.0
         for name, away in ((measure.more, measure.values - rest), (measure.less, rest - measure.values)):
@@ -86,7 +86,7 @@ def _channel(name: str, away: np.ndarray, train: np.ndarray, noise: float, enoug
     return Channel(name, values, reach, noise, problem)
 
 
-def _measures(positions: np.ndarray) -> list[_Measure]:
+def _measures(positions: np.ndarray, train: np.ndarray) -> list[_Measure]:
     """In shares of the distance between the eyes; lids and gaze in shares of the eye's width."""
     eyes = [(positions[:, EYE_OUTER[side]] + positions[:, EYE_INNER[side]]) / 2 for side in (_RIGHT, _LEFT)]
     apart = float(np.median(np.linalg.norm(eyes[_LEFT] - eyes[_RIGHT], axis=1)))
@@ -101,25 +101,40 @@ def _measures(positions: np.ndarray) -> list[_Measure]:
     measures.append(_Measure(inner / apart, "browInnerUp", "", 0.04))
     for side, word in ((_LEFT, "Left"), (_RIGHT, "Right")):
         corner = positions[:, MOUTH_CORNER[side]]
-        measures.append(_Measure((corner[:, _Z] - nose[:, _Z]) / apart, f"mouthSmile{word}", f"mouthFrown{word}", 0.04))
+        measures.append(_Measure((corner[:, _Z] - nose[:, _Z]) / apart, f"mouthSmile{word}", "", 0.04))
         brow = positions[:, BROW_OUTER[side], _Z].mean(1) - eyes[side][:, _Z]
         measures.append(_Measure(brow / apart, f"browOuterUp{word}", f"browDown{word}", 0.04))
-        measures += _eye(positions, side, word)
-    return measures
+    return measures + _eye_measures(positions, train)
 
 
-def _eye(positions: np.ndarray, side: int, word: str) -> list[_Measure]:
-    outer, inner = positions[:, EYE_OUTER[side]], positions[:, EYE_INNER[side]]
-    axis = outer - inner
-    width = np.linalg.norm(axis, axis=1)
-    lids = np.linalg.norm(positions[:, UPPER_LID[side]] - positions[:, LOWER_LID[side]], axis=2).mean(1)
-    iris = positions[:, IRIS[side]] - (outer + inner) / 2
-    outward = (iris * axis).sum(1) / width**2
+def _eye_measures(positions: np.ndarray, train: np.ndarray) -> list[_Measure]:
+    """Lids of each eye, and the gaze of both together: they look the same way, and two irises tremble less than one."""
+    lids, aside, up = [], [], []
+    for side in (_RIGHT, _LEFT):
+        outer, inner = positions[:, EYE_OUTER[side]], positions[:, EYE_INNER[side]]
+        width = np.linalg.norm(outer - inner, axis=1)
+        opening = positions[:, UPPER_LID[side]] - positions[:, LOWER_LID[side]]
+        iris = positions[:, IRIS[side]] - (outer + inner) / 2
+        lids.append(np.linalg.norm(opening, axis=2).mean(1) / width)
+        aside.append(iris[:, _X] / width)
+        up.append(iris[:, _Z] / width)
+    left = np.mean(aside, 0)
+    upward = _apart_from(np.mean(lids, 0), np.mean(up, 0), train)  # a closing lid takes the iris's landmarks along
     return [
-        _Measure(lids / width, f"eyeWide{word}", f"eyeBlink{word}", 0.08),
-        _Measure(outward, f"eyeLookOut{word}", f"eyeLookIn{word}", 0.05),
-        _Measure(iris[:, _Z] / width, f"eyeLookUp{word}", f"eyeLookDown{word}", 0.05),
+        _Measure(lids[_LEFT], "eyeWideLeft", "eyeBlinkLeft", 0.08),
+        _Measure(lids[_RIGHT], "eyeWideRight", "eyeBlinkRight", 0.08),
+        _Measure(left, "eyeLookOutLeft", "eyeLookInLeft", 0.04),
+        _Measure(left, "eyeLookInRight", "eyeLookOutRight", 0.04),
+        _Measure(upward, "eyeLookUpLeft", "eyeLookDownLeft", 0.04),
+        _Measure(upward, "eyeLookUpRight", "eyeLookDownRight", 0.04),
     ]
+
+
+def _apart_from(cause: np.ndarray, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Values [F] without what is linear in a cause [F], as the training frames have it."""
+    away = cause - cause[train].mean()
+    slope = (away[train] @ values[train]) / max(float(away[train] @ away[train]), 1e-12)
+    return values - slope * away
 
 
 def _distance(positions: np.ndarray, one: int, other: int) -> np.ndarray:

@@ -3,8 +3,9 @@
 """How the head moves: pose and the subject's own shape in turn, on landmarks that bone lies close beneath.
 
 A start comes from the network's own depth, by generalised Procrustes analysis (Gower 1975). Gauss-Newton steps then
-reduce the error of the projected landmarks and, with less weight, of their depth (Huber 1964), for the poses with the shape held and for the shape with the
-poses held, near what the network believes. Focal length, and with it distance, cannot be seen in such a video.
+reduce the error of the projected landmarks and, with less weight, of their depth (Huber 1964), for the poses with the
+shape held and for the shape with the poses held, near what the network believes. Focal length, and with it distance,
+cannot be seen in such a video.
 """
 
 from dataclasses import dataclass
