@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from headgas.errors import HeadGaSError
 from headgas.files import user_cache, write
@@ -147,6 +148,6 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def quiet() -> dict[str, int]:
+def quiet() -> dict[str, Any]:
     """What keeps Windows from opening a console for a child."""
     return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}

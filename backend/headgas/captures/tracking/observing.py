@@ -33,7 +33,7 @@ class Observations:
     @property
     def found(self) -> np.ndarray:
         """[F] whether there is a face."""
-        return np.isfinite(self.landmarks).all((1, 2))
+        return np.asarray(np.isfinite(self.landmarks).all((1, 2)))
 
 
 class Tracker:

@@ -91,9 +91,10 @@ def _guided(matte: np.ndarray, guide: np.ndarray, radius: int) -> np.ndarray:
 
 def _largest(mask: np.ndarray, reach: int) -> np.ndarray:
     """[H,W] where the largest connected part of a mask is, and so many pixels around."""
-    labels, count = ndimage.label(mask)
-    if not count:
-        return np.zeros_like(mask)
+    labels = np.zeros(mask.shape, np.int32)
+    ndimage.label(mask, output=labels)
     sizes = np.bincount(labels.ravel())
+    if len(sizes) < 2:
+        return np.zeros_like(mask)
     sizes[0] = 0
     return ndimage.binary_dilation(labels == sizes.argmax(), iterations=reach)

@@ -38,7 +38,7 @@ class Source:
     """The frames of a video, or of a folder of pictures in the order of their names."""
 
     def __init__(self, path, rate):
-        self._files = self._video = None
+        self._files, self._video = [], None
         if Path(path).is_dir():
             self._files = pictures_in(Path(path))
             self.count, self.rate = len(self._files), 0.0
@@ -63,7 +63,7 @@ class Source:
             yield number, picture
 
     def _pictures(self):
-        if self._files is not None:
+        if self._video is None:
             for file in self._files:
                 picture = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
                 if picture is None:
