@@ -94,18 +94,22 @@ def _boxes(fields: Fields) -> dict[str, Box]:
     return result
 
 
-def write_folder(folder: Path, space: ExpressionSpace, frames: Sequence[Frame], points: str = "") -> None:
+def write_folder(
+    folder: Path, space: ExpressionSpace, frames: Sequence[Frame], points: str = "", estimated: bool = False
+) -> None:
     """Writes `capture.json` for images that lie in the folder already, as RGBA PNG files.
 
     Args:
         points: the name of the file with surface points; empty without.
+        estimated: a tracker made the cameras and expressions.
 
     Raises:
         HeadGaSError: it cannot be written.
     """
     described = {"kind": space.kind, "names": list(space.names), "neutral": list(space.neutral)}
     data: dict[str, Any] = {"format": "headgas-capture", "version": VERSION, "color_encoding": "srgb-display"}
-    data |= {"expression_space": described, **({"points": points} if points else {})}
+    data |= {"poses": "estimated" if estimated else "exact", "expression_space": described}
+    data |= {"points": points} if points else {}
     data["frames"] = [_described(frame) for frame in frames]
     files.write(folder / FILE, json.dumps(data))
 

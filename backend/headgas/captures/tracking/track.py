@@ -111,7 +111,7 @@ def track(source: Path, out: Path, options: TrackOptions, on_progress: Progress 
     _save_points(out / "points.npy", surface_points(expressions.rest))
     zeros = (0.0,) * len(expressions.names)
     space = ExpressionSpace("custom", expressions.names, zeros, zeros, zeros)
-    folder.write_folder(out, space, frames, "points.npy")
+    folder.write_folder(out, space, frames, "points.npy", estimated=True)
     shutil.rmtree(cut, ignore_errors=True)
     (out / _UNFINISHED).unlink(missing_ok=True)
     on_progress(1.0, "Done")

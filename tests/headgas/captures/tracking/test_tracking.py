@@ -59,6 +59,7 @@ def test_a_tracked_video_is_a_capture(tracked: Tracked) -> None:
     assert {"jawOpen", "eyeBlinkLeft", "component_00"} <= set(capture.expression_space.names)
     written = sorted(path.name for path in tracked.out.iterdir())
     assert written == ["capture.json", "images", "points.npy", "tracking.json"]
+    assert json.loads((tracked.out / "capture.json").read_text())["poses"] == "estimated"  # training refines them
     facts = json.loads((tracked.out / "tracking.json").read_text())
     assert facts["frames"]["dropped"] == {"no face was found": 1, "the face is blurred": 1}
     assert [dropped["frame"] for dropped in facts["dropped"]] == [10, 20]
