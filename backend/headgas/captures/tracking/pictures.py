@@ -90,11 +90,12 @@ def _guided(matte: np.ndarray, guide: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _largest(mask: np.ndarray, reach: int) -> np.ndarray:
-    """[H,W] where the largest connected part of a mask is, and so many pixels around."""
+    """[H,W] where the largest part of a mask is, and so many pixels around; thin bridges connect nothing."""
+    thick = max(1, reach // 2)
     labels = np.zeros(mask.shape, np.int32)
-    ndimage.label(mask, output=labels)
+    ndimage.label(ndimage.binary_erosion(mask, iterations=thick), output=labels)
     sizes = np.bincount(labels.ravel())
     if len(sizes) < 2:
         return np.zeros_like(mask)
     sizes[0] = 0
-    return ndimage.binary_dilation(labels == sizes.argmax(), iterations=reach)
+    return ndimage.binary_dilation(labels == sizes.argmax(), iterations=reach + thick)
