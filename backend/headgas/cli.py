@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_lazily("check"))
 
     _import_command(commands)
+    _track_command(commands)
 
     fit = commands.add_parser("fit-mapping", help="a mapping between two descriptions of a capture's frames")
     fit.add_argument("capture", type=Path)
@@ -183,6 +184,22 @@ def _import_command(commands: Any) -> None:
     parser.add_argument("--link", action="store_true", help="link to images that need no change, not copy them")
     parser.add_argument("--skip-broken", action="store_true", help="leave out frames that cannot be read")
     parser.set_defaults(run=_lazily("import_", "commands_captures"))
+
+
+def _track_command(commands: Any) -> None:
+    parser = commands.add_parser("track", help="make a capture from a video of a face")
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video, or a folder of pictures in order")
+    parser.add_argument("--out", type=Path, required=True, metavar="CAPTURE", help="the folder to write")
+    focal_help = "of the lens: 26mm as on a 35 mm camera, or pixels (default: EXIF, else 1.25 × the long side)"
+    parser.add_argument("--focal", metavar="LENGTH", help=focal_help)
+    parser.add_argument("--size", type=_positive, default=512, metavar="PIXELS", help="of the pictures, at most")
+    parser.add_argument("--torso", action="store_true", help="keep neck and shoulders (default: cut below the chin)")
+    held_out_help = "share of the frames, at the end, that judge the avatar (default: 0.15)"
+    parser.add_argument("--held-out", type=float, default=0.15, metavar="SHARE", help=held_out_help)
+    parser.add_argument("--rate", type=float, default=30.0, metavar="N", help="frames per second to use, at most")
+    offline_help = "download nothing; without, the first use makes the tracker's own environment"
+    parser.add_argument("--offline", action="store_true", help=offline_help)
+    parser.set_defaults(run=_lazily("track", "commands_captures"))
 
 
 def _training(parser: argparse.ArgumentParser) -> None:

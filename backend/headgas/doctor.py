@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import headgas
+from headgas.captures.tracking import is_ready
 from headgas.devices import cuda_problem, rasterizer_name
 from headgas.perceptual import WEIGHTS_VARIABLE, find_weights, weight_folders
 from headgas.splatting import Camera, Gaussians, get_threads, rasterize
@@ -100,6 +101,9 @@ def _missing(device: torch.device) -> list[dict[str, str]]:
     if reason is not None:
         what = f"Triton, which makes rendering and training on the GPU faster, does not work: {reason}"
         missing.append({"what": what, "fix": f"Run: {triton_command()}"})
+    if not is_ready():
+        fix = "Nothing: the first `headgas track` downloads about 130 MB for it."
+        missing.append({"what": "The face tracker: only captures from videos need it.", "fix": fix})
     folders = " or ".join(map(str, weight_folders()))
     if find_weights("vgg16-*.pth") is None:
         fix = f"Put torchvision's vgg16-397923af.pth into {folders} (or a folder that {WEIGHTS_VARIABLE} names)."

@@ -16,6 +16,7 @@ from .discovery import clean_environment
 from .process import end_of_log
 
 _REPAIR = "Run 'headgas doctor' with that Python"
+_LINE = 1000  # bytes that hold a line
 _NEW_GROUP = 0x200  # Windows: CREATE_NEW_PROCESS_GROUP, so that Ctrl-C in Blender's console is not the training's
 _children: list[subprocess.Popen] = []  # kept, so that the system is told when they have ended
 
@@ -65,6 +66,14 @@ class Command:
     def ended(self) -> bool:
         """Whether `result` has one."""
         return self._child.poll() is not None
+
+    @property
+    def last_line(self) -> str:
+        """What it wrote last on standard error; empty before it did."""
+        with self._log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LINE))
+            lines = log.read().decode("utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else ""
 
     def result(self) -> tuple[int, str, str]:
         """Exit status, standard output, the end of standard error; gives the files back."""

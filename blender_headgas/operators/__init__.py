@@ -68,6 +68,7 @@ from .service import (
     HEADGAS_OT_stop_backend,
     HEADGAS_OT_test_backend,
 )
+from .track import HEADGAS_OT_open_tracking_report, HEADGAS_OT_track_video, draw_track_menu
 from .train import HEADGAS_OT_check_capture, HEADGAS_OT_control_run, HEADGAS_OT_train_avatar
 from .train_results import (
     HEADGAS_OT_compare_runs,
@@ -143,6 +144,8 @@ classes = (
     HEADGAS_OT_restart_backend,
     HEADGAS_OT_stop_backend,
     HeadGaSTrainingSettings,
+    HEADGAS_OT_track_video,
+    HEADGAS_OT_open_tracking_report,
     HEADGAS_OT_check_capture,
     HEADGAS_OT_train_avatar,
     HEADGAS_OT_control_run,
@@ -164,6 +167,7 @@ def register() -> None:
     """Adds the menu entries, takes clicks on avatars, draws photographs in files that have some, watches trainings."""
     bpy.types.TOPBAR_MT_file_import.append(draw_import_menu)
     bpy.types.TOPBAR_MT_file_import.append(draw_import_take_menu)
+    bpy.types.TOPBAR_MT_file_import.append(draw_track_menu)
     bpy.types.TOPBAR_MT_file_export.append(draw_export_take_menu)
     bpy.types.TOPBAR_MT_file_export.append(draw_export_cameras_menu)
     for handlers in _changes_of_files():
@@ -187,6 +191,7 @@ def unregister() -> None:
     stop_drawing()
     bpy.types.TOPBAR_MT_file_export.remove(draw_export_cameras_menu)
     bpy.types.TOPBAR_MT_file_export.remove(draw_export_take_menu)
+    bpy.types.TOPBAR_MT_file_import.remove(draw_track_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_take_menu)
     bpy.types.TOPBAR_MT_file_import.remove(draw_import_menu)
 

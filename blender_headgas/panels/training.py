@@ -10,8 +10,10 @@ from ..client.training import Run
 from ..core.capture_check import GOOD, WARNING, CaptureCheck
 from ..core.errors import HeadGaSError
 from ..core.runs import SHEET, THUMBNAIL, describe, duration
+from ..operators.track import TRACK, report_of
 from ..operators.train import check_of, is_checking
 from ..operators.train_watch import message_of, runs, watched_by
+from .backend import draw_task
 from .lines import characters_of, draw_error, draw_text
 from .pictures import curve_icon, file_icon
 
@@ -35,6 +37,8 @@ class HEADGAS_PT_training(bpy.types.Panel):
         layout, settings = self.layout, context.scene.headgas_training
         layout.use_property_split = True
         layout.use_property_decorate = False
+        layout.operator("headgas.track_video", icon='FILE_MOVIE')
+        _draw_tracking(layout, settings, characters_of(context.region))
         layout.prop(settings, "capture")
         if settings.capture:
             folder = Path(bpy.path.abspath(settings.capture)).resolve()
@@ -86,6 +90,15 @@ class HEADGAS_PT_runs(bpy.types.Panel):
                 header.label(text=text, icon=_STATES.get(run.state, 'TIME'))
             if body is not None:
                 _draw_run(body, run, len(known) > 1, characters)
+
+
+def _draw_tracking(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, characters: int) -> None:
+    """How far the tracking of a video is, or what its capture lacks."""
+    draw_task(layout, TRACK, characters)
+    if report := report_of(settings.capture):
+        layout.operator("headgas.open_tracking_report", icon='DOCUMENTS')
+        for sentence in report.advice:
+            draw_text(layout, sentence, characters, 'INFO')
 
 
 def _draw_check(layout: bpy.types.UILayout, folder: Path, characters: int) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for `headgas check`, `compare` and `train`: it writes the files of a run and heeds what it is told.
+"""A stand-in for `headgas check`, `compare`, `track` and `train`: it writes their files and heeds what it is told.
 
 It trains until it is told to stop, or until the file `die` or `finish` lies in the run's folder.
 """
@@ -31,6 +31,8 @@ def main() -> None:
         _train(Path(command[command.index("--out") + 1]), "--resume" in command)
     elif command[0] == "compare":
         _compare(Path(command[1]), Path(command[command.index("--out") + 1]))
+    elif command[0] == "track":
+        _track(Path(command[1]), Path(command[command.index("--out") + 1]), command)
     else:
         sys.exit(f"the stand-in knows no {command[0]}")
 
@@ -48,6 +50,18 @@ def _compare(capture: Path, out: Path) -> None:
     if (capture / "crash").exists():
         sys.exit("headgas: out of memory")
     (out / "comparison.png").write_bytes(base64.b64decode(_PIXEL))
+
+
+def _track(video: Path, out: Path, command: list[str]) -> None:
+    print(" 42%  Looking for the face: frame 3 of 7", file=sys.stderr, flush=True)
+    while video.read_bytes() == b"long":
+        time.sleep(0.02)
+    if video.read_bytes() == b"empty":
+        print("headgas: Only 0 of 7 frames can be used.\nFilm one face.", file=sys.stderr)
+        sys.exit(2)
+    out.mkdir()
+    (out / "tracking.html").write_text(" ".join(command))
+    (out / "tracking.json").write_text(json.dumps({"advice": ["You never turned your head right."]}))
 
 
 def _train(folder: Path, resumes: bool) -> None:

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Our own capture format: a folder with `capture.json` (docs/formats.md)."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from headgas import files
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Box, Capture, Frame, seen_range
 from headgas.captures.fields import Fields, check_rigid, frames_of, read_json
@@ -90,3 +92,39 @@ def _boxes(fields: Fields) -> dict[str, Box]:
             raise boxes.error(name, "x0, y0, x1, y1 with x0 < x1 and y0 < y1")
         result[name] = (x0, y0, x1, y1)
     return result
+
+
+def write_folder(
+    folder: Path, space: ExpressionSpace, frames: Sequence[Frame], points: str = "", estimated: bool = False
+) -> None:
+    """Writes `capture.json` for images that lie in the folder already, as RGBA PNG files.
+
+    Args:
+        points: the name of the file with surface points; empty without.
+        estimated: a tracker made the cameras and expressions.
+
+    Raises:
+        HeadGaSError: it cannot be written.
+    """
+    described = {"kind": space.kind, "names": list(space.names), "neutral": list(space.neutral)}
+    data: dict[str, Any] = {"format": "headgas-capture", "version": VERSION, "color_encoding": "srgb-display"}
+    data |= {"poses": "estimated" if estimated else "exact", "expression_space": described}
+    data |= {"points": points} if points else {}
+    data["frames"] = [_described(frame) for frame in frames]
+    files.write(folder / FILE, json.dumps(data))
+
+
+def _described(frame: Frame) -> Mapping[str, Any]:
+    """The frame in capture.json."""
+    entry: dict[str, Any] = {"name": frame.name, "split": frame.split, "image": f"images/{frame.name}.png"}
+    entry |= {"width": frame.width, "height": frame.height}
+    for name in ("viewmat", "K", "expression"):
+        entry[name] = _rounded(getattr(frame, name))
+    if frame.boxes:
+        entry["boxes"] = {name: list(box) for name, box in frame.boxes.items()}
+    return entry
+
+
+def _rounded(array: np.ndarray) -> list[Any]:
+    """Nested lists of the shortest numbers that are the same float32."""
+    return [_rounded(row) if row.ndim else float(str(row)) for row in array.astype(np.float32)]

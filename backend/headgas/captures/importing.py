@@ -4,18 +4,17 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from headgas import files
 from headgas.captures import folder
-from headgas.captures.capture import Frame, seen_range
+from headgas.captures.capture import Frame
 from headgas.captures.layouts import find_layout
 from headgas.captures.layouts.reading import found
 from headgas.captures.mattes import Matte
@@ -88,11 +87,8 @@ def import_capture(
     train = sum(frame.split == "train" for frame in kept)
     if not train:
         raise HeadGaSError(f"{source}: no frame to train on is left.")
-    space = seen_range(capture.expression_space, tuple(kept))
-    described = {"kind": space.kind, "names": list(space.names), "neutral": list(space.neutral)}
-    data = {"format": "headgas-capture", "version": folder.VERSION, "color_encoding": "srgb-display"}
-    data |= {"expression_space": described, "frames": [_described(frame) for frame in kept]}
-    files.write(out / folder.FILE, json.dumps(data))
+    space = capture.expression_space
+    folder.write_folder(out, space, kept)
     (out / _ORDER).unlink(missing_ok=True)
     said += seen.complaints(options.scale)
     return ImportedCapture(layout.name, train, len(kept) - train, len(space), seen.height, said)
@@ -189,19 +185,3 @@ def _link(target: Path, image: Path) -> None:
         raise HeadGaSError(
             f"{target}: cannot be linked to {image} ({error.strerror or error}).", "Leave out --link."
         ) from None
-
-
-def _described(frame: Frame) -> Mapping[str, Any]:
-    """The frame in capture.json."""
-    entry: dict[str, Any] = {"name": frame.name, "split": frame.split, "image": f"images/{frame.name}.png"}
-    entry |= {"width": frame.width, "height": frame.height}
-    for name in ("viewmat", "K", "expression"):
-        entry[name] = _rounded(getattr(frame, name))
-    if frame.boxes:
-        entry["boxes"] = {name: list(box) for name, box in frame.boxes.items()}
-    return entry
-
-
-def _rounded(array: np.ndarray) -> list[Any]:
-    """Nested lists of the shortest numbers that are the same float32."""
-    return [_rounded(row) if row.ndim else float(str(row)) for row in array.astype(np.float32)]

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Named channels measured on the face: distances between landmarks, with the head's own motion taken out.
+
+They have ARKit's names where they mean what ARKit means, so that recorded faces drive them. Each is 0 at rest and 1
+at the most that this subject showed. What moves too little, or hardly more than its landmarks tremble, gets no name:
+the components that follow it (expression.py) hold it nevertheless.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from headgas.captures.tracking.landmarks import (
+    BROW_INNER,
+    BROW_OUTER,
+    EYE_INNER,
+    EYE_OUTER,
+    IRIS,
+    JAW,
+    LOWER_LID,
+    LOWER_LIP,
+    MOUTH_CORNER,
+    NOSE_BASE,
+    UPPER_LID,
+    UPPER_LIP,
+)
+
+_REST, _FULL = 50, 98  # percentiles of the training frames: what a face mostly does, and its most without outliers
+_CLOSED = 15  # percentile of the jaw's opening at rest: people in videos talk
+_MOST = 1.5  # times the full range: beyond is an outlier
+_ABOVE_NOISE = 3.0  # times its own trembling that a trusted channel reaches
+_RIGHT, _LEFT = 0, 1
+_X, _Z = 0, 2  # to the left, up
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One measure of F frames."""
+
+    name: str
+    values: np.ndarray  # [F] 0 at rest, 1 fully
+    reach: float  # from rest to full, in the measure's own unit
+    noise: float  # its trembling in the same unit
+    problem: str  # why it is not to be trusted; empty when it is
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What is measured, and the names of both its directions."""
+
+    values: np.ndarray  # [F]
+    more: str  # the channel of larger values
+    less: str  # the channel of smaller ones; empty: there is none
+    enough: float  # what such a channel reaches at least
+    rest: float = _REST
+
+
+def measure_channels(positions: np.ndarray, train: np.ndarray, in_order: bool) -> list[Channel]:
+    """Every channel, trusted or not.
+
+    Args:
+        positions: [F,478,3] metres in head space.
+        train: [F] the frames that say what rest and full are.
+        in_order: the frames follow each other, so that trembling can be told from motion.
+    """
+    channels = []
+    for measure in _measures(positions, train):
+        rest = float(np.percentile(measure.values[train], measure.rest))
+        noise = _noise(measure.values) if in_order else 0.0
+        for name, away in ((measure.more, measure.values - rest), (measure.less, rest - measure.values)):
+            if name:
+                channels.append(_channel(name, away, train, noise, measure.enough))
+    return channels
+
+
+def _channel(name: str, away: np.ndarray, train: np.ndarray, noise: float, enough: float) -> Channel:
+    """The channel of a measure's distance [F] from rest, in one direction."""
+    reach = float(np.percentile(away[train], _FULL))
+    problem = ""
+    if reach < enough:
+        problem = "hardly moved"
+    elif reach < _ABOVE_NOISE * noise:
+        problem = "moved little more than its landmarks tremble"
+    values = np.clip(away / max(reach, 1e-9), 0.0, _MOST)
+    return Channel(name, values, reach, noise, problem)
+
+
+def _measures(positions: np.ndarray, train: np.ndarray) -> list[_Measure]:
+    """In shares of the distance between the eyes; lids and gaze in shares of the eye's width."""
+    eyes = [(positions[:, EYE_OUTER[side]] + positions[:, EYE_INNER[side]]) / 2 for side in (_RIGHT, _LEFT)]
+    apart = float(np.median(np.linalg.norm(eyes[_LEFT] - eyes[_RIGHT], axis=1)))
+    nose, width = positions[:, NOSE_BASE], _distance(positions, MOUTH_CORNER[_RIGHT], MOUTH_CORNER[_LEFT])
+    gap = np.linalg.norm(positions[:, UPPER_LIP] - positions[:, LOWER_LIP], axis=2).mean(1)
+    drop = nose[:, _Z] - positions[:, JAW, _Z].mean(1)
+    measures = [
+        _Measure((gap + drop) / 2 / apart, "jawOpen", "", 0.06, _CLOSED),
+        _Measure(width / apart, "mouthWide", "mouthPucker", 0.06),
+    ]
+    inner = np.mean([positions[:, BROW_INNER[side], _Z].mean(1) - eyes[side][:, _Z] for side in (0, 1)], 0)
+    measures.append(_Measure(inner / apart, "browInnerUp", "", 0.04))
+    for side, word in ((_LEFT, "Left"), (_RIGHT, "Right")):
+        corner = positions[:, MOUTH_CORNER[side]]
+        measures.append(_Measure((corner[:, _Z] - nose[:, _Z]) / apart, f"mouthSmile{word}", "", 0.04))
+        brow = positions[:, BROW_OUTER[side], _Z].mean(1) - eyes[side][:, _Z]
+        measures.append(_Measure(brow / apart, f"browOuterUp{word}", f"browDown{word}", 0.04))
+    return measures + _eye_measures(positions, train)
+
+
+def _eye_measures(positions: np.ndarray, train: np.ndarray) -> list[_Measure]:
+    """Lids of each eye, and the gaze of both together: they look the same way, and two irises tremble less than one."""
+    lids, aside, up = [], [], []
+    for side in (_RIGHT, _LEFT):
+        outer, inner = positions[:, EYE_OUTER[side]], positions[:, EYE_INNER[side]]
+        width = np.linalg.norm(outer - inner, axis=1)
+        opening = positions[:, UPPER_LID[side]] - positions[:, LOWER_LID[side]]
+        iris = positions[:, IRIS[side]] - (outer + inner) / 2
+        lids.append(np.linalg.norm(opening, axis=2).mean(1) / width)
+        aside.append(iris[:, _X] / width)
+        up.append(iris[:, _Z] / width)
+    left = np.mean(aside, 0)
+    upward = _apart_from(np.mean(lids, 0), np.mean(up, 0), train)  # a closing lid takes the iris's landmarks along
+    return [
+        _Measure(lids[_LEFT], "eyeWideLeft", "eyeBlinkLeft", 0.08),
+        _Measure(lids[_RIGHT], "eyeWideRight", "eyeBlinkRight", 0.08),
+        _Measure(left, "eyeLookOutLeft", "eyeLookInLeft", 0.04),
+        _Measure(left, "eyeLookInRight", "eyeLookOutRight", 0.04),
+        _Measure(upward, "eyeLookUpLeft", "eyeLookDownLeft", 0.04),
+        _Measure(upward, "eyeLookUpRight", "eyeLookDownRight", 0.04),
+    ]
+
+
+def _apart_from(cause: np.ndarray, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Values [F] without what is linear in a cause [F], as the training frames have it."""
+    away = cause - cause[train].mean()
+    slope = (away[train] @ values[train]) / max(float(away[train] @ away[train]), 1e-12)
+    return values - slope * away
+
+
+def _distance(positions: np.ndarray, one: int, other: int) -> np.ndarray:
+    return np.linalg.norm(positions[:, one] - positions[:, other], axis=1)
+
+
+def _noise(values: np.ndarray) -> float:
+    """The standard deviation of white noise with such second differences, whatever moves smoothly beneath it."""
+    if len(values) < 3:
+        return 0.0
+    return float(1.4826 * np.median(np.abs(np.diff(values, 2))) / np.sqrt(6.0))

@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 HeadGaS developers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tracker's own Python runs: it decodes a video, finds the face in it and cuts pictures out of it.
+
+`python worker.py JOB.json`. It knows nothing of this package: files come in, files go out, and standard output tells
+how far it is, one JSON object a line: {"done": frames, "of": frames}, at last {"end": "done"} or {"end": "error",
+"message": what the user did wrong}.
+
+    {"job": "landmarks", "source", "rate", "out": FILE.npz}
+        landmarks [F,478,3] float32, pixels of the picture (z: the same scale, smaller is nearer), nan without a face;
+        sharpness [F]; size [2]: width and height; rate: frames per second, 0 for a folder
+    {"job": "pictures", "source", "rate", "boxes": FILE.npy, "size", "out": FOLDER}
+        boxes [n,4]: frame, x, y, side; writes NNNNNN.png and, of equal size, NNNNNN_matte.png
+
+`rate`: at most so many frames per second of a video are looked at, and the others are not counted.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import cv2
+import mediapipe
+import numpy as np
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_SMALL = 512  # pixels: smaller pictures are enlarged before a face is looked for
+_FACE = 128  # pixels, at which sharpness is measured
+_AROUND = 1.6  # times the wanted part: what is a person is seen better with shoulders
+
+
+class Unusable(Exception):
+    """What is wrong with the source."""
+
+
+class Source:
+    """The frames of a video, or of a folder of pictures in the order of their names."""
+
+    def __init__(self, path, rate):
+        self._files, self._video = [], None
+        if Path(path).is_dir():
+            self._files = pictures_in(Path(path))
+            self.count, self.rate = len(self._files), 0.0
+            if not self._files:
+                raise Unusable(f"{path}: has no pictures ({', '.join(_PICTURES)}).")
+            return
+        self._video = cv2.VideoCapture(str(path))
+        if not self._video.isOpened():
+            raise Unusable(f"{path}: cannot be read as a video.")
+        recorded = float(self._video.get(cv2.CAP_PROP_FPS))
+        self._stride = max(1, round(recorded / rate))
+        self.rate = recorded / self._stride
+        self.count = max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))) // self._stride
+
+    def __iter__(self):
+        size = None
+        for number, (name, picture) in enumerate(self._pictures()):
+            if size not in (None, picture.shape[:2]):
+                shapes = [f"{shape[1]}x{shape[0]}" for shape in (picture.shape, size)]
+                raise Unusable(f"{name}: is {shapes[0]} pixels, the pictures before are {shapes[1]}.")
+            size = picture.shape[:2]
+            yield number, picture
+
+    def _pictures(self):
+        if self._video is None:
+            for file in self._files:
+                picture = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+                if picture is None:
+                    raise Unusable(f"{file}: cannot be read as a picture.")
+                yield str(file), picture
+            return
+        number = 0
+        while self._video.grab():
+            if number % self._stride == 0:
+                known, picture = self._video.retrieve()
+                if not known:
+                    break
+                yield f"frame {number}", picture
+            number += 1
+
+
+def pictures_in(folder):
+    def numbers(path):
+        return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
+
+    return sorted((path for path in folder.iterdir() if path.suffix.lower() in _PICTURES), key=numbers)
+
+
+def tell(**facts):
+    print(json.dumps(facts), flush=True)
+
+
+def landmarks(job):
+    source = Source(job["source"], job["rate"])
+    found, sharpness, size = [], [], (0, 0)
+    options = {"static_image_mode": False, "max_num_faces": 1, "refine_landmarks": True}
+    with mediapipe.solutions.face_mesh.FaceMesh(**options) as mesh:
+        for number, picture in source:
+            height, width = picture.shape[:2]
+            size = (width, height)
+            points = face_of(mesh, picture)
+            found.append(points)
+            sharpness.append(sharpness_of(picture, points))
+            tell(done=number + 1, of=max(source.count, number + 1))
+    if not found:
+        raise Unusable(f"{job['source']}: has no frames.")
+    arrays = {"landmarks": np.stack(found), "sharpness": np.array(sharpness, np.float32)}
+    np.savez(job["out"], size=np.array(size), rate=np.array(source.rate), **arrays)
+
+
+def face_of(mesh, picture):
+    """Landmarks [478,3] in pixels; nan where there is no face."""
+    height, width = picture.shape[:2]
+    enlarged = _SMALL / max(height, width)
+    if enlarged > 1:
+        picture = cv2.resize(picture, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
+    faces = mesh.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).multi_face_landmarks
+    if not faces:
+        return np.full((478, 3), np.nan, np.float32)
+    points = np.array([(point.x, point.y, point.z) for point in faces[0].landmark], np.float32)
+    return points * np.array((width, height, width), np.float32)
+
+
+def sharpness_of(picture, points):
+    """How much detail the face has: the variance of its Laplacian, at one size for all faces."""
+    if np.isnan(points).any():
+        return np.nan
+    height, width = picture.shape[:2]
+    low = np.clip(points[:, :2].min(0), 0, (width - 1, height - 1)).astype(int)
+    high = np.clip(points[:, :2].max(0), 1, (width, height)).astype(int)
+    if (high - low).min() < 2:
+        return np.nan
+    face = cv2.cvtColor(picture[low[1] : high[1], low[0] : high[0]], cv2.COLOR_BGR2GRAY)
+    face = cv2.resize(face, (_FACE, _FACE), interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(face, cv2.CV_32F).var())
+
+
+def pictures(job):
+    source, size, out = Source(job["source"], job["rate"]), job["size"], Path(job["out"])
+    boxes = {int(row[0]): [int(value) for value in row[1:]] for row in np.load(job["boxes"])}
+    done = 0
+    with mediapipe.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0) as segmentation:
+        for number, picture in source:
+            if number not in boxes:
+                continue
+            x, y, side = boxes[number]
+            around = round(side * _AROUND / 2) * 2
+            edge = (around - side) // 2
+            seen = cut(picture, x - edge, y - edge, around, cv2.BORDER_REPLICATE)
+            enough = cv2.resize(seen, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA)
+            mask = segmentation.process(cv2.cvtColor(enough, cv2.COLOR_BGR2RGB)).segmentation_mask
+            mask = cv2.resize(mask, (around, around), interpolation=cv2.INTER_LINEAR)
+            matte = mask[edge : edge + side, edge : edge + side]
+            matte = matte * (cut(np.ones(picture.shape[:2], np.float32), x, y, side, cv2.BORDER_CONSTANT) > 0)
+            colour = seen[edge : edge + side, edge : edge + side]
+            interpolation = cv2.INTER_AREA if size <= side else cv2.INTER_CUBIC
+            write(out / f"{number:06d}.png", cv2.resize(colour, (size, size), interpolation=interpolation))
+            matte = cv2.resize(matte.clip(0, 1), (size, size), interpolation=cv2.INTER_AREA)
+            write(out / f"{number:06d}_matte.png", (matte * 255 + 0.5).astype(np.uint8))
+            done += 1
+            tell(done=done, of=len(boxes))
+
+
+def cut(picture, x, y, side, border):
+    """The square [side,side] at that corner; what lies outside the picture is made up."""
+    height, width = picture.shape[:2]
+    before = (max(0, -y), max(0, -x))
+    after = (max(0, y + side - height), max(0, x + side - width))
+    if any(before) or any(after):
+        picture = cv2.copyMakeBorder(picture, before[0], after[0], before[1], after[1], border, value=0)
+    x, y = x + before[1], y + before[0]
+    return picture[y : y + side, x : x + side]
+
+
+def write(path, picture):
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())  # imwrite knows no Unicode on Windows
+
+
+def main():
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    try:
+        {"landmarks": landmarks, "pictures": pictures}[job["job"]](job)
+    except Unusable as error:
+        tell(end="error", message=str(error))
+    else:
+        tell(end="done")
+
+
+if __name__ == "__main__":
+    main()
