@@ -4,7 +4,7 @@
 
 import bpy
 
-from . import native_panels, passes, second_scene, settings
+from . import failures, native_panels, passes, second_scene, settings, unfinished
 from .render_engine import HeadGaSRenderEngine
 
 
@@ -26,10 +26,14 @@ def register() -> None:
     passes.register_settings()
     native_panels.register()
     bpy.app.handlers.render_init.append(second_scene.follow_main_scenes)
+    bpy.app.handlers.render_cancel.append(failures.end_job)
+    unfinished.register()
 
 
 def unregister() -> None:
     """Takes both away."""
+    unfinished.unregister()
+    bpy.app.handlers.render_cancel.remove(failures.end_job)
     bpy.app.handlers.render_init.remove(second_scene.follow_main_scenes)
     native_panels.unregister()
     passes.unregister_settings()

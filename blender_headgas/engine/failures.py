@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
+from bpy.app.handlers import persistent
 
 from .. import client
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
+
+_failed = False
 
 
 @contextmanager
@@ -21,7 +24,8 @@ def reported(engine: bpy.types.RenderEngine, frame: int) -> Iterator[None]:
     try:
         yield
     except client.Cancelled:
-        return
+        if not engine.test_break():  # Blender would go on, and write the frame without a picture
+            _fail(engine, frame, "The backend was stopped while it rendered")
     except HeadGaSError as error:
         _fail(engine, frame, reportable(error))
     except Exception as error:
@@ -41,10 +45,22 @@ def remember_failure() -> None:
 
     In the bpy module the render operator raises an exception, and the script that called it decides.
     """
-    is_module = getattr(bpy.app, "module", not bpy.app.binary_path)
-    if bpy.app.background and not is_module:
+    global _failed  # noqa: PLW0603 - what the process will end with
+    if bpy.app.background and not _is_module():
+        _failed = True
         atexit.unregister(_exit_with_failure)
         atexit.register(_exit_with_failure)
+
+
+@persistent
+def end_job(*_: object) -> None:
+    """After a failed frame: of `-f 1..9` Blender would go on with the next. A script that renders decides by itself."""
+    if _failed and sys._getframe().f_back is None:  # no Python has called the render: the command line has
+        _exit_with_failure()
+
+
+def _is_module() -> bool:
+    return getattr(bpy.app, "module", not bpy.app.binary_path)
 
 
 def _exit_with_failure() -> None:

@@ -9,6 +9,7 @@ from ..client.pixels import PASSES
 from ..core.cryptomatte import metadata
 from ..core.errors import HeadGaSError
 from ..core.images import over_colour
+from .ahead import render_ahead
 from .failures import reported
 from .frame import background_of
 from .native_panels import ENGINE
@@ -51,6 +52,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         for view in shot.views:
             self.active_view_set(view)
             got = picture(self, shot, view, None, "coverage" in sources, [name for name in PASSES if name in sources])
+            if len(shot.moments) == 1:
+                render_ahead(self, depsgraph, shot, got.seconds, "coverage" in sources, list(got.passes))
             image = got.image if background is None else over_colour(got.image, background)
             self._hand_over(shot, view, planes_of(wanted, got, image, shot.names))
         stamp(self, shot)
