@@ -108,6 +108,15 @@ def test_what_makes_no_sense_is_refused(stage):
         bpy.ops.headgas.set_up_compositing()
 
 
+def test_a_second_scene_that_fails_leaves_no_image(stage, tmp_path):
+    bpy.ops.headgas.set_up_compositing()
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "refuse.safetensors")))
+    stage.render.filepath = str(tmp_path / "failed.exr")
+    with pytest.raises(RuntimeError, match="This avatar is refused"):
+        bpy.ops.render.render(write_still=True)
+    assert not (tmp_path / "failed.exr").exists()
+
+
 def test_control_meshes_are_hidden(stage):
     avatar = next(obj for obj in bpy.data.objects if obj.headgas.is_avatar)
     avatar.visible_camera = True
