@@ -5,7 +5,6 @@
 This file runs in the backend's Python, and again in Blender's: environments of scripts/test.py.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -27,7 +26,7 @@ _CLOSE = 2  # of 255: both round
 
 
 def sequence_rows(bench) -> Iterator:
-    """Frames a second from Blender's camera to PNG files, of which the ratio says how much of the backend's they are."""
+    """The time from Blender's camera to a PNG file; the ratio says how fast that is beside the backend alone."""
     import torch
 
     from bench_rows.scenes import moving_head
@@ -103,7 +102,8 @@ class _Blender:
     """A Blender that renders the sequence whenever it is told to."""
 
     def __init__(self, python: Path, folder: Path, bench) -> None:
-        variables = {"HEADGAS_PYTHON": os.environ.get("HEADGAS_PYTHON", sys.executable), "HEADGAS_DEVICE": bench.device.type}
+        backend = os.environ.get("HEADGAS_PYTHON", sys.executable)
+        variables = {"HEADGAS_PYTHON": backend, "HEADGAS_DEVICE": bench.device.type}
         self._log = (folder / "blender.log").open("w+", encoding="utf-8")
         self._child = subprocess.Popen(
             [str(python), __file__, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
