@@ -13,7 +13,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import addon_utils
 import bpy
 
 from blender_headgas.core.frames import parse_frames
@@ -58,7 +57,7 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    addon_utils.disable(ADDON)
+    bpy.ops.preferences.addon_disable(module=ADDON)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # the module of 4.5 may hang while it exits

@@ -79,7 +79,7 @@ def _own_note() -> Path:
 
 
 def _concerns(scene: bpy.types.Scene) -> bool:
-    return shows_avatars(scene) and not scene.render.use_overwrite
+    return shows_avatars(scene) and not scene.render.use_overwrite and not scene.render.is_movie_format
 
 
 def shows_avatars(scene: bpy.types.Scene) -> bool:

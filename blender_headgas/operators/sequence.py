@@ -109,6 +109,8 @@ class HEADGAS_OT_remove_broken_frames(bpy.types.Operator):
 
 
 def _chosen(scene: bpy.types.Scene, text: str) -> list[int]:
+    if scene.render.is_movie_format:
+        raise HeadGaSError("The output is a video, whose frames have no files", "Choose an image format")
     return parse_frames(text) if text else list(range(scene.frame_start, scene.frame_end + 1, scene.frame_step))
 
 

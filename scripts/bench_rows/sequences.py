@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import environment
 
-FRAMES = 12  # of a sequence
+FRAMES = 8  # of a sequence
 SIZE = (1920, 1080)
 DISTANCE, LENS = 0.6, 60.0  # metres before the head; millimetres, on a sensor of 36
-ROUNDS = 3
+ROUNDS = 2
 GAUSSIANS = 12_000
 _CLOSE = 2  # of 255: both round
 

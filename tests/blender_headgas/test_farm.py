@@ -12,7 +12,7 @@ import pytest
 from avatar_files import write_avatar
 from stand_in import read_pixels
 
-from tests.farm import NODE, tasks_of
+from tests.farm import NODE, Task, tasks_of
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="Flamenco's job types are JavaScript, and Node.js is not here")
 _PROGRAM = [sys.executable, str(Path(__file__).resolve().parents[1] / "blender_program.py")]
@@ -32,30 +32,31 @@ def job(scene, service, tmp_path):
     return tasks_of(settings | {"render_output_path": str(tmp_path / "out" / "######")}, _PROGRAM)
 
 
-def _start(command: list[str], log: Path) -> subprocess.Popen:
-    with log.open("wb") as file:
-        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+def _run(tasks: list[Task], folder: Path) -> list[tuple[int, str]]:
+    """Runs tasks at the same time: how each ended, and what it said."""
+    logs = [(folder / f"{task.name}.log").open("w+", encoding="utf-8") for task in tasks]
+    running = [subprocess.Popen(t.command, stdout=f, stderr=f) for t, f in zip(tasks, logs, strict=True)]
+    codes = [process.wait(100) for process in running]
+    return [(code, Path(file.name).read_text("utf-8")) for code, file in zip(codes, logs, strict=True)]
 
 
 def test_a_job_rendered_by_two_machines_at_once(job, tmp_path):
     doctor, *chunks, check = job
     assert [task.name for task in job] == ["doctor", "render-1-3", "render-4,5", "check-frames"]
     assert [task.after for task in chunks] == [["doctor"]] * 2 and check.after == ["render-1-3", "render-4,5"]
-    running = {task.name: _start(task.command, tmp_path / task.name) for task in (doctor, *chunks)}
-    ended = {name: (process.wait(60), (tmp_path / name).read_text("utf-8")) for name, process in running.items()}
-    assert [code for code, _ in ended.values()] == [0, 0, 0], ended
-    assert "the shot is ready" in ended["doctor"][1] and "Not beside" not in ended["doctor"][1]
+    ended = _run(chunks, tmp_path)
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert all("the shot is ready" in said and "Not beside" not in said for _, said in ended)
     frames = sorted((tmp_path / "out").iterdir())
     assert [path.name for path in frames] == [f"{frame:06d}.exr" for frame in range(1, 6)]
     for frame, path in enumerate(frames, 1):
         assert read_pixels(path)[..., 2] == pytest.approx(frame / 10 - 0.8, abs=1e-4)
     frames[3].write_bytes(b"")
     (tmp_path / "sent" / "assets" / "head.safetensors").rename(tmp_path / "gone")
-    running = {task.name: _start(task.command, tmp_path / task.name) for task in (check, chunks[0])}
-    ended = {name: (process.wait(60), (tmp_path / name).read_text("utf-8")) for name, process in running.items()}
-    assert [code for code, _ in ended.values()] == [1, 1], ended
-    assert "1 of 5 frames are missing, empty or cut off: 4" in ended["check-frames"][1]
-    assert "There is no avatar at" in ended["render-1-3"][1]
+    ended = _run([check, doctor], tmp_path)
+    assert [code for code, _ in ended] == [1, 1], ended
+    assert "1 of 5 frames are missing, empty or cut off: 4" in ended[0][1]
+    assert "There is no avatar at" in ended[1][1]
 
 
 def test_what_machines_cannot_share_is_refused():

@@ -69,7 +69,7 @@ def test_the_next_frame_is_made_while_this_one_is_written(scene, avatar, service
 
     def look(*_: object) -> None:
         number = min(len(asked) + 2, 3)
-        assert _until(lambda: len(service.requests) >= number)
+        assert _until(lambda: service.asked(number))
         asked.append(len(service.requests))
 
     with _handled("render_write", look):
@@ -239,7 +239,7 @@ def test_esc_does_not_wait_for_what_others_asked(scene, service, tmp_path):
 
     other = threading.Thread(target=render, args=(end.is_set,))
     other.start()
-    assert _until(lambda: len(service.requests) == 1)
+    assert _until(lambda: service.asked(1))
     started = time.monotonic()
     render(soon())
     assert time.monotonic() - started < 0.5

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,9 +17,9 @@ import bpy
 import numpy as np
 
 from .harness import Screen, Until, Walk
-from .product import import_avatar, install, shape_key
+from .product import ADDON, import_avatar, install, shape_key
 
-_LAST = 40  # frame
+_LAST = 30  # frame
 _SIDE = 96  # pixels
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,7 +84,8 @@ class _Blender:
         yield Until(lambda: not self.backends(), "its backend is gone", 20)
 
     def backends(self) -> list[int]:
-        """The process numbers of the backends that it has started; process 1 inherits those that it leaves behind."""
+        """The process numbers of the backends that it has started; the window, process 1, inherits what it leaves."""
+        own = sys.modules[f"{ADDON}.client"].running()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -91,7 +93,7 @@ class _Blender:
                 parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             except (OSError, ValueError):  # it ended meanwhile
                 continue
-            if b"serve" in words and (parent == self.process.pid or (self.process.poll() is not None and parent == 1)):
+            if b"serve" in words and parent in (self.process.pid, 1) and (own is None or own.pid != int(folder.name)):
                 found.append(int(folder.name))
         return found
 
