@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F12: renders the scene's avatars through the backend, alone or within a scene of Cycles."""
 
+from collections.abc import Callable, Iterator
+
 import bpy
 
 from . import failures, native_panels, passes, second_scene, settings, unfinished
@@ -20,21 +22,32 @@ def _within_cycles() -> tuple[type, ...]:
 classes = (settings.HeadGaSRenderSettings, passes.HeadGaSPassSettings, HeadGaSRenderEngine, *_within_cycles())
 
 
+def _handlers() -> Iterator[tuple[list, Callable[..., None]]]:
+    """What of ours Blender calls, and when."""
+    handlers = bpy.app.handlers
+    yield handlers.render_init, second_scene.follow_main_scenes
+    yield handlers.render_init, unfinished.begin
+    yield handlers.render_pre, unfinished.note
+    yield handlers.render_write, second_scene.delete_spoilt
+    for ended in (handlers.render_complete, handlers.render_cancel):
+        yield ended, second_scene.restore_spoilt
+        yield ended, unfinished.forget
+    yield handlers.render_cancel, failures.end_job
+
+
 def register() -> None:
-    """Adds the settings of scenes and view layers, and shows Blender's panels for our engines; second scenes follow."""
+    """Adds the settings of scenes and view layers, shows Blender's panels for our engines, and watches renders."""
     settings.register_settings()
     passes.register_settings()
     native_panels.register()
-    bpy.app.handlers.render_init.append(second_scene.follow_main_scenes)
-    bpy.app.handlers.render_cancel.append(failures.end_job)
-    unfinished.register()
+    for called, function in _handlers():
+        called.append(function)
 
 
 def unregister() -> None:
-    """Takes both away."""
-    unfinished.unregister()
-    bpy.app.handlers.render_cancel.remove(failures.end_job)
-    bpy.app.handlers.render_init.remove(second_scene.follow_main_scenes)
+    """Takes all of it away."""
+    for called, function in _handlers():
+        called.remove(function)
     native_panels.unregister()
     passes.unregister_settings()
     settings.unregister_settings()

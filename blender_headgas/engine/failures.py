@@ -3,6 +3,7 @@
 """Makes a failed frame visible: to the user, and as an exit status to whoever started Blender without a window."""
 
 import atexit
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -14,29 +15,37 @@ from bpy.app.handlers import persistent
 from .. import client
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
+from .second_scene import spoil
 
+_log = logging.getLogger(__name__)
 _failed = False
 
 
 @contextmanager
-def reported(engine: bpy.types.RenderEngine, frame: int) -> Iterator[None]:
-    """Ends a render whose frame cannot be made: no image is written. What the user cancelled is no failure."""
+def reported(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None = None) -> Iterator[None]:
+    """Ends a render whose frame cannot be made: no image is written. What the user cancelled is no failure.
+
+    `main` is the scene whose compositor asked for this one.
+    """
     try:
         yield
     except client.Cancelled:
         if not engine.test_break():  # Blender would go on, and write the frame without a picture
-            _fail(engine, frame, "The backend was stopped while it rendered")
+            _fail(engine, frame, main, "The backend was stopped while it rendered")
     except HeadGaSError as error:
-        _fail(engine, frame, reportable(error))
+        _fail(engine, frame, main, reportable(error))
     except Exception as error:
-        _fail(engine, frame, f"HeadGaS has a bug, please report it with the console's text: {error}")
+        _fail(engine, frame, main, f"HeadGaS has a bug, please report it with the console's text: {error}")
         raise
 
 
-def _fail(engine: bpy.types.RenderEngine, frame: int, message: str) -> None:
+def _fail(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None, message: str) -> None:
     # An ERROR report stops Blender before it writes an image. error_set alone would let it write a black one.
     engine.report({'ERROR'}, f"Frame {frame}: {message}")
     engine.error_set(message)
+    if main is not None:
+        _log.error("Frame %s: %s", frame, message)
+        spoil(main)
     remember_failure()
 
 

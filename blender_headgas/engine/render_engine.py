@@ -36,7 +36,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Renders one view layer of one frame; on failure no image is written and an animation ends."""
-        with reported(self, depsgraph.scene.frame_current):
+        main = depsgraph.scene.original.headgas_render.main
+        with reported(self, depsgraph.scene.frame_current, main):
             self._render(depsgraph)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:

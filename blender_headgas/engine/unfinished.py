@@ -19,29 +19,13 @@ from bpy.app.handlers import persistent
 
 from ..client.births import birth_of
 from ..client.launch import user_folder
+from ..core.errors import HeadGaSError
+from ..core.files import write_text
 from ..core.frames import is_whole
 from .native_panels import CYCLES_ENGINE, ENGINE
 from .second_scene import is_set_up
 
 _log = logging.getLogger(__name__)
-
-
-def register() -> None:
-    """Starts to watch sequences."""
-    handlers = bpy.app.handlers
-    handlers.render_init.append(_remove_left_behind)
-    handlers.render_pre.append(_note)
-    for finished in (handlers.render_write, handlers.render_complete, handlers.render_cancel):
-        finished.append(_forget)
-
-
-def unregister() -> None:
-    """Stops it."""
-    handlers = bpy.app.handlers
-    for finished in (handlers.render_write, handlers.render_complete, handlers.render_cancel):
-        finished.remove(_forget)
-    handlers.render_pre.remove(_note)
-    handlers.render_init.remove(_remove_left_behind)
 
 
 def files_of(scene: bpy.types.Scene, frame: int) -> list[Path]:
@@ -88,46 +72,61 @@ def shows_avatars(scene: bpy.types.Scene) -> bool:
 
 
 @persistent
-def _note(scene: bpy.types.Scene, *_: object) -> None:
-    """Before a frame is made: its files, but for those that are there already, which this render cannot be making."""
+def begin(scene: bpy.types.Scene, *_: object) -> None:
+    """Before a render that skips what is there: removes what is no frame, and nobody on this machine is making."""
     if not _concerns(scene):
         return
-    files = [str(path) for path in files_of(scene, scene.frame_current) if not path.exists() or _is_empty(path)]
-    if files:
-        _notes().mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"pid": os.getpid(), "birth": birth_of(os.getpid()), "files": files})
-        _own_note().write_text(text, encoding="utf-8")
+    for told, frames in _left_behind():
+        for files in frames:
+            broken = [path for path in files if path.is_file() and not is_whole(path)]
+            for path in broken:
+                path.unlink()
+                _log.warning("removed %s, which a Blender that was killed had not finished", path)
+            if broken:
+                break  # it had not come to the next frame, which others may be making
+        told.unlink(missing_ok=True)
+    _write(scene, scene.frame_start - scene.frame_step, [])
 
 
 @persistent
-def _forget(*_: object) -> None:
+def note(scene: bpy.types.Scene, *_: object) -> None:
+    """Before a frame is made."""
+    if _concerns(scene):
+        now = [path for path in files_of(scene, scene.frame_current) if not path.exists() or _is_empty(path)]
+        _write(scene, scene.frame_current, [now])
+
+
+def _write(scene: bpy.types.Scene, frame: int, making: list[list[Path]]) -> None:
+    """Notes the files that are being made, and those of the next frame: Blender makes its placeholder unseen."""
+    for number in range(frame + scene.frame_step, scene.frame_end + 1, scene.frame_step):
+        if missing := [path for path in files_of(scene, number) if not path.exists()]:
+            making = [*making, missing]
+            break
+    files = [[str(path) for path in paths] for paths in making if paths]
+    text = json.dumps({"pid": os.getpid(), "birth": birth_of(os.getpid()), "frames": files})
+    try:
+        _notes().mkdir(parents=True, exist_ok=True)
+        write_text(_own_note(), text)
+    except (OSError, HeadGaSError) as error:  # a farm's machine may have no home to write to
+        _log.warning("if this Blender is killed, Remove Broken Frames before you go on (%s)", error)
+
+
+@persistent
+def forget(*_: object) -> None:
     _own_note().unlink(missing_ok=True)
 
 
-@persistent
-def _remove_left_behind(scene: bpy.types.Scene, *_: object) -> None:
-    """Before a render that skips what is there: what is no frame, and nobody on this machine is making."""
-    if not _concerns(scene):
-        return
-    for note, files in _left_behind():
-        for path in files:
-            if path.is_file() and not is_whole(path):
-                path.unlink()
-                _log.warning("removed %s, which a Blender that was killed had not finished", path)
-        note.unlink(missing_ok=True)
-
-
-def _left_behind() -> Iterator[tuple[Path, list[Path]]]:
-    """The notes of this machine's Blenders that do not run any more."""
-    for note in _notes().glob(f"{socket.gethostname()}-*.json"):
+def _left_behind() -> Iterator[tuple[Path, list[list[Path]]]]:
+    """The notes of this machine's Blenders that do not run any more: the files of the frames that they were making."""
+    for path in _notes().glob(f"{socket.gethostname()}-*.json"):
         try:
-            told = json.loads(note.read_text(encoding="utf-8"))
+            told = json.loads(path.read_text(encoding="utf-8"))
             ended = told["birth"] is not None and birth_of(int(told["pid"])) != told["birth"]
-            files = [Path(path) for path in told["files"]]
-        except (OSError, ValueError, KeyError, TypeError):  # it is being written
+            frames = [[Path(path) for path in files] for files in told["frames"]]
+        except (OSError, ValueError, KeyError, TypeError):  # another has just removed it, or it is none of ours
             continue
         if ended:
-            yield note, files
+            yield path, frames
 
 
 def _is_empty(path: Path) -> bool:

@@ -108,13 +108,18 @@ def test_what_makes_no_sense_is_refused(stage):
         bpy.ops.headgas.set_up_compositing()
 
 
-def test_a_second_scene_that_fails_leaves_no_image(stage, tmp_path):
+def test_a_second_scene_that_fails_leaves_no_image(stage, tmp_path, caplog):
+    """Also one of an avatar that came after all was set up."""
     bpy.ops.headgas.set_up_compositing()
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "refuse.safetensors")))
-    stage.render.filepath = str(tmp_path / "failed.exr")
-    with pytest.raises(RuntimeError, match="This avatar is refused"):
-        bpy.ops.render.render(write_still=True)
-    assert not (tmp_path / "failed.exr").exists()
+    stage.render.use_placeholder, stage.frame_end = True, 3
+    path = stage.render.filepath = str(tmp_path / "frames" / "f_")
+    with pytest.raises(RuntimeError, match="HeadGaS could not render the avatars"):
+        bpy.ops.render.render(animation=True)
+    assert "Frame 1: This avatar is refused" in caplog.text
+    assert stage.render.filepath == path
+    bpy.ops.render.render(write_still=True)
+    assert stage.render.filepath == path and not list((tmp_path / "frames").iterdir())
 
 
 def test_control_meshes_are_hidden(stage):

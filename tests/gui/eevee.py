@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
     scene = bpy.context.scene
     scene.render.engine = 'BLENDER_EEVEE' if bpy.app.version >= (5, 0, 0) else 'BLENDER_EEVEE_NEXT'
     scene.render.image_settings.file_format, scene.render.image_settings.color_depth = 'OPEN_EXR', '32'
-    scene.render.film_transparent = False
+    scene.render.film_transparent, scene.eevee.taa_render_samples = False, 1
     scene.render.use_overwrite = True
     _plane("front", -0.3, _FRONT, 0.0)
     _plane("back", 0.4, _BACK, -1.0)
