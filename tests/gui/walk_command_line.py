@@ -19,7 +19,7 @@ import numpy as np
 from .harness import Screen, Until, Walk
 from .product import ADDON, import_avatar, install, shape_key
 
-_LAST = 30  # frame
+_LAST = 24  # frame
 _SIDE = 96  # pixels
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -145,7 +145,7 @@ def _killed_backend(screen: Screen) -> Walk:
         yield 0.05
     yield from blender.ends(1)
     files = blender.files
-    assert 2 < len(files) < _LAST and all(_is_as_whole(screen, path) for path in files), blender.said
+    assert 1 < len(files) < _LAST and all(_is_as_whole(screen, path) for path in files), blender.said
     assert f"Frame {len(files) + 1}: " in blender.said, blender.said
 
 
