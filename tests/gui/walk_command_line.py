@@ -17,7 +17,7 @@ import bpy
 import numpy as np
 
 from .harness import Screen, Until, Walk
-from .product import ADDON, import_avatar, install, shape_key
+from .product import ADDON, install, material, shape_key
 
 _LAST = 24  # frame
 _SIDE = 96  # pixels
@@ -26,7 +26,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def walk(screen: Screen) -> Walk:
     yield from install(screen)
-    yield from import_avatar(screen)
+    with screen.over():
+        bpy.ops.headgas.import_avatar(filepath=str(material(screen) / "head" / "avatar.safetensors"))
     _prepare(screen)
     yield "prepared"
     yield from _whole_sequence(screen)
