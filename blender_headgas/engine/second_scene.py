@@ -106,21 +106,11 @@ def follow_main_scenes(*_: object) -> None:
         main = second.headgas_render.main
         if main is None:
             continue
-        _take_over(second.collection, main.collection)
         second.camera = main.camera
         for name in _FOLLOWED:
             setattr(second.render, name, getattr(main.render, name))
         for own, view in zip(second.render.views, main.render.views, strict=False):
             own.use, own.camera_suffix = view.use, view.camera_suffix
-
-
-def _take_over(own: bpy.types.Collection, other: bpy.types.Collection) -> None:
-    """What lies in a scene outside of its collections is no part of what both scenes share."""
-    for mine, theirs in ((own.objects, other.objects), (own.children, other.children)):
-        for item in set(theirs) - set(mine):
-            mine.link(item)
-        for item in set(mine) - set(theirs):
-            mine.unlink(item)
 
 
 def spoil(main: bpy.types.Scene) -> None:

@@ -109,9 +109,8 @@ def test_what_makes_no_sense_is_refused(stage):
 
 
 def test_a_second_scene_that_fails_leaves_no_image(stage, tmp_path, caplog):
-    """Also one of an avatar that came after all was set up."""
-    bpy.ops.headgas.set_up_compositing()
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "refuse.safetensors")))
+    bpy.ops.headgas.set_up_compositing()
     stage.render.use_placeholder, stage.frame_end = True, 3
     path = stage.render.filepath = str(tmp_path / "frames" / "f_")
     with pytest.raises(RuntimeError, match="HeadGaS could not render the avatars"):
