@@ -21,7 +21,7 @@ import environment
 import window
 
 OUT = environment.ROOT / "out" / "gui"
-WALKS = ("basics", "viewport", "talking_head", "training")
+WALKS = ("basics", "viewport", "talking_head", "training", "command_line")
 NO_TESTS = 5
 _LIMIT = 900  # seconds for a walk, on a busy machine
 

@@ -5,7 +5,8 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from .pixels import Layout, Picture, PixelBuffer, decoded, split_frame
 from .process import BackendDied, LaunchSettings
 from .protocol import ANSWER_DEADLINE, CONVERSION_DEADLINE, PROTOCOL, VERSION
 from .remote import RemoteSettings
-from .waiting import Cancelled, Patience, in_thread, never
+from .waiting import POLL_SECONDS, Cancelled, Patience, in_thread, never
 
 _Result = TypeVar("_Result")
 Around = tuple[tuple[Sequence["PosedAvatar"], Camera], tuple[Sequence["PosedAvatar"], Camera]]  # earlier, later
@@ -49,6 +50,7 @@ class Backend:
         self.memory: dict[str, int | None] = {}  # in bytes, as `refresh` found it
         self.refreshed = -math.inf  # when that was, of time.monotonic()
         self._pixels = PixelBuffer()
+        self._ahead: dict[str, Any] | None = None  # the parameters of the frame that was asked for ahead
         self._lock = threading.Lock()
         self._process = settings.open()
         try:
@@ -79,7 +81,7 @@ class Backend:
     def refresh(self) -> None:
         """Asks for the memory in use, unless it has something else to do."""
         self.refreshed = time.monotonic()
-        if self._lock.acquire(blocking=False):
+        if self._ahead is None and self._lock.acquire(blocking=False):
             try:
                 patience = self._patience("ping", ANSWER_DEADLINE, never)
                 self.memory = self._call("ping", {}, patience).get("memory") or {}
@@ -93,10 +95,10 @@ class Backend:
         stage = self.facts.get("compiling")
         return f"compiling CPU kernels, once per machine: {stage['number']} of {stage['of']}" if stage else ""
 
-    def settle(self, seconds: float) -> bool:
+    def settle(self, seconds: float, cancelled: Callable[[], bool] = never) -> bool:
         """Whether it is free for a request: not busy with one that was cancelled. Waits at most `seconds`."""
-        with self._lock:
-            return self._connection.settle(seconds)
+        with self._alone(cancelled):
+            return self._connection.settle(seconds, cancelled)
 
     def call(
         self,
@@ -106,7 +108,7 @@ class Backend:
         cancelled: Callable[[], bool] = never,
     ) -> dict[str, Any]:
         """The result of one request; `deadline` in seconds. Raises HeadGaSError, BackendBug or Cancelled."""
-        with self._lock:
+        with self._alone(cancelled):
             return self._call(method, params, self._patience(method, deadline, cancelled))
 
     def render(
@@ -129,35 +131,25 @@ class Backend:
             passes: of PASSES; "motion" needs to know what is `around` the frame.
         """
         layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0, tuple(passes))
-        with self._lock:
+        with self._alone(cancelled):
             name = self._pixels.reserve(layout.bytes) if self._process.shares_memory else None
-            encoding = self._process.encoding
             patience = self._patience("render", deadline, cancelled)
             try:
-                params = {
-                    "avatars": self._avatars(avatars, cancelled),
-                    "camera": _camera(camera),
-                    "pixels": name,
-                    "encoding": encoding,
+                params = self._frame(avatars, camera, name, coverage, passes, cancelled) | {
                     "inspect": asdict(inspection) if inspection else None,
-                    "coverage": coverage,
                     "depth_limit": depth_limit is not None,
-                    "passes": list(passes),
                     "around": around
                     and {
                         moment: {"avatars": self._avatars(others, cancelled), "camera": _camera(seen)}
                         for moment, (others, seen) in zip(("before", "after"), around, strict=True)
                     },
                 }
-                brought = None if depth_limit is None else depth_limit.astype(np.float32).tobytes()
-                if name is not None and brought is not None:
-                    self._pixels.write(brought)
-                    brought = None
-                legend = str(self._call("render", params, patience, brought).get("legend", ""))
+                result = self._rendered(params, depth_limit, patience)
+                told = {"legend": str(result.get("legend", "")), "seconds": result.get("milliseconds", 0.0) / 1e3}
                 if name is not None:
-                    return self._pixels.frame(layout)._replace(legend=legend)
-                data = self._guarded(lambda: self._receive(encoding, layout, patience))
-                return split_frame(data, layout)._replace(legend=legend)
+                    return self._pixels.frame(layout)._replace(**told)
+                data = self._guarded(lambda: self._receive(self._process.encoding, layout, patience))
+                return split_frame(data, layout)._replace(**told)
             except Cancelled:
                 if name is None:  # pixels that nobody awaits would be taken for the next answer
                     self._process.kill()
@@ -168,7 +160,7 @@ class Backend:
     ) -> tuple[dict[str, Any], bytes]:
         """The splats of an avatar where it stands: what is known of them, and the bytes of a file of that kind ("ply",
         "spz") or of `core.splats.Splats` ("native"). See `splats` in docs/formats.md."""
-        with self._lock:
+        with self._alone(cancelled):
             patience = self._patience("splats", CONVERSION_DEADLINE, cancelled)
             told = {"avatar": self._avatars([avatar], cancelled)[0], "kind": kind, "axes": axes}
             facts = self._call("splats", told, patience)
@@ -177,6 +169,24 @@ class Backend:
             except Cancelled:
                 self._process.kill()  # bytes that nobody awaits would be taken for the next answer
                 raise
+
+    def render_ahead(
+        self, avatars: Sequence[PosedAvatar], camera: Camera, coverage: bool = False, passes: Sequence[str] = ()
+    ) -> None:
+        """Has a frame made without waiting: the same `render`, asked for next, takes it."""
+        if not self._process.shares_memory or not self._lock.acquire(blocking=False):
+            return
+        try:
+            layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0, tuple(passes))
+            name = self._pixels.reserve(layout.bytes)
+            if self._ahead is None and name is not None:
+                params = self._frame(avatars, camera, name, coverage, passes, never)
+                self._connection.send_ahead("render", params)
+                self._ahead = params
+        except ConnectionLost:  # the next request finds out why
+            self._ahead = None
+        finally:
+            self._lock.release()
 
     def convert(self, source: Path, **told: Any) -> tuple[Path, list[str]]:
         """Has another program's avatar written as one of ours beside itself: that file, and warnings for the user.
@@ -207,9 +217,63 @@ class Backend:
     def _patience(self, method: str, deadline: float, cancelled: Callable[[], bool]) -> Patience:
         return Patience(f"The backend's answer to '{method}'", deadline, cancelled, self._process.check_alive)
 
+    @contextmanager
+    def _alone(self, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Waits until no other thread asks for something."""
+        while not self._lock.acquire(timeout=POLL_SECONDS):
+            if cancelled():
+                raise Cancelled("the backend")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _frame(
+        self,
+        avatars: Sequence[PosedAvatar],
+        camera: Camera,
+        pixels: str | None,
+        coverage: bool,
+        passes: Sequence[str],
+        cancelled: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """The parameters of a plain frame; `pixels` is the memory that it goes to. The lock is held."""
+        return {
+            "avatars": self._avatars(avatars, cancelled),
+            "camera": _camera(camera),
+            "pixels": pixels,
+            "encoding": self._process.encoding,
+            "inspect": None,
+            "coverage": coverage,
+            "depth_limit": False,
+            "passes": list(passes),
+            "around": None,
+        }
+
+    def _rendered(
+        self, params: dict[str, Any], depth_limit: np.ndarray | None, patience: Patience
+    ) -> dict[str, Any]:
+        """The result of a frame, which may have been made ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            try:
+                result = self._guarded(lambda: self._connection.result_ahead("render", patience))
+            except (HeadGaSError, BackendBug):
+                if ahead == params or not self._process.alive:
+                    raise
+            else:
+                if ahead == params:
+                    return result
+        brought = None if depth_limit is None else depth_limit.astype(np.float32).tobytes()
+        if brought is not None and params["pixels"] is not None:
+            self._pixels.write(brought)  # what was made ahead is finished: nobody draws there now
+            brought = None
+        return self._call("render", params, patience, brought)
+
     def _call(
         self, method: str, params: dict[str, Any], patience: Patience, data: bytes | None = None
     ) -> dict[str, Any]:
+        self._ahead = None
         return self._guarded(lambda: self._connection.call(method, params, patience, data))
 
     def _avatars(self, avatars: Sequence[PosedAvatar], cancelled: Callable[[], bool]) -> list[dict[str, Any]]:

@@ -6,11 +6,12 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection
 from typing import Any
 
-from .waiting import POLL_SECONDS, Patience, in_thread
+from .waiting import POLL_SECONDS, Cancelled, Patience, in_thread
 
 _MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of a JSON answer
 # A network that broke is noticed in 25 seconds: asked after 10 silent ones, every 5, three times.
@@ -53,6 +54,7 @@ class ServiceConnection:
             # AssertionError is what Python 3.11 raises for a peer that does not begin with the challenge
             raise NotConnected(f"no connection to {host}:{port}: {error!r}") from None
         self._last = self._answered = 0  # request numbers
+        self._ahead = 0  # the number of a request whose answer is not waited for yet; 0: there is none
 
     def close(self) -> None:
         """Hangs up."""
@@ -65,13 +67,37 @@ class ServiceConnection:
 
         Answers to requests that were cancelled earlier arrive first, and are dropped.
         """
-        self._last += 1
-        request = {"id": self._last, "method": method, "params": params}
+        self._ahead = 0
         try:
+            request = self._next(method, params)
             if data is None:
                 self._connection.send_bytes(json.dumps(request).encode())
             else:
                 in_thread(lambda: self._send_with(request, data), patience)
+        except (OSError, EOFError) as error:
+            raise ConnectionLost(repr(error)) from None
+        return self._result(method, patience)
+
+    def send_ahead(self, method: str, params: dict[str, Any]) -> None:
+        """Sends a request whose result `result_ahead` gives later."""
+        try:
+            self._connection.send_bytes(json.dumps(self._next(method, params)).encode())
+        except OSError as error:
+            raise ConnectionLost(repr(error)) from None
+        self._ahead = self._last
+
+    def result_ahead(self, method: str, patience: Patience) -> dict[str, Any]:
+        """The result of the request that was sent ahead."""
+        self._ahead = 0
+        return self._result(method, patience)
+
+    def _next(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        self._last += 1
+        return {"id": self._last, "method": method, "params": params}
+
+    def _result(self, method: str, patience: Patience) -> dict[str, Any]:
+        """The result of the last request."""
+        try:
             while True:
                 answer = self._receive_json(patience)
                 if answer.get("id") == self._last:
@@ -85,14 +111,22 @@ class ServiceConnection:
             raise ConnectionLost(f"an answer to '{method}' without a result")
         return result
 
-    def settle(self, seconds: float) -> bool:
-        """Whether nothing that was cancelled is still being worked on; waits for it at most `seconds`."""
+    def settle(self, seconds: float, cancelled: Callable[[], bool]) -> bool:
+        """Whether nothing that was cancelled is still being worked on; waits for it at most `seconds`.
+
+        Raises:
+            Cancelled: the user does not want to wait.
+        """
         end = time.monotonic() + seconds
+        last = self._ahead - 1 if self._ahead else self._last
         try:
-            while self._answered < self._last:
-                if not self._connection.poll(max(0.0, end - time.monotonic())):
+            while self._answered < last:
+                if self._connection.poll(POLL_SECONDS):
+                    self._read_json()
+                elif time.monotonic() > end:
                     return False
-                self._read_json()
+                elif cancelled():
+                    raise Cancelled("the backend")
         except (OSError, EOFError, ConnectionLost):
             return False
         return True

@@ -12,6 +12,7 @@ import bpy
 from ..core.errors import HeadGaSError
 from . import discovery
 from .process import LaunchSettings
+from .protocol import KEY_VARIABLE
 from .remote import RemoteSettings
 
 DEVICES = (  # where the backend computes, as Blender's enumerations have it
@@ -19,6 +20,7 @@ DEVICES = (  # where the backend computes, as Blender's enumerations have it
     ('CPU', "CPU", "The processor"),
     ('CUDA', "CUDA", "An NVIDIA GPU"),
 )
+BACKEND_VARIABLE, DEVICE_VARIABLE = "HEADGAS_BACKEND", "HEADGAS_DEVICE"  # before the preferences, for farms
 _EXTENSION = str(__package__).rpartition(".")[0]
 
 
@@ -60,16 +62,43 @@ def launch_settings(avatars: Iterable[Path] = ()) -> LaunchSettings | RemoteSett
     `avatars` are the files to be rendered, beside which a `.venv` may lie.
     """
     settings = preferences()
-    if settings and settings.use_remote:
+    remote = _remote_of_environment()
+    if remote is None and settings and settings.use_remote:
         key, encoding = settings.remote_key.strip(), settings.remote_pixels.lower()
         remote = RemoteSettings(settings.remote_host.strip(), settings.remote_port, key, encoding)
+    if remote is not None:
         if remote.host and not remote.is_local:
             require_online("A backend on another machine")
         return remote
     command = [*backend_program(avatars), "serve", "--stop-with-stdin", "--port", "0", *thread_options()]
-    if settings:
-        command += ["--device", settings.device.lower()]
-    return LaunchSettings(tuple(command), log_file())
+    return LaunchSettings((*command, "--device", _device(settings)), log_file())
+
+
+def _remote_of_environment() -> RemoteSettings | None:
+    """The service that HEADGAS_BACKEND names, as machines of a farm are told."""
+    address = os.environ.get(BACKEND_VARIABLE)
+    if not address:
+        return None
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise HeadGaSError(
+            f"The environment variable {BACKEND_VARIABLE} is '{address}', which is no address",
+            "It is like gpu-machine:7007; without it Blender starts a backend of its own",
+        )
+    return RemoteSettings(host, int(port), os.environ.get(KEY_VARIABLE, ""))
+
+
+def _device(settings: Any) -> str:
+    """Where the backend computes: what HEADGAS_DEVICE says, else the preference."""
+    named = os.environ.get(DEVICE_VARIABLE)
+    if not named:
+        return settings.device.lower() if settings else "auto"
+    known = [name.lower() for name, _, _ in DEVICES]
+    if named.lower() not in known:
+        raise HeadGaSError(
+            f"The environment variable {DEVICE_VARIABLE} is '{named}'", f"It can be {', '.join(known)}"
+        )
+    return named.lower()
 
 
 def thread_options() -> list[str]:

@@ -39,6 +39,7 @@ class Picture(NamedTuple):
     coverage: np.ndarray | None = None  # [A,H,W] each avatar's share of alpha, where it was asked for
     legend: str = ""  # what the colours of an inspection mean, for the user
     passes: Mapping[str, np.ndarray] = {}  # [H,W] or [H,W,C] by name, those that were asked for
+    seconds: float = 0.0  # that the backend took
 
 
 def split_frame(data: memoryview | bytes | None, layout: Layout) -> Picture:

@@ -28,7 +28,9 @@ def backend(settings: LaunchSettings | RemoteSettings, cancelled: Callable[[], b
     """The running backend; or a new one when it is of no use: dead, differently set, or busy with cancelled work."""
     global _running  # noqa: PLW0603 - the one registry of the process
     with _turn(cancelled):
-        if _running is not None and not (_running.alive and _running.settings == settings and _running.settle(_GRACE)):
+        if _running is not None and not (
+            _running.alive and _running.settings == settings and _running.settle(_GRACE, cancelled)
+        ):
             _close()
         if _running is None:
             _running = Backend(settings, lambda: cancelled() or _stopping.is_set())

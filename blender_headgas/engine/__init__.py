@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F12: renders the scene's avatars through the backend, alone or within a scene of Cycles."""
 
+from collections.abc import Callable, Iterator
+
 import bpy
 
-from . import native_panels, native_splats, passes, pre_inversion, second_scene, settings
+from . import failures, native_panels, native_splats, passes, pre_inversion, second_scene, settings, unfinished
 from .render_engine import HeadGaSRenderEngine
 
 
@@ -26,22 +28,35 @@ classes = (
 )
 
 
+def _handlers() -> Iterator[tuple[list, Callable[..., None]]]:
+    """What of ours Blender calls, and when."""
+    handlers = bpy.app.handlers
+    yield handlers.render_init, second_scene.follow_main_scenes
+    for prepared in (handlers.render_init, handlers.load_post):
+        yield prepared, pre_inversion.prepare
+    yield handlers.render_init, unfinished.begin
+    yield handlers.render_pre, unfinished.note
+    yield handlers.render_write, second_scene.delete_spoilt
+    for ended in (handlers.render_complete, handlers.render_cancel):
+        yield ended, second_scene.restore_spoilt
+        yield ended, unfinished.forget
+    yield handlers.render_cancel, failures.end_job
+
+
 def register() -> None:
-    """Adds the settings of scenes and view layers, and shows Blender's panels for our engines; second scenes follow."""
+    """Adds the settings of scenes and view layers, shows Blender's panels for our engines, and watches renders."""
     settings.register_settings()
     passes.register_settings()
     native_splats.register_settings()
     native_panels.register()
-    bpy.app.handlers.render_init.append(second_scene.follow_main_scenes)
-    bpy.app.handlers.render_init.append(pre_inversion.prepare)
-    bpy.app.handlers.load_post.append(pre_inversion.prepare)
+    for called, function in _handlers():
+        called.append(function)
 
 
 def unregister() -> None:
-    """Takes both away."""
-    bpy.app.handlers.load_post.remove(pre_inversion.prepare)
-    bpy.app.handlers.render_init.remove(pre_inversion.prepare)
-    bpy.app.handlers.render_init.remove(second_scene.follow_main_scenes)
+    """Takes all of it away."""
+    for called, function in _handlers():
+        called.remove(function)
     native_panels.unregister()
     native_splats.unregister_settings()
     passes.unregister_settings()

@@ -3,36 +3,49 @@
 """Makes a failed frame visible: to the user, and as an exit status to whoever started Blender without a window."""
 
 import atexit
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
+from bpy.app.handlers import persistent
 
 from .. import client
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
+from .second_scene import spoil
+
+_log = logging.getLogger(__name__)
+_failed = False
 
 
 @contextmanager
-def reported(engine: bpy.types.RenderEngine, frame: int) -> Iterator[None]:
-    """Ends a render whose frame cannot be made: no image is written. What the user cancelled is no failure."""
+def reported(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None = None) -> Iterator[None]:
+    """Ends a render whose frame cannot be made: no image is written. What the user cancelled is no failure.
+
+    `main` is the scene whose compositor asked for this one.
+    """
     try:
         yield
     except client.Cancelled:
-        return
+        if not engine.test_break():  # Blender would go on, and write the frame without a picture
+            _fail(engine, frame, main, "The backend was stopped while it rendered")
     except HeadGaSError as error:
-        _fail(engine, frame, reportable(error))
+        _fail(engine, frame, main, reportable(error))
     except Exception as error:
-        _fail(engine, frame, f"HeadGaS has a bug, please report it with the console's text: {error}")
+        _fail(engine, frame, main, f"HeadGaS has a bug, please report it with the console's text: {error}")
         raise
 
 
-def _fail(engine: bpy.types.RenderEngine, frame: int, message: str) -> None:
+def _fail(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None, message: str) -> None:
     # An ERROR report stops Blender before it writes an image. error_set alone would let it write a black one.
     engine.report({'ERROR'}, f"Frame {frame}: {message}")
     engine.error_set(message)
+    if main is not None:
+        _log.error("Frame %s: %s", frame, message)
+        spoil(main)
     remember_failure()
 
 
@@ -41,10 +54,22 @@ def remember_failure() -> None:
 
     In the bpy module the render operator raises an exception, and the script that called it decides.
     """
-    is_module = getattr(bpy.app, "module", not bpy.app.binary_path)
-    if bpy.app.background and not is_module:
+    global _failed  # noqa: PLW0603 - what the process will end with
+    if bpy.app.background and not _is_module():
+        _failed = True
         atexit.unregister(_exit_with_failure)
         atexit.register(_exit_with_failure)
+
+
+@persistent
+def end_job(*_: object) -> None:
+    """After a failed frame: of `-f 1..9` Blender would go on with the next. A script that renders decides by itself."""
+    if _failed and sys._getframe().f_back is None:  # no Python has called the render: the command line has
+        _exit_with_failure()
+
+
+def _is_module() -> bool:
+    return getattr(bpy.app, "module", not bpy.app.binary_path)
 
 
 def _exit_with_failure() -> None:

@@ -9,6 +9,7 @@ from ..client.pixels import PASSES
 from ..core.cryptomatte import metadata
 from ..core.errors import HeadGaSError
 from ..core.images import over_colour
+from .ahead import render_ahead
 from .failures import reported
 from .frame import background_of
 from .native_panels import ENGINE
@@ -35,7 +36,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Renders one view layer of one frame; on failure no image is written and an animation ends."""
-        with reported(self, depsgraph.scene.frame_current):
+        main = depsgraph.scene.original.headgas_render.main
+        with reported(self, depsgraph.scene.frame_current, main):
             self._render(depsgraph)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
@@ -53,6 +55,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
         for view in shot.views:
             self.active_view_set(view)
             got = picture(self, shot, view, None, "coverage" in sources, [name for name in PASSES if name in sources])
+            if len(shot.moments) == 1:
+                render_ahead(self, depsgraph, shot, got.seconds, "coverage" in sources, list(got.passes))
             image = got.image
             if background is not None:
                 image = over_colour(image, background, hidden_by_avatars(shot, got))

@@ -5,6 +5,8 @@
 The user's own nodes stay: what took the scene's image takes the combined one, until all is removed.
 """
 
+import os
+
 import bpy
 from bpy.app.handlers import persistent
 
@@ -19,6 +21,8 @@ _SOURCE = "HeadGaS Scene"
 _FOLLOWED = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y", "use_border")
 _FOLLOWED += ("border_min_x", "border_max_x", "border_min_y", "border_max_y", "use_crop_to_border", "use_multiview")
 _FOLLOWED += ("views_format", "use_motion_blur", "motion_blur_shutter", "motion_blur_position", "fps", "fps_base")
+
+_spoilt: dict[str, str] = {}  # by the names of scenes: the paths of their files
 
 
 def is_set_up(scene: bpy.types.Scene) -> bool:
@@ -107,6 +111,34 @@ def follow_main_scenes(*_: object) -> None:
             setattr(second.render, name, getattr(main.render, name))
         for own, view in zip(second.render.views, main.render.views, strict=False):
             own.use, own.camera_suffix = view.use, view.camera_suffix
+
+
+def spoil(main: bpy.types.Scene) -> None:
+    """After its second scene has failed: the main scene's image must not become a file.
+
+    Blender tells the main scene's render nothing of what failed. A path that cannot be written ends an animation; the
+    path of a still is fixed by now, so its file is deleted.
+    """
+    if main.name not in _spoilt:
+        _spoilt[main.name] = main.render.filepath
+        main.render.filepath = os.path.join(__file__, "HeadGaS could not render the avatars, see the console", "#")
+
+
+@persistent
+def delete_spoilt(scene: bpy.types.Scene, *_: object) -> None:
+    """After a file was written."""
+    if scene.name in _spoilt:
+        path = bpy.path.abspath(_spoilt[scene.name])
+        for name in (path, path + scene.render.file_extension):
+            if os.path.isfile(name):
+                os.unlink(name)
+
+
+@persistent
+def restore_spoilt(scene: bpy.types.Scene, *_: object) -> None:
+    """When a render has ended."""
+    if scene.name in _spoilt:
+        scene.render.filepath = _spoilt.pop(scene.name)
 
 
 def _second_scene(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scene:

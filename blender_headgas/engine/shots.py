@@ -103,6 +103,23 @@ def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, wi
     return Shot(frame, layer, region, tuple(moments), around, inverse)
 
 
+def read_shot_at(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, frame: int) -> Shot:
+    """The shot of another frame, without motion; leaves the scene at the frame where it was.
+
+    Raises:
+        HeadGaSError: the camera or an avatar cannot be rendered.
+    """
+    scene = depsgraph.scene
+    region = region_of(scene.render, engine.resolution_x, engine.resolution_y)
+    now, subframe = scene.frame_current, scene.frame_subframe
+    try:
+        engine.frame_set(frame, 0.0)
+        moment = _moment(engine, depsgraph, region, _views(engine, scene, depsgraph.view_layer.name), 1.0)
+        return Shot(frame, depsgraph.view_layer.name, region, (moment,))
+    finally:
+        engine.frame_set(now, subframe)
+
+
 def _matched(other: Moment, now: Moment) -> Moment:
     """The avatars of `now` at another moment; those that are hidden then are where they are now."""
     there = dict(zip(_keys(other), other.avatars, strict=True))

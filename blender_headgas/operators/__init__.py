@@ -61,6 +61,7 @@ from .photographs import HEADGAS_OT_clear_comparison, HEADGAS_OT_compare_with_ca
 from .pose import HEADGAS_OT_copy_pose, HEADGAS_OT_paste_pose
 from .scene import HEADGAS_OT_set_up_scene
 from .select import HEADGAS_OT_select, add_keys, remove_keys
+from .sequence import HEADGAS_OT_check_frames, HEADGAS_OT_check_shot, HEADGAS_OT_remove_broken_frames
 from .service import (
     HEADGAS_OT_cancel_task,
     HEADGAS_OT_open_backend_log,
@@ -140,6 +141,9 @@ classes = (
     HEADGAS_OT_hide_control_meshes,
     HEADGAS_OT_set_up_compositing,
     HEADGAS_OT_remove_compositing,
+    HEADGAS_OT_check_shot,
+    HEADGAS_OT_check_frames,
+    HEADGAS_OT_remove_broken_frames,
     HEADGAS_OT_test_backend,
     HEADGAS_OT_restart_backend,
     HEADGAS_OT_stop_backend,

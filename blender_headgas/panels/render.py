@@ -42,6 +42,7 @@ class HEADGAS_PT_render(bpy.types.Panel):
             layout.prop(context.scene.headgas_render, "keep_colours")
         layout.label(text="The backend runs" if client.running() else "The first render starts the backend")
         layout.operator("headgas.test_backend")
+        draw_sequence(layout)
 
 
 class HEADGAS_PT_compositing(bpy.types.Panel):
@@ -62,6 +63,7 @@ class HEADGAS_PT_compositing(bpy.types.Panel):
         layout = self.layout
         if second_scene.is_set_up(context.scene):
             layout.operator("headgas.remove_compositing")
+            draw_sequence(layout)
         else:
             layout.operator("headgas.set_up_compositing")
         if context.engine == 'CYCLES':
@@ -100,6 +102,14 @@ class HEADGAS_PT_passes(bpy.types.Panel):
         column.prop(layer, "use_pass_cryptomatte_object", text="Cryptomatte")
         column = layout.column(heading="Gaussians")
         column.prop(own, "use_count", text="Count")
+
+
+def draw_sequence(layout: bpy.types.UILayout) -> None:
+    """What can be looked after before and after a sequence is rendered."""
+    column = layout.column(align=True)
+    column.operator("headgas.check_shot")
+    column.operator("headgas.check_frames")
+    column.operator("headgas.remove_broken_frames")
 
 
 def _draw_shutter(layout: bpy.types.UILayout, render: bpy.types.RenderSettings) -> None:

@@ -39,6 +39,10 @@ class StandIn:
         """The render and convert requests so far."""
         return [json.loads(line) for line in self._requests.read_text("utf-8").splitlines()]
 
+    def asked(self, count: int) -> bool:
+        """Whether there were so many already."""
+        return self._requests.exists() and len(self.requests) >= count
+
     def stop(self) -> None:
         """Ends the backend."""
         client.stop()

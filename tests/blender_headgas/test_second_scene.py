@@ -108,6 +108,19 @@ def test_what_makes_no_sense_is_refused(stage):
         bpy.ops.headgas.set_up_compositing()
 
 
+def test_a_second_scene_that_fails_leaves_no_image(stage, tmp_path, caplog):
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "refuse.safetensors")))
+    bpy.ops.headgas.set_up_compositing()
+    stage.render.use_placeholder, stage.frame_end = True, 3
+    path = stage.render.filepath = str(tmp_path / "frames" / "f_")
+    with pytest.raises(RuntimeError, match="HeadGaS could not render the avatars"):
+        bpy.ops.render.render(animation=True)
+    assert "Frame 1: This avatar is refused" in caplog.text
+    assert stage.render.filepath == path
+    bpy.ops.render.render(write_still=True)
+    assert stage.render.filepath == path and not list((tmp_path / "frames").iterdir())
+
+
 def test_control_meshes_are_hidden(stage):
     avatar = next(obj for obj in bpy.data.objects if obj.headgas.is_avatar)
     avatar.visible_camera = True

@@ -93,6 +93,7 @@ def _answer(method: str, params: dict[str, Any]) -> tuple[dict[str, Any], bytes 
             raise _Refusal({"message": "The extension is 0.1.0, the backend 9.9.0", "hint": "Update", "bug": False})
         facts = {"version": _VERSION, "protocol": _PROTOCOL, "python": "3", "torch": "none", "device": "cpu"}
         facts |= {"rasterizer": "fake", "threads": 1, "pid": os.getpid(), "arguments": sys.argv[1:]}
+        facts["visible"] = os.environ.get("CUDA_VISIBLE_DEVICES")
         facts |= {"notice": "The GPU cannot be used"} if _MODE == "notice" else {}
         return facts | _compiling(), None
     if method == "ping":
@@ -118,6 +119,7 @@ def _compiling() -> dict[str, Any]:
 def _render(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
     global _renders  # noqa: PLW0603
     _renders += 1
+    started = time.perf_counter()
     if params["depth_limit"] and params["pixels"] is not None:
         memory = _attach(params["pixels"])
         count = params["camera"]["width"] * params["camera"]["height"]
@@ -129,7 +131,8 @@ def _render(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
     frame = _draw(params)
     camera = params["camera"]
     legend = params["inspect"]["mode"] if params["inspect"] else ""
-    result = {"width": camera["width"], "height": camera["height"], "milliseconds": 1.0, "legend": legend}
+    result = {"width": camera["width"], "height": camera["height"], "legend": legend}
+    result["milliseconds"] = 1e3 * (time.perf_counter() - started)
     if params["pixels"] is None:
         return result, frame.tobytes()
     memory = _attach(params["pixels"])

@@ -125,8 +125,13 @@ _HELD = pytest.mark.skipif(
 
 
 @_HELD
-@pytest.mark.parametrize("number", _SIGNALS)
-def test_killed_in_mid_render_the_frame_is_rendered_again(scene, head, real_service, tmp_path, number, capfd):
+@pytest.mark.parametrize(
+    ("engine", "number"), [*(('HEADGAS', number) for number in _SIGNALS), ('HEADGAS_CYCLES', _SIGNALS[-1])]
+)
+def test_killed_in_mid_render_the_frame_is_rendered_again(
+    scene, head, real_service, tmp_path, engine, number, capfd
+):
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = engine, 1, False
     before = render_still(tmp_path / "before.exr")
     killed = real_service.running().pid
     scene.render.filepath = str(tmp_path / "after.exr")

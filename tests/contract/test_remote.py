@@ -95,6 +95,13 @@ def test_the_picture_is_the_same_as_of_a_backend_here(scene, head, material, ser
     assert upload.read_bytes() == Path(material.avatar()).read_bytes()
 
 
+def test_a_farm_s_machines_are_told_of_it_by_the_environment(scene, head, service, real_service, tmp_path, monkeypatch):
+    _settings().use_remote = False
+    monkeypatch.setenv("HEADGAS_BACKEND", f"127.0.0.1:{service.port}")
+    monkeypatch.setenv("HEADGAS_KEY", _KEY)
+    assert render_still(tmp_path / "still.exr").any() and real_service.running().pid == 0
+
+
 def test_a_changed_avatar_is_sent_again(scene, head, material, service, tmp_path):
     path = tmp_path / "mine.safetensors"
     for name in "ab":
