@@ -91,7 +91,8 @@ def import_capture(
     space = seen_range(capture.expression_space, tuple(kept))
     described = {"kind": space.kind, "names": list(space.names), "neutral": list(space.neutral)}
     data = {"format": "headgas-capture", "version": folder.VERSION, "color_encoding": "srgb-display"}
-    data |= {"expression_space": described, "frames": [_described(frame) for frame in kept]}
+    data |= {"poses": "estimated" if capture.poses_estimated else "exact", "expression_space": described}
+    data |= {"frames": [_described(frame) for frame in kept]}
     files.write(out / folder.FILE, json.dumps(data))
     (out / _ORDER).unlink(missing_ok=True)
     said += seen.complaints(options.scale)

@@ -79,20 +79,21 @@ def _visual_hull(frames: list[Frame]) -> np.ndarray:
     center, radius = _bounds(frames)
     axis = (np.arange(_GRID) + 0.5) / _GRID * 2 - 1
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3) * radius + center
-    inside = np.ones(len(grid), bool)
+    left = np.arange(len(grid))  # what no view has carved away yet: soon a small part of the grid
     views = np.zeros(len(grid), int)
     for frame in frames:
-        camera_space = grid @ frame.viewmat[:3, :3].T + frame.viewmat[:3, 3]
+        camera_space = grid[left] @ frame.viewmat[:3, :3].T + frame.viewmat[:3, 3]
         pixels = camera_space @ frame.K.T
         z = np.maximum(pixels[:, 2:], 1e-6)
         u, v = np.floor(pixels[:, :2] / z).astype(int).T
         visible = (camera_space[:, 2] > 0) & (u >= 0) & (u < frame.width) & (v >= 0) & (v < frame.height)
         alpha = frame.load_rgba()[..., 3]
-        covered = np.zeros(len(grid), bool)
+        covered = np.zeros(len(left), bool)
         covered[visible] = alpha[v[visible], u[visible]] > 0.5
-        inside &= covered | ~visible
-        views += visible
-    inside &= views >= _HULL_SEEN * len(frames)
+        views[left] += visible
+        left = left[covered | ~visible]
+    inside = np.zeros(len(grid), bool)
+    inside[left] = views[left] >= _HULL_SEEN * len(frames)
     volume = inside.reshape(_GRID, _GRID, _GRID)
     core = volume.copy()
     for _ in range(_HULL_SHELL):
