@@ -34,7 +34,7 @@ def moved_camera(camera: Camera, pose: Tensor, center: Tensor, extent: Tensor | 
         extent: metres.
     """
     rotation = rotation_matrices(pose[None, :3])[0]
-    motion = torch.eye(4, device=pose.device)
+    motion = torch.eye(4, dtype=pose.dtype, device=pose.device)
     motion[:3, :3] = rotation
     motion[:3, 3] = center - rotation @ center + extent * pose[3:]
     return replace(camera, viewmat=camera.viewmat @ motion)
