@@ -24,6 +24,7 @@ from headgas.training.frames import TrainingFrame
 
 _DECAYS = 0.8, 0.95  # of Adam's moments, by visits to a frame: there are few, and the avatar changes between them
 _EPSILON = 1e-15
+_LONGEST_VISIT = 0.05  # of the run: where frames are seen a few times only, long steps would be wild ones
 
 
 def moved_camera(camera: Camera, pose: Tensor, center: Tensor, extent: Tensor | float) -> Camera:
@@ -123,9 +124,9 @@ class _Corrections:
         self.visits = torch.zeros(frames, 1, device=device)
         self._rate, self._most, self._together = rate, most, together
 
-    def learn(self, frames: Tensor, gradient: Tensor, progress: float) -> None:
+    def learn(self, frames: Tensor, gradient: Tensor, progress: float, visit: float) -> None:
         """One step of `frames` [K], each there once, down their gradients [K,size]."""
-        rate = self._rate.at(progress)
+        rate = self._rate.at(progress) * visit
         square = gradient.square()
         square = square.mean(1, keepdim=True) if self._together else square
         visits = self.visits[frames] + 1
@@ -182,15 +183,23 @@ class Refinement:
         poses = torch.stack([pose_gradient(gaussians, self._center, self._extent) for gaussians in drawn])
         return poses, expression_gradient(avatar, expressions, features)
 
-    def learn(self, numbers: Sequence[int], poses: Tensor, expressions: Tensor, progress: float) -> None:
-        """Corrects the frames of these numbers by the gradients [K,6] and [K,B]."""
+    def learn(
+        self, numbers: Sequence[int], poses: Tensor, expressions: Tensor, progress: float, visit: float
+    ) -> None:
+        """Corrects the frames of these numbers by the gradients [K,6] and [K,B].
+
+        Args:
+            progress: of the run, 0..1.
+            visit: the share of the run from one visit to a frame to the next: the fewer there are, the longer steps.
+        """
         if progress < self._config.start:
             return
         once = {number: row for row, number in reversed(list(enumerate(numbers)))}  # epochs may meet within a step
         device = poses.device
         rows, frames = (torch.tensor(list(part), device=device) for part in (once.values(), once.keys()))
-        self._poses.learn(frames, poses[rows], progress)
-        self._expressions.learn(frames, expressions[rows] * self._units[frames], progress)
+        visit = min(visit, _LONGEST_VISIT)
+        self._poses.learn(frames, poses[rows], progress, visit)
+        self._expressions.learn(frames, expressions[rows] * self._units[frames], progress, visit)
 
     def frames(self, frames: Sequence[Frame]) -> list[dict[str, Any]]:
         """What training thinks of its frames, in JSON: `name`, `viewmat` and `expression` of each."""

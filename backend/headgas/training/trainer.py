@@ -160,7 +160,8 @@ class Trainer:
         self._learn(lessons, progress)
         if self.refinement is not None:
             numbers = [self._order[first + number] for number in range(self.config.batch)]
-            self.refinement.learn(numbers, lessons.poses, lessons.expressions, progress)
+            visit = progress * len(self._frames) / max(1, first)
+            self.refinement.learn(numbers, lessons.poses, lessons.expressions, progress, visit)
         self._densify_when_due(progress)
         self.iteration += 1
         self.elapsed = self._processes.agreed(self.elapsed + time.perf_counter() - started)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from headgas import cli
@@ -18,12 +19,11 @@ from headgas.captures import Capture, load_capture
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.example import egg
-from headgas.splatting.rotations import rotation_matrices
 from headgas.training.config import preset
 from headgas.training.refinement import expression_gradient, moved_camera, pose_gradient, watched
 from headgas.training.run import CORRECTED, Run
 from headgas.training.trainer import Budget, Trainer
-from tests.headgas.conftest import NAMES, write_capture
+from tests.headgas.conftest import NAMES, small_avatar, write_capture
 
 CONFIG = dataclasses.replace(preset("modes"), initial_gaussians=500, max_gaussians=900, densify_events=5)
 
@@ -97,14 +97,24 @@ def test_every_model_says_how_the_expression_counts(name: str) -> None:
     torch.testing.assert_close(found, expected, rtol=0.03, atol=0.03 * expected.abs().max().item())
 
 
-def disturbed(capture: Capture, degrees: float) -> Capture:
-    """The capture with heads that are turned at random."""
-    turns = np.radians(degrees) * np.random.default_rng(0).normal(0, 3**-0.5, (len(capture.frames), 3))
-    motions = np.tile(np.eye(4), (len(turns), 1, 1))
-    motions[:, :3, :3] = rotation_matrices(torch.from_numpy(turns)).numpy()
-    pairs = zip(capture.frames, motions, strict=True)
-    frames = tuple(dataclasses.replace(f, viewmat=(f.viewmat @ motion).astype(np.float32)) for f, motion in pairs)
-    return dataclasses.replace(capture, frames=frames, poses_estimated=True)
+def turned(folder: Path) -> tuple[Capture, Capture]:
+    """A capture of a speckled ball with exact poses, and the same with heads turned and moved at random."""
+    teacher = small_avatar(400, names=NAMES)
+    with torch.no_grad():
+        teacher.log_scales.fill_(np.log(0.012))
+        teacher.basis[1:] *= 0.2
+    exact = load_capture(write_capture(folder))
+    for frame in exact.frames:
+        rgba = teacher.render(torch.from_numpy(frame.expression), frame.camera)
+        color = rgba.color / rgba.alpha.clamp_min(1e-6)[..., None]
+        pixels = torch.cat([color, rgba.alpha[..., None]], -1).clamp(0, 1).detach().numpy()
+        Image.fromarray((pixels * 255).astype(np.uint8)).save(frame.image)
+    poses = torch.from_numpy(np.random.default_rng(0).normal(0, 0.04, (len(exact.frames), 6)).astype(np.float32))
+    frames = []
+    for frame, pose in zip(exact.frames, poses, strict=True):
+        camera = moved_camera(frame.camera, pose, torch.zeros(3), 0.1)
+        frames.append(dataclasses.replace(frame, viewmat=camera.viewmat.numpy()))
+    return exact, dataclasses.replace(exact, frames=tuple(frames), poses_estimated=True)
 
 
 def errors(exact: Capture, found: list[np.ndarray]) -> np.ndarray:
@@ -116,16 +126,15 @@ def errors(exact: Capture, found: list[np.ndarray]) -> np.ndarray:
 
 
 def test_poses_come_closer_to_the_exact_ones(tmp_path: Path) -> None:
-    exact = load_capture(write_capture(tmp_path / "capture"))
-    wrong = disturbed(exact, 5.0)
-    trainer = Trainer(wrong, CONFIG, Budget(iterations=500), refine=True)
+    exact, wrong = turned(tmp_path / "capture")
+    trainer = Trainer(wrong, CONFIG, Budget(iterations=400), refine=True)
     trainer.train()
     assert trainer.refinement is not None
     found = trainer.refinement.frames(wrong.split("train"))
     before = errors(exact, [frame.viewmat for frame in wrong.split("train")])
     after = errors(exact, [np.array(frame["viewmat"]) for frame in found])
     assert np.median(before) > 3
-    assert np.median(after) < 0.5 * np.median(before)
+    assert np.median(after) < 0.4 * np.median(before), (before, after)
 
 
 def test_corrections_are_small_at_rest_where_the_expression_is_and_zero_on_average(tmp_path: Path) -> None:
