@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from headgas.avatars import ExpressionSpace, load_avatar, read_header
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.captures import Capture, load_capture
 from headgas.errors import HeadGaSError
-from headgas.splatting import Camera, Gaussians, rasterize
+from headgas.splatting import Camera, Gaussians, get_threads, rasterize, set_threads
 from headgas.splatting.example import egg
 from headgas.training.config import preset
 from headgas.training.refinement import expression_gradient, moved_camera, pose_gradient, watched
@@ -26,6 +27,15 @@ from headgas.training.trainer import Budget, Trainer
 from tests.headgas.conftest import NAMES, small_avatar, write_capture
 
 CONFIG = dataclasses.replace(preset("modes"), initial_gaussians=500, max_gaussians=900, densify_events=5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """So small pictures are not worth two; nothing depends on it."""
+    threads = get_threads()
+    set_threads(1)
+    yield
+    set_threads(threads)
 
 
 def test_the_pose_s_gradient_is_that_of_moving_the_camera() -> None:
