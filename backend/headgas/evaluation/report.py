@@ -65,7 +65,7 @@ def write_comparison(out: Path, rows: Sequence[Row], sheet: np.ndarray, capture:
     document = page.page(
         f"Presets compared on {capture.path.resolve().name}",
         page.paragraph(_protocol(capture, job, _REFINED in columns)),
-        page.table(_titles(columns), [_cells(row, columns) for row in rows], _best(rows, columns)),
+        page.table(_titles(columns), [_cells(row, columns) for row in rows], _best(rows)),
         page.paragraph(
             "Marked: the best of a column (the smallest LPIPS, size, time and number of Gaussians; else the largest)."
         ),
@@ -121,10 +121,10 @@ def _cells(row: Row, columns: Sequence[_Column]) -> list[str]:
     return [row["preset"], *(c.missing if value is None else format(value, c.form) for c, value in values)]
 
 
-def _best(rows: Sequence[Row], columns: Sequence[_Column]) -> set[tuple[int, int]]:
+def _best(rows: Sequence[Row]) -> set[tuple[int, int]]:
     """(row, column) of each column's best value as it is shown; a column of equal values has none."""
     marked = set()
-    for c, column in enumerate(columns, 1):
+    for c, column in enumerate(_columns(rows), 1):
         values = {r: value for r, row in enumerate(rows) if (value := column.value(row)) is not None}
         shown = {r: format(value, column.form) for r, value in values.items()}
         if column.best is None or len(set(shown.values())) < 2:
