@@ -24,6 +24,7 @@ from headgas.training.frames import TrainingFrame
 
 _DECAYS = 0.8, 0.95  # of Adam's moments, by visits to a frame: there are few, and the avatar changes between them
 _EPSILON = 1e-15
+_BASIS_EVERY = 3  # steps: how often the basis is read once more, for the expression's sake
 _LONGEST_VISIT = 0.05  # of the run: where frames are seen a few times only, long steps would be wild ones
 
 
@@ -160,6 +161,7 @@ class Refinement:
         self._units = torch.maximum(high - neutral, neutral - low) * (expressions != neutral)  # [F,B]
         self._config = config
         self._center, self._extent = avatar.center.clone(), avatar.extent.clone()
+        self._every = 1 if avatar.basis is None else _BASIS_EVERY
         frames, size = expressions.shape
         self._poses = _Corrections(frames, 6, config.pose, config.most_pose, False, device)
         self._expressions = _Corrections(frames, size, config.expression, config.most_expression, True, device)
@@ -177,16 +179,24 @@ class Refinement:
         return self._units[number] * self._expressions.values[number]
 
     def gradients(
-        self, avatar: TrainableAvatar, drawn: Sequence[Gaussians], expressions: Tensor, features: Tensor | None
+        self,
+        avatar: TrainableAvatar,
+        drawn: Sequence[Gaussians],
+        expressions: Tensor,
+        features: Tensor | None,
+        step: int,
     ) -> tuple[Tensor, Tensor]:
-        """What the loss says of the poses [K,6] and the expressions [K,B] of `watched` Gaussians."""
+        """What the loss says of the poses [K,6] and the expressions [K,B] of `watched` Gaussians; of these [K,0] in
+        steps that leave them as they are."""
         poses = torch.stack([pose_gradient(gaussians, self._center, self._extent) for gaussians in drawn])
+        if step % self._every:
+            return poses, expressions.new_empty(len(expressions), 0)
         return poses, expression_gradient(avatar, expressions, features)
 
     def learn(
         self, numbers: Sequence[int], poses: Tensor, expressions: Tensor, progress: float, visit: float
     ) -> None:
-        """Corrects the frames of these numbers by the gradients [K,6] and [K,B].
+        """Corrects the frames of these numbers by the gradients [K,6] and [K,B] or [K,0].
 
         Args:
             progress: of the run, 0..1.
@@ -197,9 +207,10 @@ class Refinement:
         once = {number: row for row, number in reversed(list(enumerate(numbers)))}  # epochs may meet within a step
         device = poses.device
         rows, frames = (torch.tensor(list(part), device=device) for part in (once.values(), once.keys()))
-        visit = min(visit, _LONGEST_VISIT)
-        self._poses.learn(frames, poses[rows], progress, visit)
-        self._expressions.learn(frames, expressions[rows] * self._units[frames], progress, visit)
+        self._poses.learn(frames, poses[rows], progress, min(visit, _LONGEST_VISIT))
+        if expressions.shape[1]:
+            gradient, visit = expressions[rows] * self._units[frames], min(self._every * visit, _LONGEST_VISIT)
+            self._expressions.learn(frames, gradient, progress, visit)
 
     def frames(self, frames: Sequence[Frame]) -> list[dict[str, Any]]:
         """What training thinks of its frames, in JSON: `name`, `viewmat` and `expression` of each."""

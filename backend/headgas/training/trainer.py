@@ -209,7 +209,7 @@ class Trainer:
         nothing = torch.empty(len(frames), 0, device=self.device)
         poses, asked = nothing, nothing
         if refinement is not None:
-            poses, asked = refinement.gradients(self.avatar, drawn, expressions, taught)
+            poses, asked = refinement.gradients(self.avatar, drawn, expressions, taught, self.iteration)
         taught = nothing if taught is None else taught
         coefficients = torch.stack([self.avatar.coefficients(expression) for expression in expressions.detach()])
         opacities = torch.stack([gaussians.opacities.detach() for gaussians in drawn])
