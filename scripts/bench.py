@@ -40,6 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows to this file, too")
     parser.add_argument("--only", metavar="NAMES", help="some subjects, with commas between; a wrong one lists them")
     parser.add_argument("--prototype", type=Path, metavar="DIR", help="another rasterizer, nbsplat.py, to compare with")
+    parser.add_argument("--capture", type=Path, metavar="DIR", help="exact poses, for --only refinement to disturb")
     return parser.parse_args()
 
 

@@ -106,6 +106,7 @@ def _avatar_commands(commands: Any) -> None:
     evaluate.add_argument("--split", default="test", choices=("train", "test", "all"))
     evaluate.add_argument("--sheet", type=Path, metavar="FILE.png", help="write captured | avatar | error")
     evaluate.add_argument("--json", action="store_true")
+    _refining(evaluate, "compare once more, from the poses in which the avatar fits each photograph best")
     _machine(evaluate)
     evaluate.set_defaults(run=_lazily("evaluate"))
 
@@ -211,8 +212,18 @@ def _training(parser: argparse.ArgumentParser) -> None:
     batch_help = "frames per step (default: 1, or as many as torchrun starts processes)"
     parser.add_argument("--batch", type=_positive, metavar="N", help=batch_help)
     parser.add_argument("--seed", type=int, default=0)
+    cache_help = "memory for decoded pictures, such as 500M or 8G (default: 2G); the others are decoded as they come"
+    parser.add_argument("--cache", type=_bytes, metavar="SIZE", help=cache_help)
+    skip_help = "leave out frames that are damaged, instead of refusing the capture"
+    parser.add_argument("--skip-damaged", action="store_true", help=skip_help)
+    _refining(parser, "correct the frames' poses and expressions while training")
     basis_help = "how avatar files hold their features: int8 (default) is a quarter as large and looks the same"
     parser.add_argument("--basis", choices=("int8", "float32"), default="int8", help=basis_help)
+
+
+def _refining(parser: argparse.ArgumentParser, what: str) -> None:
+    refine_help = f"{what} (default: where the capture says that a tracker estimated them)"
+    parser.add_argument("--refine-poses", action=argparse.BooleanOptionalAction, default=None, help=refine_help)
 
 
 def _machine(parser: argparse.ArgumentParser) -> None:
@@ -242,6 +253,13 @@ def _size(text: str) -> tuple[int, int]:
     if not match or not 0 < min(int(match[1]), int(match[2])) <= max(int(match[1]), int(match[2])) <= 32768:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: expected for example 1920x1080")
     return int(match[1]), int(match[2])
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(M|G)B?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: expected for example 500M or 8G")
+    return int(float(match[1]) * {"M": 1e6, "G": 1e9}[match[2]])
 
 
 def _names(text: str) -> list[str]:

@@ -10,7 +10,7 @@ import sys
 import torch
 
 from headgas.avatars import load_avatar, read_header
-from headgas.captures import check_capture, load_capture
+from headgas.captures import check_capture, load_capture, load_for_training
 from headgas.devices import choose_device, notice
 from headgas.errors import HeadGaSError
 from headgas.evaluation import comparison_sheet
@@ -28,6 +28,7 @@ from headgas.exchange import convert as convert_avatar
 from headgas.files import save_image
 from headgas.splatting import get_threads, set_threads
 from headgas.training.config import DEFAULT_PRESET, preset
+from headgas.training.frames import CACHE
 from headgas.training.job import Job
 from headgas.training.job import train as run_training
 from headgas.training.processes import joined
@@ -47,7 +48,7 @@ def train(options: argparse.Namespace) -> None:
     name = options.preset or DEFAULT_PRESET
     preset(name)
     with joined(device_of(options)) as (processes, device):
-        capture = load_capture(options.capture)
+        capture = load_for_training(options.capture, options.skip_damaged)
         path = run_training(
             dataclasses.replace(_job(options, device, processes.count), live=options.live),
             name,
@@ -66,16 +67,26 @@ def _job(options: argparse.Namespace, device: torch.device, processes: int = 1) 
     seconds = options.budget or (None if options.iterations else _DEFAULT_BUDGET)
     budget = Budget(options.iterations, seconds)
     compact = options.basis == "int8"
-    return Job(budget, options.seed, device, options.gaussians, options.batch or processes, compact)
+    return Job(
+        budget,
+        options.seed,
+        device,
+        options.gaussians,
+        options.batch or processes,
+        compact,
+        cache=CACHE if options.cache is None else options.cache,
+        refine=options.refine_poses,
+    )
 
 
 def compare(options: argparse.Namespace) -> None:
     if options.avatars:
-        rows = compare_avatars(load_capture(options.capture), options.avatars, device_of(options), options.out)
+        capture, refine = load_capture(options.capture), options.refine_poses
+        rows = compare_avatars(capture, options.avatars, device_of(options), options.out, refine)
         print(json.dumps(rows) if options.json else table_text(rows))
         return
     check_presets(options.presets)
-    capture, job = load_capture(options.capture), _job(options, device_of(options))
+    capture, job = load_for_training(options.capture, options.skip_damaged), _job(options, device_of(options))
     rows = compare_presets(capture, options.presets, job, options.out, _print_preset_progress)
     print(json.dumps(rows) if options.json else table_text(rows))
 
@@ -98,7 +109,7 @@ def _print_progress(line: Progress) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     device = device_of(options)
     checkpoint, capture = load_avatar(options.avatar, device), load_capture(options.capture)
-    result = compare_with_photographs(checkpoint, capture, options.split)
+    result = compare_with_photographs(checkpoint, capture, options.split, options.refine_poses)
     if options.sheet:
         save_image(options.sheet, comparison_sheet(checkpoint.avatar, capture.split(options.split)))
     row = evaluation_row(checkpoint, result)
@@ -111,6 +122,8 @@ def evaluate(options: argparse.Namespace) -> None:
     lpips = f"{result.lpips:.4f}" if result.lpips is not None else "not measured (no weights on this machine)"
     regions = ", ".join(f"{k} {v:.2f} dB" for k, v in (result.regions or {}).items() if v is not None)
     print(f"\nmean of {result.frames} frames ({options.split}): PSNR {result.psnr:.2f} dB, SSIM {result.ssim:.4f}")
+    if refined := result.refined:
+        print(f"poses refined: PSNR {refined['psnr']:.2f} dB, SSIM {refined['ssim']:.4f}")
     print(f"LPIPS: {lpips}")
     print(f"PSNR around eyes and mouth: {regions or 'not measured (the capture has no landmarks)'}")
     print(f"{result.frames_per_second:.1f} frames/s, {row['gaussians']:,} Gaussians, {row['bytes'] / 1e6:.1f} MB")

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from bench_rows import blender, cuda, rendering, sequences, training
+from bench_rows import blender, cuda, large_captures, refinement, rendering, sequences, training
 from bench_rows.measuring import Bench, Row, measure_ceilings
 from headgas.devices import choose_device
 from headgas.errors import HeadGaSError
@@ -34,6 +34,8 @@ EVERYWHERE: dict[str, Rows] = {
     "optimizer": training.optimizer_rows,
     "steps": training.step_rows,
     "memory": training.memory_rows,
+    "captures": large_captures.rows,
+    "refinement": refinement.rows,
 }
 ON_CPU: dict[str, Rows] = {"busy": rendering.loaded_rows, "blending": rendering.blending_rows, "rig": blender.rig_rows}
 ON_CPU["sequences"] = sequences.sequence_rows
@@ -43,6 +45,7 @@ ON_CUDA: dict[str, Rows] = {
     "quality": training.quality_rows,
 }
 SLOW = {"quality"}  # left out of --quick
+ASKED = {"captures", "refinement"}  # minutes each: measured only where they are named
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"bench.py: {error}", file=sys.stderr)
         return 2
     subjects = EVERYWHERE | (ON_CUDA if device.type == "cuda" else ON_CPU)
-    usual = [name for name in subjects if not (arguments.quick and name in SLOW)]
+    usual = [name for name in subjects if name not in ASKED and not (arguments.quick and name in SLOW)]
     chosen = arguments.only.split(",") if arguments.only else usual
     unknown = [name for name in chosen if name not in subjects]
     if unknown:
@@ -64,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     threads = (1,) if device.type == "cuda" else (1, 2)
     bench = Bench(
         device, threads, 0.4 if arguments.quick else 1.5, arguments.quick, arguments.prototype,
-        measure_ceilings(device, threads),
+        measure_ceilings(device, threads), arguments.capture,
     )  # fmt: skip
     machine = _machine(bench)
     for name, value in machine.items():

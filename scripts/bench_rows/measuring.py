@@ -64,6 +64,7 @@ class Bench:
     quick: bool
     prototype: Path | None
     ceilings: dict[int, Ceiling]
+    capture: Path | None = None  # of a head, to train on
 
     @property
     def most(self) -> int:

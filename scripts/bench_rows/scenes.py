@@ -93,6 +93,9 @@ class PaintedFrame(Frame):
     def load_rgba(self) -> np.ndarray:
         return self.pixels
 
+    def load_head(self) -> np.ndarray:
+        return np.round(255 * self.pixels).astype(np.uint8)
+
 
 @dataclass(frozen=True)
 class PaintedCapture(Capture):

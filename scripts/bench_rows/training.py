@@ -95,10 +95,10 @@ def _to_the_end(trainer: Trainer) -> None:
 
 def _peak_memory() -> tuple[float, float]:
     """The most GB of this process before and after it trained 50,000 Gaussians for some steps."""
-    before = _most_memory()
+    before = most_memory()
     cpu = Bench(torch.device("cpu"), (1,), 1.0, True, None, {})
     _grow(cpu, 128)
-    return before, _most_memory()
+    return before, most_memory()
 
 
 def _grow(bench: Bench, size: int) -> None:
@@ -111,7 +111,7 @@ def _grow(bench: Bench, size: int) -> None:
         raise RuntimeError(f"only {trainer.avatar.count} of {_MANY} Gaussians came to be")
 
 
-def _most_memory() -> float:
+def most_memory() -> float:
     """GB that this process held at most, so far."""
     status = Path("/proc/self/status")
     if status.is_file():  # Linux' getrusage counts the parent's memory, too

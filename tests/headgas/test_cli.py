@@ -78,7 +78,9 @@ def test_evaluate(folder: Path, capsys: Capture, tmp_path: Path) -> None:
     result = json.loads(capsys.readouterr().out)
     assert set(result) == {
         "psnr", "ssim", "lpips", "regions", "frames", "frames_per_second", "bytes", "gaussians", "preset",
+        "refined",
     }  # fmt: skip
+    assert result["refined"] is None
     assert result["frames"] == 2 and result["gaussians"] == 60 and result["preset"] == "headgas"
     assert result["bytes"] == (folder / "avatar.safetensors").stat().st_size
     assert 0 < result["psnr"] < 60 and 0 < result["ssim"] < 1 and result["frames_per_second"] > 0

@@ -3,7 +3,7 @@
 """Datasets: reading, checking and importing captures."""
 
 from headgas.captures.capture import Box, Capture, Frame
-from headgas.captures.checking import check_capture
+from headgas.captures.checking import check_capture, load_for_training
 from headgas.captures.importing import ImportedCapture, ImportOptions, import_capture
 from headgas.captures.reading import load_capture
 
@@ -16,4 +16,5 @@ __all__ = [
     "check_capture",
     "import_capture",
     "load_capture",
+    "load_for_training",
 ]

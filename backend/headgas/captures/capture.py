@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A capture: images of one head with a camera, a matte and an expression per frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +48,43 @@ class Frame:
         Raises:
             HeadGaSError: the file is missing, damaged, without alpha, or of another size.
         """
+        pixels = self._load_pixels().astype(np.float32) / 255.0
+        for matte in self.mattes:
+            pixels = matte.applied(pixels, self.name)
+        return pixels
+
+    def load_head(self) -> np.ndarray:
+        """The same image [H,W,4] as bytes.
+
+        Raises:
+            HeadGaSError: as `load_rgba`, and where the matte says that there is no head.
+        """
+        pixels = np.round(self.load_rgba() * 255).astype(np.uint8) if self.mattes else self._load_pixels()
+        if not pixels[..., 3].any():
+            raise HeadGaSError(f"{self.image}: the matte of frame {self.name} is empty.")
+        return pixels
+
+    def check_image(self) -> None:
+        """Looks at the image file's head alone: `load_head` finds whatever else may be wrong.
+
+        Raises:
+            HeadGaSError: the file is missing, is no image, without alpha, or of another size, or its matte is missing.
+        """
+        with self._opened() as opened:
+            self._check_size(*opened.size)
+        for matte in self.mattes:
+            if not matte.path.is_file():
+                raise HeadGaSError(f"{matte.path}: the matte of frame {self.name} is missing.")
+
+    def _load_pixels(self) -> np.ndarray:
+        """[H,W,4] uint8 as the file has them."""
+        with self._opened() as opened:
+            pixels = np.asarray(opened if opened.mode == "RGBA" else opened.convert("RGBA"))
+        self._check_size(pixels.shape[1], pixels.shape[0])
+        return pixels
+
+    @contextmanager
+    def _opened(self) -> Iterator[Image.Image]:
         try:
             with Image.open(self.image) as opened:
                 if opened.mode not in ("RGBA", "LA") and not self.mattes:
@@ -54,17 +92,16 @@ class Frame:
                         f"{self.image}: the image of frame {self.name} has no alpha channel (mode {opened.mode}).",
                         "A capture needs the head's matte: `headgas import-capture --mattes` takes it from a folder.",
                     )
-                pixels = np.asarray(opened.convert("RGBA"), np.float32) / 255.0
-        except OSError as error:
+                yield opened
+        except (OSError, SyntaxError) as error:  # Pillow calls a PNG with a wrong checksum a syntax error
             raise HeadGaSError(f"{self.image}: the image of frame {self.name} cannot be read ({error}).") from None
-        if pixels.shape[:2] != (self.height, self.width):
+
+    def _check_size(self, width: int, height: int) -> None:
+        if (width, height) != (self.width, self.height):
             raise HeadGaSError(
-                f"{self.image}: frame {self.name} is {pixels.shape[1]}×{pixels.shape[0]} pixels; "
+                f"{self.image}: frame {self.name} is {width}×{height} pixels; "
                 f"its camera says {self.width}×{self.height}."
             )
-        for matte in self.mattes:
-            pixels = matte.applied(pixels, self.name)
-        return pixels
 
     def load_depth(self) -> np.ndarray | None:
         """Camera-space z [H,W] in metres, 0 where nothing was hit; None when the frame has none.
@@ -77,7 +114,7 @@ class Frame:
         try:
             with Image.open(self.depth) as opened:
                 depth = np.asarray(opened, np.float32) * self.depth_unit
-        except OSError as error:
+        except (OSError, SyntaxError) as error:
             raise HeadGaSError(f"{self.depth}: the depth of frame {self.name} cannot be read ({error}).") from None
         if depth.shape != (self.height, self.width):
             raise HeadGaSError(
@@ -95,6 +132,7 @@ class Capture:
     expression_space: ExpressionSpace
     frames: tuple[Frame, ...]
     points: Path | None = None  # float32 .npy [n,3], surface points in head space
+    poses_estimated: bool = False  # by a tracker: cameras and expressions are a little wrong, and training refines them
 
     def split(self, name: str) -> tuple[Frame, ...]:
         """The frames of one split; "all" gives every frame.

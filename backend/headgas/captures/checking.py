@@ -2,20 +2,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`headgas check`: all that is wrong with a capture, and what it does not show, before anybody trains on it."""
 
+import logging
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from headgas.avatars.expression_space import ExpressionSpace
-from headgas.captures.capture import Capture, Frame, spread
+from headgas.captures.capture import Capture, Frame, seen_range, spread
 from headgas.captures.expressions import other_names, read_expressions
-from headgas.captures.reading import read_capture
+from headgas.captures.reading import read_capture, refusal
 from headgas.errors import HeadGaSError
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 _MOVED = 0.25  # of the largest distance from neutral: from there on a parameter counts as moved
 _SELDOM = 0.03, 3  # of the training frames, and at least so many: fewer are hardly enough to learn from
 _ARKIT_RANGE = 0.3  # of the full 0..1: less is a hint of an expression
@@ -80,11 +86,11 @@ def check_capture(path: Path | str) -> Checked:
         capture = read_capture(Path(path), problems.append)
     except HeadGaSError as error:
         return Checked(None, [error.message])
-    messages = [problem.message for problem in problems]
+    messages = [line for problem in problems for line in problem.message.splitlines()]
     messages += [error.message for error in _files_problems(capture)]
-    mattes: list[float] = []
-    for frame in capture.frames:
-        messages += _image_problems(frame, mattes)
+    looked = _each(_looked_at, capture.frames)
+    messages += [problem for found, _ in looked for problem in found]
+    mattes = [matte for _, matte in looked if matte is not None]
     train = [frame for frame in capture.frames if frame.split == "train"]
     if not train:
         messages.append(f"{capture.path}: there is no frame to train on (split 'train').")
@@ -109,21 +115,62 @@ def _files_problems(capture: Capture) -> Iterator[HeadGaSError]:
         yield error
 
 
-def _image_problems(frame: Frame, mattes: list[float]) -> Iterator[str]:
-    """What is wrong with a frame's files; adds the mean of its matte."""
+def load_for_training(path: Path | str, skip_damaged: bool = False) -> Capture:
+    """Opens a capture that shall be trained on.
+
+    Refusing damaged frames, it looks at all fields and at the heads of all image files; what only decoding tells,
+    training refuses when it comes to the frame. Skipping them, it reads every image, and says what it leaves out.
+
+    Raises:
+        HeadGaSError: something is damaged and not to be skipped, or no frame to train on is left.
+    """
+    errors: list[HeadGaSError] = []
+    capture = read_capture(Path(path), errors.append)
+    problems = [error.message for error in errors]
+    found = _each(_problems_of if skip_damaged else _image_problems, capture.frames)
+    problems += [problem for each in found for problem in each]
+    if problems and not skip_damaged:
+        raise refusal(path, problems, " With --skip-damaged, training leaves such frames out.")
+    if problems:
+        sound = tuple(frame for frame, wrong in zip(capture.frames, found, strict=True) if not wrong)
+        left_out = len(capture.frames) - len(sound) + len(errors)
+        log.warning("%s\n%s: %d damaged frames are left out.", "\n".join(problems), path, left_out)
+        space = seen_range(capture.expression_space, sound) if sound else capture.expression_space
+        capture = replace(capture, frames=sound, expression_space=space)
+    capture.split("train")
+    return capture
+
+
+def _each(look: Callable[[Frame], T], frames: Sequence[Frame]) -> list[T]:
+    """What `look` returns for each frame; decoding releases Python's lock."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(look, frames))
+
+
+def _looked_at(frame: Frame) -> tuple[list[str], float | None]:
+    """What is wrong with a frame's files, and the mean of its matte."""
+    problems: list[str] = []
     try:
         frame.load_depth()
     except HeadGaSError as error:
-        yield error.message
+        problems.append(error.message)
     try:
-        alpha = frame.load_rgba()[..., 3]
+        return problems, float(frame.load_head()[..., 3].mean()) / 255
     except HeadGaSError as error:
-        yield error.message
-        return
-    if alpha.max() == 0:
-        yield f"{frame.image}: the matte of frame {frame.name} is empty."
-    else:
-        mattes.append(float(alpha.mean()))
+        return [*problems, error.message], None
+
+
+def _problems_of(frame: Frame) -> list[str]:
+    return _looked_at(frame)[0]
+
+
+def _image_problems(frame: Frame) -> list[str]:
+    """What the head of the image file tells."""
+    try:
+        frame.check_image()
+    except HeadGaSError as error:
+        return [error.message]
+    return []
 
 
 def _parameters(space: ExpressionSpace, frames: Sequence[Frame]) -> list[Parameter]:

@@ -5,7 +5,7 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,22 @@ class Fields:
     def __contains__(self, field: str) -> bool:
         return self.data.get(field) is not None
 
+    def gathered(self, readers: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+        """What each reader returns, by its name.
+
+        Raises:
+            HeadGaSError: some of them failed; a line for each.
+        """
+        values, failures = dict[str, Any](), list[str]()
+        for name, read in readers.items():
+            try:
+                values[name] = read()
+            except HeadGaSError as error:
+                failures.append(error.message)
+        if failures:
+            raise HeadGaSError("\n".join(failures))
+        return values
+
     def text(self, field: str, default: Any = _REQUIRED) -> str:
         value = self.data.get(field, default)
         if not isinstance(value, str) or not value:
@@ -81,6 +97,18 @@ class Fields:
         if value is None or value.shape != shape or not np.isfinite(value).all():
             raise self.error(field, expected)
         return value
+
+    def rigid(self, field: str) -> np.ndarray:
+        """A [4,4] float64 rotation and translation."""
+        matrix = self.array(field, (4, 4))
+        check_rigid(self, field, matrix)
+        return matrix
+
+    def poses_estimated(self) -> bool:
+        """Whether the field `poses` says that a tracker found cameras and expressions."""
+        if (said := self.data.get("poses", "exact")) not in ("exact", "estimated"):
+            raise self.error("poses", "'exact' or 'estimated'")
+        return said == "estimated"
 
     def path(self, field: str, folder: Path, within: Path | None = None) -> Path:
         """A path that does not lead out of the folder (or of `within`), given with forward slashes; links in there are

@@ -12,7 +12,7 @@ import numpy as np
 from headgas import files
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Box, Capture, Frame, seen_range
-from headgas.captures.fields import Fields, check_rigid, frames_of, read_json
+from headgas.captures.fields import Fields, frames_of, read_json
 from headgas.errors import HeadGaSError
 
 FILE = "capture.json"
@@ -52,33 +52,45 @@ def read_folder(folder: Path, report: Callable[[HeadGaSError], None]) -> Capture
             report(error)
     kept = tuple(frames.values())
     points = fields.path("points", folder) if "points" in fields else None
-    return Capture(folder, seen_range(space, kept) if kept else space, kept, points)
+    return Capture(folder, seen_range(space, kept) if kept else space, kept, points, fields.poses_estimated())
 
 
 def _frame(folder: Path, path: Path, number: int, entry: Any, space: ExpressionSpace) -> Frame:
     name = entry.get("name", "?") if isinstance(entry, Mapping) else "?"
     fields = Fields(entry, f"{path}, frame {number} ({name!r})")
+    return Frame(
+        **fields.gathered(
+            {
+                "name": lambda: fields.text("name"),
+                "split": lambda: _split(fields),
+                "image": lambda: fields.path("image", folder),
+                "width": lambda: fields.size("width"),
+                "height": lambda: fields.size("height"),
+                "viewmat": lambda: fields.rigid("viewmat").astype(np.float32),
+                "K": lambda: _intrinsics(fields),
+                "expression": lambda: fields.array("expression", (len(space),)).astype(np.float32),
+                "boxes": lambda: _boxes(fields),
+                "depth": lambda: fields.path("depth", folder) if "depth" in fields else None,
+                "depth_unit": lambda: fields.number("depth_unit", 1.0),
+            }
+        )
+    )
+
+
+def _split(fields: Fields) -> str:
     split = fields.text("split", "train")
     if split not in ("train", "test"):
         raise fields.error("split", "'train' or 'test'")
-    viewmat = fields.array("viewmat", (4, 4))
-    check_rigid(fields, "viewmat", viewmat)
+    return split
+
+
+def _intrinsics(fields: Fields) -> np.ndarray:
     K = fields.array("K", (3, 3))
     if K[0, 0] <= 0 or K[1, 1] <= 0:
         raise fields.error("K", "positive focal lengths")
-    return Frame(
-        name=fields.text("name"),
-        split=split,
-        image=fields.path("image", folder),
-        width=fields.size("width"),
-        height=fields.size("height"),
-        viewmat=viewmat.astype(np.float32),
-        K=K.astype(np.float32),
-        expression=fields.array("expression", (len(space),)).astype(np.float32),
-        boxes=_boxes(fields),
-        depth=fields.path("depth", folder) if "depth" in fields else None,
-        depth_unit=fields.number("depth_unit", 1.0),
-    )
+    if not np.array_equal(K[2], (0, 0, 1)):
+        raise fields.error("K", "0 0 1 as its last row")
+    return K.astype(np.float32)
 
 
 def _boxes(fields: Fields) -> dict[str, Box]:

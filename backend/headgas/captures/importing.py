@@ -88,7 +88,7 @@ def import_capture(
     if not train:
         raise HeadGaSError(f"{source}: no frame to train on is left.")
     space = capture.expression_space
-    folder.write_folder(out, space, kept)
+    folder.write_folder(out, space, kept, estimated=capture.poses_estimated)
     (out / _ORDER).unlink(missing_ok=True)
     said += seen.complaints(options.scale)
     return ImportedCapture(layout.name, train, len(kept) - train, len(space), seen.height, said)

@@ -3,6 +3,7 @@
 """Opening a capture of any layout."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from headgas.captures import folder, transforms
@@ -25,12 +26,15 @@ def load_capture(path: Path | str, flame: Path | None = None) -> Capture:
     problems: list[HeadGaSError] = []
     capture = read_capture(Path(path), problems.append, flame)
     if problems:
-        lines = [problem.message for problem in problems[:_SHOWN]]
-        if len(problems) > _SHOWN:
-            lines.append(f"… and {len(problems) - _SHOWN} more.")
-        raise HeadGaSError("\n".join(lines), f"`headgas check {path}` lists everything that is wrong with it.")
+        raise refusal(path, [problem.message for problem in problems])
     capture.split("train")
     return capture
+
+
+def refusal(path: Path | str, problems: list[str], hint: str = "") -> HeadGaSError:
+    """What to raise of a capture with these problems: the first few of them."""
+    shown = problems[:_SHOWN] + ([f"… and {len(problems) - _SHOWN} more."] if len(problems) > _SHOWN else [])
+    return HeadGaSError("\n".join(shown), f"`headgas check {path}` lists everything that is wrong with it.{hint}")
 
 
 def read_capture(path: Path, report: Callable[[HeadGaSError], None], flame: Path | None = None) -> Capture:
@@ -44,7 +48,7 @@ def read_capture(path: Path, report: Callable[[HeadGaSError], None], flame: Path
     if (path / folder.FILE).is_file():
         return folder.read_folder(path, report)
     if layout := find_layout(path):
-        return layout.read(path, report, flame)
+        return replace(layout.read(path, report, flame), poses_estimated=True)
     if transforms.is_transforms_folder(path):
         return transforms.read_transforms(path, report)
     raise HeadGaSError(

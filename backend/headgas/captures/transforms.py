@@ -15,7 +15,7 @@ import numpy as np
 
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Box, Capture, Frame, seen_range
-from headgas.captures.fields import Fields, check_rigid, frames_of, read_json
+from headgas.captures.fields import Fields, frames_of, read_json
 from headgas.errors import HeadGaSError
 
 # Files in order of their claim to a frame; where only transforms.json exists, it says the split itself.
@@ -50,9 +50,11 @@ def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Cap
     """
     paths = files(folder)
     space: ExpressionSpace | None = None
+    estimated = False
     frames: dict[str, Frame] = {}
     for path in paths:
         fields = Fields(read_json(path), str(path))
+        estimated |= fields.poses_estimated()
         entries = frames_of(fields)
         here = expression_space(fields, entries)
         if space is None:
@@ -70,7 +72,7 @@ def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Cap
                 report(error)
     assert space is not None
     kept = tuple(frames.values())
-    return Capture(folder, seen_range(space, kept) if kept else space, kept)
+    return Capture(folder, seen_range(space, kept) if kept else space, kept, poses_estimated=estimated)
 
 
 def split_of(path: Path, entry: Any, number: int, entries: list[Any]) -> str:
@@ -107,25 +109,36 @@ def expression_space(fields: Fields, entries: list[Any]) -> ExpressionSpace:
 
 def _frame(folder: Path, top: Fields, number: int, entry: Any, space: ExpressionSpace, split: str) -> Frame:
     fields = Fields(entry, f"{top.where}, frame {number}")
-    image = fields.path("file_path", folder)
-    if not image.suffix:
-        image = image.with_suffix(".png")
-    camera_to_head = fields.array("transform_matrix", (4, 4))
-    check_rigid(fields, "transform_matrix", camera_to_head)
-    viewmat = np.linalg.inv(TO_HEAD_SPACE @ camera_to_head @ OPENGL_TO_OPENCV)
-    K, width, height = intrinsics(fields, top)
+
+    def viewmat() -> np.ndarray:
+        camera_to_head = fields.rigid("transform_matrix")
+        return np.linalg.inv(TO_HEAD_SPACE @ camera_to_head @ OPENGL_TO_OPENCV).astype(np.float32)
+
+    def image() -> Path:
+        path = fields.path("file_path", folder)
+        return path if path.suffix else path.with_suffix(".png")
+
+    found = fields.gathered(
+        {
+            "image": image,
+            "viewmat": viewmat,
+            "camera": lambda: intrinsics(fields, top),
+            "expression": lambda: fields.array("expression", (len(space),)).astype(np.float32),
+            "landmarks": lambda: fields.array(_LANDMARKS, (68, 2)) if _LANDMARKS in fields else None,
+            "depth": lambda: fields.path("depth_path", folder) if "depth_path" in fields else None,
+            "depth_unit": lambda: top.number("depth_unit", 1.0),
+        }
+    )
+    K, width, height = found.pop("camera")
+    landmarks = found.pop("landmarks")
     return Frame(
-        name=image.stem,
+        name=found["image"].stem,
         split=split,
-        image=image,
         width=width,
         height=height,
-        viewmat=viewmat.astype(np.float32),
         K=K.astype(np.float32),
-        expression=fields.array("expression", (len(space),)).astype(np.float32),
-        boxes=boxes_around(fields.array(_LANDMARKS, (68, 2)), width, height) if _LANDMARKS in fields else {},
-        depth=fields.path("depth_path", folder) if "depth_path" in fields else None,
-        depth_unit=top.number("depth_unit", 1.0),
+        boxes={} if landmarks is None else boxes_around(landmarks, width, height),
+        **found,
     )
 
 

@@ -76,14 +76,20 @@ def compare(
         paths.append(_trained(capture, fingerprint, name, job, out / name, on_progress))
     log.info("evaluating")
     # One after the other once all training is done: every preset's speed is taken from the same quiet machine.
-    rows = [_row(load_avatar(path, job.device), capture) for path in paths]
+    refine = job.refines(capture)
+    rows = [_row(load_avatar(path, job.device), capture, refine) for path in paths]
     avatars = {name: load_avatar(path, job.device).avatar for name, path in zip(names, paths, strict=True)}
     write_comparison(out, rows, avatars_sheet(avatars, frames), capture, job)
     return rows
 
 
-def compare_avatars(capture: Capture, paths: Sequence[Path], device: torch.device, out: Path) -> list[dict[str, Any]]:
+def compare_avatars(
+    capture: Capture, paths: Sequence[Path], device: torch.device, out: Path, refine: bool | None = None
+) -> list[dict[str, Any]]:
     """Evaluates avatars that were trained already and writes comparison.json and .png.
+
+    Args:
+        refine: as `evaluate` has it.
 
     Returns:
         A row for each as `compare` has it; `preset` is the avatar's name, after which its preset follows in brackets.
@@ -97,7 +103,7 @@ def compare_avatars(capture: Capture, paths: Sequence[Path], device: torch.devic
     for path in paths:
         checkpoint = load_avatar(path, device)
         name = _unique(path.resolve().parent.name if path.name == AVATAR else path.stem, avatars)
-        row = _row(checkpoint, capture)
+        row = _row(checkpoint, capture, refine)
         rows.append(row | {"preset": f"{name} ({row['preset']})"})
         avatars[name] = checkpoint.avatar
     write(out / "comparison.json", json.dumps(rows, indent=1) + "\n")
@@ -111,9 +117,9 @@ def _unique(name: str, taken: Collection[str]) -> str:
     return next(other for other in names if other not in taken)
 
 
-def _row(checkpoint: Checkpoint, capture: Capture) -> dict[str, Any]:
+def _row(checkpoint: Checkpoint, capture: Capture, refine: bool | None) -> dict[str, Any]:
     training = checkpoint.header["training"]
-    row = evaluation_row(checkpoint, evaluate(checkpoint, capture))
+    row = evaluation_row(checkpoint, evaluate(checkpoint, capture, refine=refine))
     return row | {"training_seconds": training.get("seconds"), "iterations": training.get("iterations")}
 
 
@@ -126,7 +132,7 @@ def _trained(
     on_progress: Callable[[str, Progress], Any],
 ) -> Path:
     """The avatar file of a preset, trained now unless it was trained before."""
-    order = _order(fingerprint, name, job)
+    order = _order(fingerprint, name, job) | {"refined poses": job.refines(capture)}
     before = _read_order(folder)
     avatar, state = folder / AVATAR, folder / RESUME
     if before == order and avatar.is_file() and not state.is_file():

@@ -18,6 +18,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from headgas.avatars import Avatar, Checkpoint
 from headgas.captures import Box, Capture, Frame
 from headgas.errors import HeadGaSError
+from headgas.evaluation.refining import refined
 from headgas.perceptual import Lpips, load_lpips
 
 _REGIONS = ("eyes", "mouth")
@@ -34,6 +35,7 @@ class Evaluation:
     frames: int
     frames_per_second: float  # expression in, picture out
     per_frame: tuple[dict[str, Any], ...]
+    refined: dict[str, Any] | None = None  # the first four, each frame from the pose that fits it best
 
 
 def evaluation_row(checkpoint: Checkpoint, result: Evaluation) -> dict[str, Any]:
@@ -63,36 +65,47 @@ def check_same_space(checkpoint: Checkpoint, capture: Capture) -> None:
 
 
 @torch.inference_mode()
-def evaluate(checkpoint: Checkpoint, capture: Capture, split: str = "test") -> Evaluation:
+def evaluate(
+    checkpoint: Checkpoint, capture: Capture, split: str = "test", refine: bool | None = None
+) -> Evaluation:
     """Renders every frame of a split and compares.
+
+    Args:
+        refine: whether to do so once more with poses that fit; None: where the capture's are estimated.
 
     Raises:
         HeadGaSError: the capture does not fit the avatar, or a frame cannot be read.
     """
     check_same_space(checkpoint, capture)
     avatar, frames = checkpoint.avatar, capture.split(split)
+    refine = capture.poses_estimated if refine is None else refine
     lpips = load_lpips(avatar.device)
     render_over_white(avatar, frames[0])  # compiles and allocates: not part of the speed
-    rows, seconds = [], 0.0
+    rows, refined_rows, seconds = [], [], 0.0
     for frame in frames:
         started = time.perf_counter()
         image = render_over_white(avatar, frame)
         if image.is_cuda:
             torch.cuda.synchronize()
         seconds += time.perf_counter() - started
-        rows.append(_compare(frame, image, photograph_over_white(frame).to(image.device), lpips))
-    means: dict[str, float | None] = {name: _mean(rows, name) for name in ("psnr", "ssim", "lpips", *_REGIONS)}
-    regions = {name: means[name] for name in _REGIONS}
-    assert means["psnr"] is not None and means["ssim"] is not None
+        target = photograph_over_white(frame).to(image.device)
+        rows.append(_compare(frame, image, target, lpips))
+        if refine:
+            refined_rows.append(_compare(frame, refined(avatar, frame, target), target, lpips))
     return Evaluation(
-        psnr=means["psnr"],
-        ssim=means["ssim"],
-        lpips=means["lpips"],
-        regions=regions if any(value is not None for value in regions.values()) else None,
+        **_means(rows),
         frames=len(frames),
         frames_per_second=len(frames) / seconds,
         per_frame=tuple(rows),
+        refined=_means(refined_rows) if refine else None,
     )
+
+
+def _means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The means over frames, as `Evaluation` has them."""
+    means: dict[str, Any] = {name: _mean(rows, name) for name in ("psnr", "ssim", "lpips")}
+    regions = {name: _mean(rows, name) for name in _REGIONS}
+    return means | {"regions": regions if any(value is not None for value in regions.values()) else None}
 
 
 def photograph_over_white(frame: Frame) -> Tensor:

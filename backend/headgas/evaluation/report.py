@@ -30,8 +30,10 @@ class _Column:
     missing: str = "–"
 
 
+_REFINED = _Column("refined dB", lambda row: (row.get("refined") or {}).get("psnr"), ".2f", max)
 _COLUMNS = (
     _Column("PSNR dB", lambda row: row["psnr"], ".2f", max),
+    _REFINED,
     _Column("SSIM", lambda row: row["ssim"], ".4f", max),
     _Column("LPIPS", lambda row: row["lpips"], ".4f", min, "weights not found"),
     _Column("eyes dB", lambda row: (row["regions"] or {}).get("eyes"), ".2f", max),
@@ -42,13 +44,13 @@ _COLUMNS = (
     _Column("steps", lambda row: row["iterations"], ",d"),
     _Column("Gaussians", lambda row: row["gaussians"], ",d", min),
 )
-_TITLES = ("preset", *(column.title for column in _COLUMNS))
 
 
 def table_text(rows: Sequence[Row]) -> str:
     """The table in aligned columns."""
-    lines = [list(_TITLES), *(_cells(row) for row in rows)]
-    widths = [max(len(line[c]) for line in lines) for c in range(len(_TITLES))]
+    columns = _columns(rows)
+    lines = [_titles(columns), *(_cells(row, columns) for row in rows)]
+    widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
         for line in lines
@@ -59,10 +61,11 @@ def write_comparison(out: Path, rows: Sequence[Row], sheet: np.ndarray, capture:
     """Writes comparison.json (the rows), comparison.png (the sheet) and comparison.html (all of it)."""
     write(out / "comparison.json", json.dumps(rows, indent=1) + "\n")
     save_image(out / "comparison.png", sheet)
+    columns = _columns(rows)
     document = page.page(
         f"Presets compared on {capture.path.resolve().name}",
-        page.paragraph(_protocol(capture, job)),
-        page.table(_TITLES, [_cells(row) for row in rows], _best(rows)),
+        page.paragraph(_protocol(capture, job, _REFINED in columns)),
+        page.table(_titles(columns), [_cells(row, columns) for row in rows], _best(rows)),
         page.paragraph(
             "Marked: the best of a column (the smallest LPIPS, size, time and number of Gaussians; else the largest)."
         ),
@@ -74,8 +77,8 @@ def write_comparison(out: Path, rows: Sequence[Row], sheet: np.ndarray, capture:
     write(out / "comparison.html", document)
 
 
-def _protocol(capture: Capture, job: Job) -> str:
-    """One sentence."""
+def _protocol(capture: Capture, job: Job, refined: bool) -> str:
+    """One sentence, and one more where poses were refined."""
     budget = job.budget
     length = f"{budget.iterations:,} steps" if budget.iterations else f"{budget.seconds:g} s"
     most = f", at most {job.max_gaussians:,} Gaussians" if job.max_gaussians else ""
@@ -87,6 +90,7 @@ def _protocol(capture: Capture, job: Job) -> str:
         "values clipped to 0..1, and PSNR, SSIM and LPIPS of the whole frame, and PSNR in the boxes around eyes and "
         "mouth, are means over these frames; frames/s count from expression to picture, one preset after the other "
         "when all training was done."
+        + (" Refined: once more, each frame from the pose in which the avatar fits it best." if refined else "")
     )
 
 
@@ -96,21 +100,31 @@ def _command(out: Path, rows: Sequence[Row], capture: Capture, job: Job) -> str:
     length = ("--iterations", budget.iterations) if budget.iterations else ("--budget", f"{budget.seconds:g}s")
     most = ("--gaussians", job.max_gaussians) if job.max_gaussians else ()
     most += ("--batch", job.batch) if job.batch > 1 else ()
+    most += () if job.refine is None else ("--refine-poses" if job.refine else "--no-refine-poses",)
     presets = ",".join(row["preset"] for row in rows)
     machine = ("--device", job.device.type, "--threads", get_threads())
     words = ("headgas", "compare", capture.path, "--presets", presets, *length, *most, "--seed", job.seed, *machine)
     return shlex.join(map(str, (*words, "--out", out)))
 
 
-def _cells(row: Row) -> list[str]:
-    values = ((column, column.value(row)) for column in _COLUMNS)
+def _columns(rows: Sequence[Row]) -> list[_Column]:
+    """Those of the table: refined poses only where there are some."""
+    return [column for column in _COLUMNS if column is not _REFINED or any(column.value(row) for row in rows)]
+
+
+def _titles(columns: Sequence[_Column]) -> list[str]:
+    return ["preset", *(column.title for column in columns)]
+
+
+def _cells(row: Row, columns: Sequence[_Column]) -> list[str]:
+    values = ((column, column.value(row)) for column in columns)
     return [row["preset"], *(c.missing if value is None else format(value, c.form) for c, value in values)]
 
 
 def _best(rows: Sequence[Row]) -> set[tuple[int, int]]:
     """(row, column) of each column's best value as it is shown; a column of equal values has none."""
     marked = set()
-    for c, column in enumerate(_COLUMNS, 1):
+    for c, column in enumerate(_columns(rows), 1):
         values = {r: value for r, row in enumerate(rows) if (value := column.value(row)) is not None}
         shown = {r: format(value, column.form) for r, value in values.items()}
         if column.best is None or len(set(shown.values())) < 2:

@@ -63,6 +63,18 @@ MODES_RATES = _GEOMETRY_RATES | {
 
 
 @dataclass(frozen=True)
+class RefinementConfig:
+    """How training corrects the poses and expressions of a capture that was tracked. Unpublished: ours."""
+
+    # Rates are what a whole run adds up: radians, or extents of the head; shares of a parameter's range
+    pose: Rate = field(default_factory=lambda: Rate(0.3, final=0.03, decay=1.0))
+    expression: Rate = field(default_factory=lambda: Rate(0.1, final=0.03, decay=5.0))
+    start: float = 0.03  # share of the run: before, there is no face to compare with
+    most_pose: float = 0.2  # radians, or extents: no tracker is further off
+    most_expression: float = 0.3
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """One recipe. Moments are fractions of the whole run, so that a budget of minutes keeps the recipe's shape.
 
@@ -85,6 +97,8 @@ class TrainingConfig:
     penalty_weight: float = 0.0  # of what the avatar's own penalty adds, such as motion
 
     rates: Mapping[str, Rate] = field(default_factory=lambda: HEADGAS_RATES)
+
+    refinement: RefinementConfig = field(default_factory=RefinementConfig)  # where the capture's poses are estimated
 
     # Densification. HeadGaS: iterations 500 to 15,000, otherwise as 3D Gaussian Splatting
     densify_from: float = 0.01

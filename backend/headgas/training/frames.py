@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training frames as tensors, shuffled epoch by epoch."""
+"""Training frames as tensors, shuffled epoch by epoch: in memory as far as that is allowed, else decoded ahead."""
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +12,14 @@ import torch
 from torch import Tensor
 
 from headgas.captures import Frame
+from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
+CACHE = 2_000_000_000  # bytes
 _BOX_MARGIN = 8  # pixels around the matte: the perceptual loss sees the silhouette too
+_MOST_DECODERS = 8  # threads
+_AHEAD = 32  # frames that are decoded before they are needed,
+_AHEAD_SHARE = 0.25  # as far as they take no more of the cache than this
 
 
 @dataclass(frozen=True)
@@ -30,20 +38,101 @@ class TrainingFrame:
         return self.color * matte + background * (1 - matte)
 
 
-def load_frame(frame: Frame, device: torch.device) -> TrainingFrame:
-    pixels = frame.load_rgba()
-    rgba = torch.from_numpy(pixels).to(device)
-    return TrainingFrame(
-        color=rgba[..., :3].contiguous(),
-        matte=rgba[..., 3].contiguous(),
-        head=_head_box(pixels[..., 3]),
-        camera=frame.camera.to(device),
-        expression=torch.from_numpy(frame.expression).to(device),
-    )
+@dataclass(frozen=True)
+class _Picture:
+    """A decoded image, in the bytes of its file: floats would take four times the memory."""
+
+    color: Tensor  # [H,W,3] uint8
+    matte: Tensor  # [H,W] uint8
+    head: tuple[slice, slice]
+
+
+class TrainingFrames:
+    """The frames that a run trains on.
+
+    Where all pictures fit into the cache they are decoded at once. Else as many as fit stay, which is the best that a
+    cache can do when every frame comes once per epoch; threads decode the others shortly before they are needed.
+    """
+
+    def __init__(self, frames: Sequence[Frame], device: torch.device, cache: int = CACHE) -> None:
+        """cache: bytes, on the training device.
+
+        Raises:
+            HeadGaSError: a picture cannot be used; where they do not fit, only `[]` may find that.
+        """
+        self._frames = frames
+        self._device = device
+        self.cameras = [frame.camera.to(device) for frame in frames]
+        self.expressions = torch.from_numpy(np.stack([frame.expression for frame in frames])).to(device)  # [F,B]
+        self._kept: dict[int, _Picture] = {}
+        self._coming: dict[int, Future[_Picture]] = {}
+        cores = os.cpu_count() or 1
+        sizes = [_bytes(frame) for frame in frames]
+        if sum(sizes) <= cache:
+            with ThreadPoolExecutor(min(cores, _MOST_DECODERS)) as every:
+                self._kept.update(enumerate(every.map(self._decoded, frames)))
+            return
+        self._ahead = max(1, min(_AHEAD, int(_AHEAD_SHARE * cache) // max(sizes)))
+        self._room = cache - self._ahead * max(sizes)
+        self._decoders = ThreadPoolExecutor(max(1, min(cores // 2, _MOST_DECODERS)), "decoder")
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def bytes_kept(self) -> int:
+        """What the pictures in memory take, those that are decoded ahead included."""
+        numbers = [*self._kept, *self._coming]
+        return sum(_bytes(self._frames[number]) for number in numbers)
+
+    @property
+    def streams(self) -> bool:
+        """Whether pictures are decoded while training goes on."""
+        return len(self._kept) < len(self._frames)
+
+    def expect(self, numbers: Sequence[int]) -> None:
+        """Begins to decode the frames that will be asked for next, in this order, as far ahead as memory allows."""
+        if not self.streams:
+            return
+        wanted = [number for number in dict.fromkeys(numbers) if number not in self._kept][: self._ahead]
+        for number in self._coming.keys() - set(wanted):
+            self._coming.pop(number).cancel()
+        for number in wanted:
+            if number not in self._coming:
+                self._coming[number] = self._decoders.submit(self._decoded, self._frames[number])
+
+    def __getitem__(self, number: int) -> TrainingFrame:
+        """
+        Raises:
+            HeadGaSError: the picture cannot be used.
+        """
+        picture = self._kept.get(number)
+        if picture is None:
+            coming = self._coming.pop(number, None)
+            picture = self._decoded(self._frames[number]) if coming is None else coming.result()
+            if (size := _bytes(self._frames[number])) <= self._room:
+                self._kept[number] = picture
+                self._room -= size
+        color, matte = (part.to(torch.float32).div_(255) for part in (picture.color, picture.matte))
+        return TrainingFrame(color, matte, picture.head, self.cameras[number], self.expressions[number])
+
+    def _decoded(self, frame: Frame) -> _Picture:
+        try:
+            pixels = frame.load_head()
+        except HeadGaSError as error:
+            hint = "`headgas check` lists everything that is wrong; --skip-damaged leaves such frames out."
+            raise HeadGaSError(error.message, error.hint or hint) from None
+        color, matte = (torch.from_numpy(part.copy()).to(self._device) for part in (pixels[..., :3], pixels[..., 3]))
+        return _Picture(color, matte, _head_box(pixels[..., 3]))
+
+
+def _bytes(frame: Frame) -> int:
+    return 4 * frame.width * frame.height
 
 
 def _head_box(matte: np.ndarray) -> tuple[slice, slice]:
-    rows, columns = (np.flatnonzero((matte > 0.5).any(axis)) for axis in (1, 0))
+    """Rows and columns around the head in a matte [H,W] of bytes."""
+    rows, columns = (np.flatnonzero((matte > 127).any(axis)) for axis in (1, 0))
     if not len(rows):
         return slice(None), slice(None)
     first, last = ([line[i] for line in (rows, columns)] for i in (0, -1))
@@ -58,12 +147,11 @@ class FrameOrder:
     def __init__(self, count: int, seed: int) -> None:
         self._count = count
         self._seed = seed
-        self._epoch = -1
-        self._order = np.empty(0, np.int64)
+        self._orders: dict[int, np.ndarray] = {}  # by epoch; two, since pictures are decoded ahead
 
     def __getitem__(self, step: int) -> int:
         epoch, place = divmod(step, self._count)
-        if epoch != self._epoch:
-            self._order = np.random.default_rng((self._seed, epoch)).permutation(self._count)
-            self._epoch = epoch
-        return int(self._order[place])
+        if epoch not in self._orders:
+            self._orders = {past: order for past, order in self._orders.items() if past == epoch - 1}
+            self._orders[epoch] = np.random.default_rng((self._seed, epoch)).permutation(self._count)
+        return int(self._orders[epoch][place])

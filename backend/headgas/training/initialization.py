@@ -34,10 +34,10 @@ def starting_points(capture: Capture, count: int, generator: np.random.Generator
     """
     frames = capture.split("train")
     chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, min(_VIEWS, len(frames))).round().astype(int)]
-    hull = _visual_hull(chosen)
     surface = capture.load_points()
     if surface is None:
         surface = _points_from_depth(chosen)
+    hull = _visual_hull(chosen)
     if not len(hull) and surface is None:
         raise HeadGaSError(
             f"{capture.path}: the mattes of its frames have no common volume, so there is nothing to start from.",
@@ -77,22 +77,25 @@ def _points_from_depth(frames: list[Frame]) -> np.ndarray | None:
 def _visual_hull(frames: list[Frame]) -> np.ndarray:
     """Centres of the voxels near the surface of the volume that every matte covers."""
     center, radius = _bounds(frames)
-    axis = (np.arange(_GRID) + 0.5) / _GRID * 2 - 1
-    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3) * radius + center
-    inside = np.ones(len(grid), bool)
-    views = np.zeros(len(grid), int)
+    axis = ((np.arange(_GRID) + 0.5) / _GRID * 2 - 1).astype(np.float32)
+    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3) * np.float32(radius)
+    grid += center.astype(np.float32)
+    left, points = np.arange(len(grid)), grid  # what no view has carved away yet: soon a part of the grid
+    views = np.zeros(len(grid), np.int16)
     for frame in frames:
-        camera_space = grid @ frame.viewmat[:3, :3].T + frame.viewmat[:3, 3]
-        pixels = camera_space @ frame.K.T
-        z = np.maximum(pixels[:, 2:], 1e-6)
-        u, v = np.floor(pixels[:, :2] / z).astype(int).T
-        visible = (camera_space[:, 2] > 0) & (u >= 0) & (u < frame.width) & (v >= 0) & (v < frame.height)
-        alpha = frame.load_rgba()[..., 3]
-        covered = np.zeros(len(grid), bool)
-        covered[visible] = alpha[v[visible], u[visible]] > 0.5
-        inside &= covered | ~visible
-        views += visible
-    inside &= views >= _HULL_SEEN * len(frames)
+        projection = (frame.K @ frame.viewmat[:3]).astype(np.float32)
+        u, v, z = projection[:, :3] @ points.T + projection[:, 3:]
+        behind = z <= 0
+        z[behind] = 1
+        u, v = u / z, v / z
+        visible = (u >= 0) & (u < frame.width) & (v >= 0) & (v < frame.height) & ~behind
+        head = frame.load_rgba()[..., 3] > 0.5
+        kept = ~visible
+        kept[visible] = head[v[visible].astype(np.int32), u[visible].astype(np.int32)]
+        views[left] += visible
+        left, points = left[kept], points[kept]
+    inside = np.zeros(len(grid), bool)
+    inside[left] = views[left] >= _HULL_SEEN * len(frames)
     volume = inside.reshape(_GRID, _GRID, _GRID)
     core = volume.copy()
     for _ in range(_HULL_SHELL):

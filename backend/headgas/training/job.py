@@ -15,6 +15,7 @@ from headgas.avatars import Avatar
 from headgas.captures import Capture
 from headgas.perceptual import load_perceptual_loss
 from headgas.training.config import TrainingConfig, preset
+from headgas.training.frames import CACHE
 from headgas.training.processes import Processes
 from headgas.training.run import Progress, Run
 from headgas.training.trainer import Budget, Trainer
@@ -33,6 +34,8 @@ class Job:
     batch: int = 1  # frames per step
     compact: bool = True  # how the avatar is saved
     live: float | None = None  # seconds from one avatar, written while it trains, to the next
+    cache: int = CACHE  # bytes that decoded pictures may take
+    refine: bool | None = None  # the frames' poses and expressions; None: where the capture's are estimated
 
     def config(self, name: str) -> TrainingConfig:
         """The recipe of that preset.
@@ -42,6 +45,10 @@ class Job:
         """
         config = preset(name)
         return dataclasses.replace(config, batch=self.batch, max_gaussians=self.max_gaussians or config.max_gaussians)
+
+    def refines(self, capture: Capture) -> bool:
+        """Whether poses and expressions of that capture are refined."""
+        return capture.poses_estimated if self.refine is None else self.refine
 
 
 def train(
@@ -75,7 +82,15 @@ def train(
     with run.failures_told():
         perceptual = load_perceptual_loss(job.device) if config.perceptual_weight else None
         trainer = Trainer(
-            capture, config, job.budget, seed=job.seed, device=job.device, perceptual=perceptual, processes=processes
+            capture,
+            config,
+            job.budget,
+            seed=job.seed,
+            device=job.device,
+            perceptual=perceptual,
+            processes=processes,
+            cache=job.cache,
+            refine=job.refines(capture),
         )
         if resume and not run.resume(trainer):
             log.info("%s: there is no killed run to go on with; starting anew.", folder)

@@ -22,6 +22,7 @@ from headgas.avatars.surface import extract_surface
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.captures import Capture
 from headgas.errors import HeadGaSError
+from headgas.files import write
 from headgas.training.config import TrainingConfig, config_to_json
 from headgas.training.telling import Control, State, Status, Wish
 from headgas.training.thumbnail import write_thumbnail
@@ -30,13 +31,14 @@ from headgas.training.trainer import Budget, Step, Trainer
 log = logging.getLogger(__name__)
 
 AVATAR, METRICS, PREVIEW, RESUME = "avatar.safetensors", "metrics.jsonl", "preview.png", "resume.safetensors"
-THUMBNAIL = "thumbnail.png"
+THUMBNAIL, CORRECTED = "thumbnail.png", "corrected.json"
 _LOG_EVERY = 1.0  # seconds between two lines of progress
 _SAVE_EVERY = 60.0  # seconds between two states to resume from, unless HEADGAS_SAVE_SECONDS says otherwise
 _FIRST_SHOWN = 0.25  # of the time between two avatars of a live run: nobody likes to wait for the first
 _SHOWN_SHARE = 0.025  # of the time that writing live avatars may take; else they come later,
 _LATEST_SHOWN = 6.0  # but at most so many times: the first may have had to wait for kernels to be compiled
 _PAUSED_LOOK = 0.2  # seconds
+_SAME = "Resume with the options that the run was started with, or start anew without --resume."
 _SPACE = "Free some space on the disk; --resume then goes on from the last saved state."
 
 
@@ -108,7 +110,7 @@ class Run:
         Control(self.folder).forget()
         self._status.tell(State.STARTING)
         if not resume:
-            for name in (RESUME, METRICS):
+            for name in (RESUME, METRICS, CORRECTED):
                 (self.folder / name).unlink(missing_ok=True)
 
     def train(
@@ -219,6 +221,7 @@ class Run:
         """Writes the avatar; only then the state to resume from goes."""
         avatar = trainer.finish()
         self._save(trainer, avatar)
+        self._save_corrections(trainer)
         preview(avatar, self.folder / PREVIEW)
         (self.folder / RESUME).unlink(missing_ok=True)
 
@@ -226,6 +229,14 @@ class Run:
         surface, training = extract_surface(avatar), self._summary(trainer) | said
         save_avatar(self.avatar_path, avatar, self._preset, training, surface, self._compact)
         write_thumbnail(avatar, self.folder / THUMBNAIL)
+
+    def _save_corrections(self, trainer: Trainer) -> None:
+        if trainer.refinement is None:
+            return
+        frames = trainer.refinement.frames(self._capture.split("train"))
+        write(self.folder / CORRECTED, json.dumps({"frames": frames}))
+        turn, move = trainer.refinement.sizes()
+        log.info("heads were turned by %.2f° and moved by %.1f mm (RMS)", math.degrees(turn), 1e3 * move)
 
     def _summary(self, trainer: Trainer) -> dict[str, Any]:
         return {
@@ -245,6 +256,7 @@ class Run:
         """
         tensors, numbers = trainer.state()
         header = {"preset": self._preset, "recipe": config_to_json(self._config), "numbers": numbers}
+        header["refines"] = trainer.refinement is not None
         path = self.folder / RESUME
         unfinished = path.with_name(path.name + ".part")
         tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
@@ -269,8 +281,10 @@ class Run:
                 if header["preset"] != self._preset or header["recipe"] != config_to_json(self._config):
                     raise HeadGaSError(
                         f"{path}: belongs to another recipe (preset {header['preset']!r}).",
-                        "Resume with the options that the run was started with, or start anew without --resume.",
+                        _SAME,
                     )
+                if header.get("refines", False) != (trainer.refinement is not None):
+                    raise HeadGaSError(f"{path}: belongs to a run that treats the frames' poses otherwise.", _SAME)
                 tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
             trainer.restore(tensors, header["numbers"])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -13,17 +13,22 @@ from torch import Tensor, nn
 
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.captures import Capture
+from headgas.captures.capture import spread
 from headgas.splatting import rasterize
 from headgas.training.config import TrainingConfig
 from headgas.training.densification import Change, Densification, moved_into_parent
-from headgas.training.frames import FrameOrder, load_frame
+from headgas.training.frames import CACHE, FrameOrder, TrainingFrames
 from headgas.training.initialization import starting_points
 from headgas.training.losses import Perceptual, photometric_loss, psnr
 from headgas.training.processes import Processes
 from headgas.training.rank_one_adam import RankOneAdam
+from headgas.training.refinement import Refinement, watched
 from headgas.training.warmup import TRAINING, compile_kernels
 
 _ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
+_FRAMED_VIEWS = 200  # training pictures that are asked which Gaussians they frame
+_SEEN_FRAMES = 300  # after so many, or all where there are fewer, the Gaussians may change
+_EXPECTED = 64  # frames that are announced before they are needed
 _FRAMED_SHARE = 0.5  # of the training pictures that must have a Gaussian in their frame; elsewhere nothing is learnt
 
 
@@ -68,6 +73,8 @@ class _Lessons:
     offsets: Tensor  # [K,N,2] gradient of the projected means
     opacities: Tensor  # [K,N]
     scores: Tensor  # [K,2] loss, and PSNR in dB
+    poses: Tensor  # [K,6] gradient of the head's pose; [K,0] where poses are not refined, like
+    expressions: Tensor  # [K,B] gradient of the expression
 
 
 class Trainer:
@@ -86,8 +93,16 @@ class Trainer:
         device: torch.device | str = "cpu",
         perceptual: Perceptual | None = None,
         processes: Processes | None = None,
+        cache: int = CACHE,
+        refine: bool = False,
     ) -> None:
-        """processes: those that share the run; all of them do the same but for the frames they render."""
+        """A trainer before its first step.
+
+        Args:
+            processes: those that share the run; all of them do the same but for the frames they render.
+            cache: bytes that decoded pictures may take.
+            refine: whether the frames' poses and expressions are corrected.
+        """
         self._processes = processes or Processes()
         self._share = self._processes.share(config.batch)
         self.device = torch.device(device)
@@ -101,7 +116,7 @@ class Trainer:
         self._perceptual = perceptual
         self._seed = seed
         self._events = 0  # densification events so far
-        self._frames = [load_frame(frame, self.device) for frame in capture.split("train")]
+        self._frames = TrainingFrames(capture.split("train"), self.device, cache)
         self._order = FrameOrder(len(self._frames), seed)
         count = min(config.initial_gaussians, config.max_gaussians)
         points = starting_points(capture, count, np.random.default_rng(seed))
@@ -111,6 +126,8 @@ class Trainer:
         self._optimizer = self._new_optimizer()
         self._basis_optimizer = self._new_basis_optimizer()
         self._densification = Densification(count, self.device)
+        expressions = self._frames.expressions
+        self.refinement = Refinement(config.refinement, self.avatar, expressions) if refine else None
         if self.device.type == "cuda":
             self._rehearse()
 
@@ -138,18 +155,34 @@ class Trainer:
             self.avatar.refresh()
         self._optimizer.zero_grad(set_to_none=True)
         first = self.iteration * self.config.batch
+        self._expect()
         lessons = self._everyone(self._study([first + number for number in self._share], progress))
         self._learn(lessons, progress)
+        if self.refinement is not None:
+            numbers = [self._order[first + number] for number in range(self.config.batch)]
+            visit = progress * len(self._frames) / max(1, first)
+            self.refinement.learn(numbers, lessons.poses, lessons.expressions, progress, visit)
         self._densify_when_due(progress)
         self.iteration += 1
         self.elapsed = self._processes.agreed(self.elapsed + time.perf_counter() - started)
         return Step(self.iteration, self.elapsed, progress, lessons.scores.mean(0), self.avatar.count)
 
+    def _expect(self) -> None:
+        """Has the frames of this and the next steps decoded."""
+        if self._frames.streams:
+            steps = range(self.iteration, self.iteration + -(-_EXPECTED // len(self._share)))
+            self._frames.expect([self._order[step * self.config.batch + n] for step in steps for n in self._share])
+
     def _study(self, numbers: Sequence[int], progress: float) -> "_Lessons":
         """Renders the run's frames of these numbers; adds to the gradients of all parameters but the basis."""
-        frames = [self._frames[self._order[number]] for number in numbers]
-        expressions = torch.stack([frame.expression for frame in frames])
+        chosen, refinement = [self._order[number] for number in numbers], self.refinement
+        frames = [self._frames[number] for number in chosen]
+        if refinement is not None:
+            frames = [refinement.corrected(number, frame) for number, frame in zip(chosen, frames, strict=True)]
+        expressions = torch.stack([frame.expression for frame in frames]).requires_grad_(refinement is not None)
         features, drawn = self.avatar.study(expressions, [frame.camera for frame in frames])
+        if refinement is not None:
+            drawn = [watched(gaussians) for gaussians in drawn]
         offsets = torch.zeros(len(frames), self.avatar.count, 2, device=self.device, requires_grad=True)
         perceptual = self._perceptual if progress >= self.config.perceptual_from else None
         total, scores = torch.zeros((), device=self.device), []
@@ -172,11 +205,15 @@ class Trainer:
             total = total + self.config.penalty_weight * penalty * len(frames) / self.config.batch
         total.backward()
         assert offsets.grad is not None
-        taught = torch.empty(len(frames), 0) if features is None else features.grad
-        assert taught is not None
-        coefficients = torch.stack([self.avatar.coefficients(expression) for expression in expressions])
+        taught = None if features is None else features.grad
+        nothing = torch.empty(len(frames), 0, device=self.device)
+        poses, asked = nothing, nothing
+        if refinement is not None:
+            poses, asked = refinement.gradients(self.avatar, drawn, expressions, taught, self.iteration)
+        taught = nothing if taught is None else taught
+        coefficients = torch.stack([self.avatar.coefficients(expression) for expression in expressions.detach()])
         opacities = torch.stack([gaussians.opacities.detach() for gaussians in drawn])
-        return _Lessons(coefficients, taught, offsets.grad, opacities, torch.stack(scores))
+        return _Lessons(coefficients, taught, offsets.grad, opacities, torch.stack(scores), poses, asked)
 
     def _everyone(self, own: "_Lessons") -> "_Lessons":
         """What this and the other processes learnt from the step's frames, in the order of the frames."""
@@ -229,8 +266,8 @@ class Trainer:
         config = self.config
         span = config.densify_until - config.densify_from
         due = int((progress - config.densify_from) / span * config.densify_events)
-        seen_all = self._densification.frames >= len(self._frames)
-        if due <= self._events or self._events >= config.densify_events or not seen_all:
+        seen_enough = self._densification.frames >= min(len(self._frames), _SEEN_FRAMES)
+        if due <= self._events or self._events >= config.densify_events or not seen_enough:
             return
         self._events = due
         share = min(1.0, due / config.densify_events)
@@ -246,14 +283,14 @@ class Trainer:
     def _framed(self) -> Tensor:
         """Which Gaussians [N] most training pictures have within their frame: the others are nobody's business."""
         # Where the avatar shows them at rest: a field that shifts all of them alike may keep `means` elsewhere.
-        means = self.avatar.gaussians(self.avatar.neutral(), self._frames[0].camera).means
+        cameras = spread(self._frames.cameras, _FRAMED_VIEWS)
+        means = self.avatar.gaussians(self.avatar.neutral(), cameras[0]).means
         inside = torch.zeros(self.avatar.count, device=self.device)
-        for frame in self._frames:
-            camera = frame.camera
+        for camera in cameras:
             pixels = (means @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]) @ camera.K.T
             u, v = (pixels[:, i] / pixels[:, 2].clamp_min(1e-6) for i in (0, 1))
             inside += (pixels[:, 2] > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
-        return inside >= _FRAMED_SHARE * len(self._frames)
+        return inside >= _FRAMED_SHARE * len(cameras)
 
     def snapshot(self) -> TrainableAvatar:
         """A copy of the avatar as it is now; training goes on as if nobody had asked."""
@@ -313,6 +350,8 @@ class Trainer:
         if self._basis_optimizer is not None:
             tensors |= {f"basis_optimizer.{name}": value for name, value in self._basis_optimizer.state().items()}
         tensors |= {f"densification.{name}": value for name, value in self._densification.state().items()}
+        if self.refinement is not None:
+            tensors |= {f"refinement.{name}": value for name, value in self.refinement.state().items()}
         for group in self._optimizer.param_groups:
             for i, parameter in enumerate(group["params"]):
                 for key, value in self._optimizer.state.get(parameter, {}).items():
@@ -346,6 +385,8 @@ class Trainer:
             self._basis_optimizer.restore(part("basis_optimizer."))
         self._densification = Densification(self.avatar.count, self.device)
         self._densification.restore(part("densification."), numbers["densification_frames"])
+        if self.refinement is not None:
+            self.refinement.restore(part("refinement."))
         self.iteration, self.elapsed = numbers["iteration"], numbers["elapsed"]
         self._events, self._seed = numbers["events"], numbers["seed"]
         self._order = FrameOrder(len(self._frames), self._seed)

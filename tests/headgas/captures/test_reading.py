@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headgas.captures import check_capture, load_capture
+from headgas.captures import check_capture, load_capture, load_for_training
 from headgas.errors import HeadGaSError
 from headgas.training.initialization import starting_points
 from tests.headgas.conftest import NAMES, SIZE
@@ -51,6 +52,9 @@ def test_capture_opens_with_its_seen_range(capture_folder: Path) -> None:
         (lambda d: d["frames"][1].update(width=0), ["frame 1", "'width'", "pixels"]),
         (lambda d: d["frames"][1].update(boxes={"eyes": [5, 5, 5, 9]}), ["frame 1", "'eyes'", "x0 < x1"]),
         (lambda d: d["frames"].__setitem__(4, "x"), ["frame 4", "object"]),
+        (lambda d: d["frames"][2]["K"].__setitem__(2, [0, 0, 0]), ["frame 2", "'K'", "0 0 1"]),
+        (lambda d: d["frames"][2].update(viewmat=np.zeros((4, 4)).tolist()), ["frame 2", "'viewmat'", "rotation"]),
+        (lambda d: d.update(poses="guessed"), ["'poses'", "'estimated'"]),
     ],
 )
 def test_wrong_fields_are_named(edit_capture: Edit, change: Callable[[dict], None], words: list[str]) -> None:
@@ -85,6 +89,49 @@ def test_all_problems_are_listed_at_once(edit_capture: Edit, capture_folder: Pat
     for word in ("frame 3", "0005.png", "8×8", "no alpha", "matte of frame 0008 is empty", "0009.png"):
         assert word in text
     assert len(problems) == 6
+
+
+def test_all_wrong_fields_of_a_frame_are_listed(edit_capture: Edit) -> None:
+    def change(data: dict) -> None:
+        data["frames"][3].update(expression=[0.0], width=0, split="both")
+        data["frames"][3]["viewmat"][1][1] = float("nan")
+
+    problems = check_capture(edit_capture(change)).problems
+    assert len(problems) == 4 and all("frame 3" in problem for problem in problems)
+    for field in ("expression", "width", "split", "viewmat"):
+        assert any(f"'{field}'" in problem for problem in problems)
+
+
+def test_a_capture_says_whether_its_poses_are_exact(edit_capture: Edit, tmp_path: Path) -> None:
+    assert not load_capture(edit_capture(lambda d: None)).poses_estimated
+    assert load_capture(edit_capture(lambda d: d.update(poses="estimated"))).poses_estimated
+    frame = {"file_path": "a.png", "transform_matrix": np.eye(4).tolist(), "expression": [0.0]}
+    top = {"w": 8, "h": 8, "fl_x": 9, "poses": "estimated", "frames": [frame]}
+    (tmp_path / "transforms_train.json").write_text(json.dumps(top))
+    assert load_capture(tmp_path).poses_estimated
+
+
+def test_training_refuses_damaged_frames_or_skips_them(
+    edit_capture: Edit, capture_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    edit_capture(lambda d: d["frames"][2]["viewmat"][0].__setitem__(3, float("nan")))
+    (capture_folder / "images/0005.png").unlink()
+    Image.new("RGBA", (8, 8)).save(capture_folder / "images/0006.png")
+    with pytest.raises(HeadGaSError, match="--skip-damaged") as caught:
+        load_for_training(capture_folder)
+    for word in ("frame 2", "'viewmat'", "0005.png", "8×8"):
+        assert word in caught.value.message
+    Image.new("RGBA", (SIZE, SIZE)).save(capture_folder / "images/0007.png")
+    whole = (capture_folder / "images/0008.png").read_bytes()
+    (capture_folder / "images/0008.png").write_bytes(whole[: len(whole) // 2])
+    capture = load_for_training(capture_folder, skip_damaged=True)
+    names = [frame.name for frame in capture.frames]
+    assert names == [f"{n:04d}" for n in range(30) if n not in (2, 5, 6, 7, 8)]
+    for word in ("'viewmat'", "0005.png", "8×8", "0007 is empty", "0008.png", "5 damaged frames are left out"):
+        assert word in caplog.text
+    shutil.rmtree(capture_folder / "images")
+    with pytest.raises(HeadGaSError, match="no frame in the split 'train'"):
+        load_for_training(capture_folder, skip_damaged=True)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
