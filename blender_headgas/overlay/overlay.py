@@ -50,14 +50,15 @@ class Overlay:
             return
         viewport, view = self._viewports.setdefault(place, Viewport()), _view_of(context)
         posed = [avatar for avatar in avatars if avatar.posed is not None]
+        viewport.problems = [avatar.problem for avatar in avatars if avatar.problem]
         if settings.show:
-            viewport.want(self._wish(context, settings, view, posed))
+            viewport.want(self._wish(context, settings, viewport, view, posed))
             self._ask(place, viewport, settings)
         else:
             viewport.want(None)
         if settings.show and viewport.frame is not None and self._failed is None:
             table = self._table(context.scene) if settings.use_view_transform else None
-            viewport.draw(view, table, outlines_of(context, viewport, posed))
+            viewport.draw(table, outlines_of(context, viewport, posed))
         else:
             for avatar in avatars:
                 self._stand_ins.draw(avatar.mesh.data, avatar.matrix)
@@ -69,7 +70,7 @@ class Overlay:
         viewport = self._viewports.get(context.region.as_pointer())
         if viewport is None:
             return []
-        lines = [avatar.problem for avatar in self._shown_in(context) if avatar.problem]
+        lines = list(viewport.problems)
         if not viewport_settings(context.scene).show:
             return lines
         lines += [line for line in (self.failure, self.waits, self._maker.stage()) if line]
@@ -140,9 +141,18 @@ class Overlay:
         return [avatar for avatar in self._avatars[key] if avatar.visible_in(context.space_data, depsgraph)]
 
     def _wish(
-        self, context: Any, settings: HeadGaSViewportSettings, view: View, avatars: list[ShownAvatar]
+        self,
+        context: Any,
+        settings: HeadGaSViewportSettings,
+        viewport: Viewport,
+        view: View,
+        avatars: list[ShownAvatar],
     ) -> Wish | None:
-        """What a viewport should show; None where its avatars are out of sight."""
+        """What a viewport should show, the wish that it has where nothing differs; None where nothing is in sight."""
+        time, inspection = context.scene.frame_current_final, settings.inspection
+        basis = view.key, tuple(avatars), time, inspection, tuple(self._margins.items())
+        if viewport.wish is not None and viewport.wish.basis == basis:
+            return viewport.wish
         if not avatars:
             return None
         boxes = [self._box(avatar) for avatar in avatars]
@@ -156,8 +166,9 @@ class Overlay:
             view=view,
             region=region,
             middle=np.mean([box.mean(0) for box in boxes], 0),
-            inspection=settings.inspection,
-            time=context.scene.frame_current_final,
+            inspection=inspection,
+            time=time,
+            basis=basis,
         )
 
     def _box(self, avatar: ShownAvatar) -> np.ndarray:

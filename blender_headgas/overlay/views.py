@@ -3,6 +3,7 @@
 """What of a viewport is rendered, how finely, and through which camera."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -23,12 +24,12 @@ class View:
     width: int  # pixels
     height: int  # pixels
 
-    @property
+    @cached_property
     def key(self) -> tuple:
         """Equal for equal views."""
         return self.view.tobytes(), self.projection.tobytes(), self.width, self.height
 
-    @property
+    @cached_property
     def to_clip(self) -> np.ndarray:
         """[4,4] float64, world to clip space."""
         return self.projection @ self.view
