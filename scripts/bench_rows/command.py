@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from bench_rows import blender, cuda, rendering, training
+from bench_rows import blender, cuda, rendering, training, viewport
 from bench_rows.measuring import Bench, Row, measure_ceilings
 from headgas.devices import choose_device
 from headgas.errors import HeadGaSError
@@ -35,7 +35,12 @@ EVERYWHERE: dict[str, Rows] = {
     "steps": training.step_rows,
     "memory": training.memory_rows,
 }
-ON_CPU: dict[str, Rows] = {"busy": rendering.loaded_rows, "blending": rendering.blending_rows, "rig": blender.rig_rows}
+ON_CPU: dict[str, Rows] = {
+    "busy": rendering.loaded_rows,
+    "blending": rendering.blending_rows,
+    "rig": blender.rig_rows,
+    "viewport": viewport.viewport_rows,
+}
 ON_CUDA: dict[str, Rows] = {
     "fused": cuda.fused_rows,
     "agreement": cuda.agreement_rows,
