@@ -58,7 +58,7 @@ class Overlay:
             viewport.want(None)
         if settings.show and viewport.frame is not None and self._failed is None:
             table = self._table(context.scene) if settings.use_view_transform else None
-            viewport.draw(table, outlines_of(context, viewport, posed))
+            viewport.draw(table, _opacity(context.space_data.shading), outlines_of(context, viewport, posed))
         else:
             for avatar in avatars:
                 self._stand_ins.draw(avatar.mesh.data, avatar.matrix)
@@ -249,6 +249,11 @@ class Overlay:
             if name in bpy.data.scenes:
                 self._tables = {key: view_transform.table_of(bpy.data.scenes[name])}
                 redraw()
+
+
+def _opacity(shading: bpy.types.View3DShading) -> float:
+    """Meshes that one sees through hide nothing, and have no depth: then one must see through avatars, too."""
+    return shading.xray_alpha if shading.type == 'SOLID' and shading.show_xray else 1.0
 
 
 def _view_of(context: Any) -> View:

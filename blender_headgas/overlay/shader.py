@@ -89,7 +89,7 @@ void main()
     srgb = texture(transform, (at * (table.x - 1.0) + 0.5) / table.x).rgb;
   }
   /* Blender lays overlays over viewports in a space of its own: x to the power of 1 / 2.2 comes onto the screen */
-  c.rgb = pow(srgb, vec3(2.2)) * c.a;
+  c = vec4(pow(srgb, vec3(2.2)) * c.a, c.a) * opacity;
   /* never a mean of depths: between an avatar and nothing there is no surface */
   gl_FragDepth = frag_depth(min(min(weighed(a, rest.x * rest.y), weighed(b, part.x * rest.y)),
                                 min(weighed(d, rest.x * part.y), weighed(e, part.x * part.y))));
@@ -140,12 +140,13 @@ class Card:
         self._range = (frame.near, frame.step)
         self._seen: tuple[np.ndarray, np.ndarray] | None = None  # `to_clip`, and what the shaders get of it
 
-    def draw(self, to_clip: np.ndarray, table: Table | None) -> None:
+    def draw(self, to_clip: np.ndarray, table: Table | None, opacity: float = 1.0) -> None:
         """Draws it; `to_clip` [4,4] takes the world to clip space, `table` colours to what the screen shows."""
         shader = _color_shader()
         _begin('ALPHA_PREMULT')
         self._bind(shader, to_clip)
         shader.uniform_float("table", (table.size, table.reach) if table else (0.0, 1.0))
+        shader.uniform_float("opacity", opacity)
         shader.uniform_sampler("transform", table.texture() if table else _nothing())
         _corners(shader).draw(shader)
         _end()
@@ -208,6 +209,7 @@ def _nothing() -> gpu.types.GPUTexture:
 def _color_shader() -> gpu.types.GPUShader:
     info = _shared("headgas_colors")
     info.push_constant('VEC2', "table")  # how many steps, none without a table; the brightest colour
+    info.push_constant('FLOAT', "opacity")
     info.sampler(1, 'FLOAT_3D', "transform")
     info.fragment_source(_CAMERA + _TEXELS + _COLORS)
     return gpu.shader.create_from_info(info)

@@ -138,7 +138,7 @@ class Viewport:
         alpha = self.frame.picture.image[..., 3]
         return bool(alpha[-1 - int(up * alpha.shape[0]), int(right * alpha.shape[1])] > _SEEN)
 
-    def draw(self, table: Table | None, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
+    def draw(self, table: Table | None, opacity: float, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
         """Draws the last frame as seen from where the viewport is now, with lines around some of its avatars.
 
         outlines: places in the request's avatars, and colours for Card.draw_outline.
@@ -149,7 +149,7 @@ class Viewport:
         if self._card is None:
             self._card = _card(self.frame.packed, self.shown)
         plain = self.shown.wish.inspection is None or self.shown.wish.inspection.mode == "color"
-        self._card.draw(to_clip, table if plain else None)
+        self._card.draw(to_clip, table if plain else None, opacity)
         for avatar, color in outlines:
             self._card.draw_outline(to_clip, avatar, color, max(1.0, 2 * self.shown.fineness))
 

@@ -16,6 +16,11 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
     is_avatar: bpy.props.BoolProperty(
         name="Is Avatar", description="This object is the control mesh of an avatar", default=False, options={'HIDDEN'}
     )
+    is_revealed: bpy.props.BoolProperty(
+        name="Is Revealed",
+        description="This control mesh is to be hidden again, as soon as avatars are drawn again",
+        options={'HIDDEN'},
+    )
     filepath: bpy.props.StringProperty(
         name="Avatar",
         description="The trained avatar that this control mesh drives",
