@@ -120,6 +120,11 @@ def test_a_table_replaces_colours(screen):
     assert np.abs(drawn[..., :3] - expected).max() < 5e-3
 
 
+def test_one_sees_through_as_far_as_one_is_to(screen):
+    full, half = (screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, opacity)) for opacity in (1.0, 0.5))
+    assert np.abs(half - full / 2).max() < 1e-3
+
+
 def test_an_outline_goes_around_one_avatar_alone(screen):
     image, depth = _picture()
     coverage = np.stack([image[..., 3], np.zeros_like(depth)])
