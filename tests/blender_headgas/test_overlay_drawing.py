@@ -121,7 +121,8 @@ def test_a_table_replaces_colours(screen):
 
 
 def test_one_sees_through_as_far_as_one_is_to(screen):
-    full, half = (screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, opacity)) for opacity in (1.0, 0.5))
+    full = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None))
+    half = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, 0.5))
     assert np.abs(half - full / 2).max() < 1e-3
 
 
