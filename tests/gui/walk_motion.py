@@ -126,7 +126,7 @@ def _live(screen: Screen) -> Walk:
     values = [point.co.y for point in curve.keyframe_points]
     assert len(values) > 5 and values == sorted(values) and values[-1] > 0.9, f"keys: {values}"
     for owner in (avatar().data.shape_keys, avatar().parent):
-        owner.animation_data_clear()
+        owner.animation_data.action = None
     with screen.over():
         bpy.ops.headgas.reset_expression(scope='ALL')
     head.matrix_basis.identity()
@@ -153,6 +153,7 @@ def _pose(screen: Screen) -> Walk:
     area.ui_type = 'ASSETS'
     yield Until(lambda: area.spaces.active.params is not None, "the asset browser is there", 20)
     area.spaces.active.params.asset_library_reference = 'LOCAL'
+    area.spaces.active.show_region_toolbar = False
     yield 2.0
     window = region_of(area)
     yield "asset_browser"
