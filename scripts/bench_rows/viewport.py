@@ -14,7 +14,7 @@ from pathlib import Path
 import gui_test
 import window
 
-_TITLES = {"still": "nothing is new", "fresh": "a new frame has arrived"}
+_TITLES = {"still": "nothing is new", "moved": "the avatar has moved", "fresh": "a new frame has arrived"}
 _PARTS = {"processor": "", "textures": ", making its texture", "drawing": ", Blender's calls to draw"}
 
 

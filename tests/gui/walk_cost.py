@@ -27,6 +27,7 @@ class Redraw:
     """What one redraw took; milliseconds."""
 
     pixels: int = 0  # of a frame that was new to it
+    moved: bool = False  # Blender had evaluated something: the avatars were looked up again
     wall: float = 0.0
     processor: float = 0.0  # of the main thread
     textures: float = 0.0  # to make them; of wall
@@ -42,6 +43,7 @@ class Meter:
         draw, lines, texture, corners = overlay.Overlay.draw, overlay.Overlay.lines, shader._texture, shader._corners
         overlay.Overlay.draw = lambda drawn, context: self._all(Redraw(), lambda: draw(drawn, context))
         overlay.Overlay.lines = lambda drawn, context: self._all(self.redraws.pop(), lambda: lines(drawn, context))
+        overlay.shown_avatars = self._looked_up(overlay.shown_avatars)
         shader._texture = self._texture(texture)
         shader._corners = lambda made: _Timed(corners(made), self)
         shader._corners.cache_clear = corners.cache_clear
@@ -53,6 +55,13 @@ class Meter:
         redraw.processor += 1e3 * (time.thread_time() - processor)
         redraw.wall += 1e3 * (time.perf_counter() - wall)
         return answer
+
+    def _looked_up(self, look: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            self.redraws[-1].moved = True
+            return look(*arguments)
+
+        return noted
 
     def _texture(self, make: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def timed(values: Any) -> Any:
@@ -101,8 +110,8 @@ def walk(screen: Screen) -> Walk:
             yield from settled()
         finest = max(redraw.pixels for redraw in meter.redraws)
         fresh = [asdict(redraw) for redraw in meter.redraws if redraw.pixels == finest]
-        coarse = [asdict(redraw) for redraw in meter.redraws if 0 < redraw.pixels < finest]
-        costs[size] = {"still": still, "fresh": fresh, "coarse": coarse}
+        moved = [asdict(redraw) for redraw in meter.redraws if redraw.moved and not redraw.pixels]
+        costs[size] = {"still": still, "moved": moved, "fresh": fresh}
     region = region_of(screen.area())
     content = {"view": [region.width, region.height], "gl": _gl(), "costs": costs}
     (screen.folder / "costs.json").write_text(json.dumps(content), encoding="utf-8")
