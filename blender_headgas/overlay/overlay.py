@@ -51,11 +51,10 @@ class Overlay:
         viewport, view = self._viewports.setdefault(place, Viewport()), _view_of(context)
         posed = [avatar for avatar in avatars if avatar.posed is not None]
         viewport.problems = [avatar.problem for avatar in avatars if avatar.problem]
-        if settings.show:
-            viewport.want(self._wish(context, settings, viewport, view, posed))
-            self._ask(place, viewport, settings)
-        else:
-            viewport.want(None)
+        viewport.limit, viewport.autostart = settings.limit, settings.autostart
+        viewport.want(self._wish(context, settings, viewport, view, posed) if settings.show else None)
+        if viewport.missing() is not None and not bpy.app.timers.is_registered(self._ask_all):
+            bpy.app.timers.register(self._ask_all)  # as soon as this is drawn: waking a thread may take milliseconds
         if settings.show and viewport.frame is not None and self._failed is None:
             table = self._table(context.scene) if settings.use_view_transform else None
             viewport.draw(table, _opacity(context.space_data.shading), outlines_of(context, viewport, posed))
@@ -93,8 +92,9 @@ class Overlay:
     def close(self) -> None:
         """Ends the thread and frees all textures."""
         self._maker.close()
-        if bpy.app.timers.is_registered(self._look):
-            bpy.app.timers.unregister(self._look)
+        for timer in (self._look, self._ask_all):
+            if bpy.app.timers.is_registered(timer):
+                bpy.app.timers.unregister(timer)
         self._frames.close(2.0)
         self._viewports.clear()
         self._stand_ins.clear()
@@ -176,20 +176,27 @@ class Overlay:
         box = around(avatar.corners, self._margins.get(avatar.key[0], MARGIN))
         return box @ avatar.matrix[:3, :3].T + avatar.matrix[:3, 3]
 
-    def _ask(self, place: int, viewport: Viewport, settings: HeadGaSViewportSettings) -> None:
-        """Asks for what a viewport should show, unless it is there or on its way."""
-        viewport.limit = settings.limit
+    def _ask_all(self) -> None:
+        """Asks for what viewports should show, unless it is there or on its way. Called by Blender, between redraws."""
+        told = self.waits, self._failed
+        for place, viewport in self._viewports.items():
+            self._ask(place, viewport)
+        if told != (self.waits, self._failed):
+            redraw()
+
+    def _ask(self, place: int, viewport: Viewport) -> None:
         fineness = viewport.missing()
         if fineness is None or viewport.wish is None or bpy.app.is_job_running('RENDER'):
             return
         self.waits = ""
-        if not settings.autostart and client.running() is None:
+        if not viewport.autostart and client.running() is None:
             self.waits = "The backend does not run"
             return
         try:
             backend = launch_settings(Path(avatar.path) for avatar in viewport.wish.avatars)
         except HeadGaSError as error:
-            self._failed = (), error
+            if self.failure != str(error):
+                self._failed = (), error
             return
         request = Request(viewport.wish, fineness, backend, render_deadline())
         if self._failed is not None and self._failed[0] == request.cause:

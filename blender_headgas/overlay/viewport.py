@@ -83,6 +83,7 @@ class Viewport:
     wish: Wish | None = None
     changed: float = 0.0  # when the wish last did; seconds of time.monotonic
     limit: int = 1024  # pixels of a frame's longer side
+    autostart: bool = True  # whether the backend is started for it
     asked: Request | None = None
     shown: Request | None = None
     frame: Frame | None = None

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an object knows about its avatar, and where the avatar's file is."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,4 +77,5 @@ def avatar_path(obj: bpy.types.Object) -> Path:
             f"The avatar '{obj.name}' has the relative path {stored}, but the .blend file has never been saved",
             "Save the .blend file, or choose the avatar again",
         )
-    return Path(bpy.path.abspath(stored, library=library)).resolve()
+    # not resolved: that looks at each folder on the way, at every redraw
+    return Path(os.path.normpath(bpy.path.abspath(stored, library=library))).absolute()

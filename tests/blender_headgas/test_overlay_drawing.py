@@ -172,7 +172,9 @@ def viewport(scene, service, tmp_path, screen):
     def draw():
         gpu.matrix.load_matrix(Matrix(_FRONT.tolist()))
         gpu.matrix.load_projection_matrix(Matrix(_PERSPECTIVE.tolist()))
-        return screen(lambda: overlay.draw(context()))
+        drawn = screen(lambda: overlay.draw(context()))
+        overlay._ask_all()  # as Blender's timer does, which does not run here
+        return drawn
 
     yield SimpleNamespace(overlay=overlay, draw=draw, context=context, mesh=bpy.context.object)
     overlay.close()

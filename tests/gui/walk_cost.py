@@ -19,7 +19,7 @@ from .product import ADDON, face, import_avatar, install, settled, shape_key
 
 _SIZES = (512, 1024)  # pixels of the picture's longer side
 _REDRAWS, _FRAMES = 40, 12
-_NEAR = 0.16  # metres from the egg's middle: it fills the view
+_NEAR = 0.09  # metres from the egg's middle: it fills the view
 
 
 @dataclass
