@@ -11,6 +11,11 @@ import bpy
 from ..core.errors import HeadGaSError
 
 
+def _changed(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    """Blender does not evaluate an object by itself for what an extension has added to it."""
+    settings.id_data.update_tag()
+
+
 class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
     """The link from a control mesh to its avatar."""
 
@@ -28,12 +33,14 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
         subtype='FILE_PATH',
         options={'ANIMATABLE'} | ({'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()),
         override={'LIBRARY_OVERRIDABLE'},
+        update=_changed,
     )
     mapping: bpy.props.PointerProperty(
         type=bpy.types.Text,
         name="Mapping",
         description="How the channels become the avatar's parameters; empty where they are its parameters",
         override={'LIBRARY_OVERRIDABLE'},
+        update=_changed,
     )
 
 

@@ -27,6 +27,8 @@ def walk(screen: Screen) -> Walk:
 def _delete(screen: Screen) -> Walk:
     """By the key, and back by another."""
     view = screen.area()
+    with screen.over():
+        bpy.ops.ed.undo_push(message="Before")
     screen.move(*_middle(view))
     yield 0.3
     screen.press("Delete")
