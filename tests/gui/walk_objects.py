@@ -8,7 +8,7 @@ import numpy as np
 from .harness import Picture, Screen, Until, Walk, box_of, in_view, region_of
 from .product import SKIN, avatar, egg, face, import_avatar, install, open_sidebar, settled
 
-_FOREHEAD, _CHIN, _CHEEK = egg(0.055), egg(-0.08), egg(-0.01, 0.05)
+_FOREHEAD, _LIP, _CHIN, _CHEEK = egg(0.055), egg(-0.054), egg(-0.08), egg(-0.01, 0.05)
 _NEAR = 2  # of 255
 _GREEN = (0.0, 0.8, 0.0)
 
@@ -116,10 +116,10 @@ def _inspect(screen: Screen) -> Walk:
         yield 0.3
         yield from settled()
         picture = yield mode.lower()
-        seen[mode] = [_color(picture, view, point) for point in (_FOREHEAD, _CHIN)]
-    assert np.abs(seen['OPACITY'][0] - seen['OPACITY'][1]).max() < 12, f"it is not equally opaque: {seen}"
-    assert np.abs(seen['FEATURES'][0] - seen['FEATURES'][1]).max() > 20, f"chin and forehead behave alike: {seen}"
-    assert np.abs(seen['INFLUENCE'][0] - seen['INFLUENCE'][1]).max() > 40, f"the jaw does not move the chin: {seen}"
+        seen[mode] = [_color(picture, view, point) for point in (_FOREHEAD, _LIP, _CHIN)]
+    assert np.min(seen['OPACITY']) > 250, f"it is not opaque: {seen}"
+    assert np.abs(seen['FEATURES'][0] - seen['FEATURES'][1]).max() > 60, f"lip and forehead are alike: {seen}"
+    assert seen['INFLUENCE'][0].max() < 20 and seen['INFLUENCE'][2][0] > 60, f"the jaw does not move the chin: {seen}"
     settings.mode = 'COLOR'
     yield from settled()
 
