@@ -52,7 +52,7 @@ vec4 color_of(vec2 words)
 float depth_of(vec2 words)
 {{
   uint code = second_word(words) & {NOTHING}u;
-  return code == {NOTHING}u ? 1e10 : range.x + float(code) * range.y;
+  return code == {NOTHING}u ? 1e10 : details.x + float(code) * details.y;
 }}
 
 float frag_depth(float z)
@@ -84,9 +84,9 @@ void main()
     discard;
   }
   vec3 srgb = encoded(c.rgb / c.a);
-  if (table.x > 0.0) {
-    vec3 at = min(srgb / table.y, vec3(1.0));
-    srgb = texture(transform, (at * (table.x - 1.0) + 0.5) / table.x).rgb;
+  if (details.z > 0.0) {
+    vec3 at = min(srgb / details.w, vec3(1.0));
+    srgb = texture(transform, (at * (details.z - 1.0) + 0.5) / details.z).rgb;
   }
   /* Blender lays overlays over viewports in a space of its own: x to the power of 1 / 2.2 comes onto the screen */
   c = vec4(pow(srgb, vec3(2.2)) * c.a, c.a) * opacity;
@@ -101,7 +101,7 @@ _OUTLINE = """
 float covered(vec2 at)
 {
   ivec2 texel = within(ivec2(floor(at)));
-  return shared_out > 0.5 ? texelFetch(coverage, texel, 0).r : color_of(texelFetch(pixels, texel, 0).rg).a;
+  return details.z > 0.5 ? texelFetch(coverage, texel, 0).r : color_of(texelFetch(pixels, texel, 0).rg).a;
 }
 
 void main()
@@ -112,7 +112,7 @@ void main()
   float z = 1e10;
   for (int i = 0; i < 8; i++) {
     float angle = float(i) * 0.785398163;
-    vec2 at = place + vec2(cos(angle), sin(angle)) * line.w;
+    vec2 at = place + vec2(cos(angle), sin(angle)) * details.w;
     if (covered(at) >= 0.5) {
       z = min(z, depth_of(texelFetch(pixels, within(ivec2(floor(at))), 0).rg));
     }
@@ -121,7 +121,7 @@ void main()
     discard;
   }
   gl_FragDepth = frag_depth(z);
-  color = vec4(line.rgb, 1.0);
+  color = line;
 }
 """
 
@@ -137,15 +137,14 @@ class Card:
         self._to_world = np.linalg.inv(camera.viewmat)
         self._lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
         self._frame = (camera.width, camera.height, distance, float(camera.orthographic))
-        self._range = (frame.near, frame.step)
+        self._depths = (frame.near, frame.step)
         self._seen: tuple[np.ndarray, np.ndarray] | None = None  # `to_clip`, and what the shaders get of it
 
     def draw(self, to_clip: np.ndarray, table: Table | None, opacity: float = 1.0) -> None:
         """Draws it; `to_clip` [4,4] takes the world to clip space, `table` colours to what the screen shows."""
         shader = _color_shader()
         _begin('ALPHA_PREMULT')
-        self._bind(shader, to_clip)
-        shader.uniform_float("table", (table.size, table.reach) if table else (0.0, 1.0))
+        self._bind(shader, to_clip, (table.size, table.reach) if table else (0.0, 1.0))
         shader.uniform_float("opacity", opacity)
         shader.uniform_sampler("transform", table.texture() if table else _nothing())
         _corners(shader).draw(shader)
@@ -157,21 +156,21 @@ class Card:
             self._outlines[avatar] = _texture(self._coverage[avatar])
         shader = _outline_shader()
         _begin('ALPHA')
-        self._bind(shader, to_clip)
+        self._bind(shader, to_clip, (float(self._coverage is not None), width))
         shader.uniform_sampler("coverage", self._outlines.get(avatar, self._pixels))
-        shader.uniform_float("shared_out", float(self._coverage is not None))
-        shader.uniform_float("line", (*color, width))
+        shader.uniform_float("line", (*color, 1.0))
         _corners(shader).draw(shader)
         _end()
 
-    def _bind(self, shader: gpu.types.GPUShader, to_clip: np.ndarray) -> None:
+    def _bind(self, shader: gpu.types.GPUShader, to_clip: np.ndarray, own: tuple[float, float]) -> None:
+        """own: the shader's own part of its details."""
         if self._seen is None or self._seen[0] is not to_clip:
             self._seen = to_clip, (to_clip @ self._to_world).T.astype(np.float32).ravel()
         shader.bind()
         shader.uniform_float("to_clip", self._seen[1])
         shader.uniform_float("lens", self._lens)
         shader.uniform_float("frame", self._frame)
-        shader.uniform_float("range", self._range)
+        shader.uniform_float("details", self._depths + own)
         shader.uniform_sampler("pixels", self._pixels)
 
 
@@ -208,7 +207,6 @@ def _nothing() -> gpu.types.GPUTexture:
 @cache
 def _color_shader() -> gpu.types.GPUShader:
     info = _shared("headgas_colors")
-    info.push_constant('VEC2', "table")  # how many steps, none without a table; the brightest colour
     info.push_constant('FLOAT', "opacity")
     info.sampler(1, 'FLOAT_3D', "transform")
     info.fragment_source(_CAMERA + _TEXELS + _COLORS)
@@ -218,22 +216,26 @@ def _color_shader() -> gpu.types.GPUShader:
 @cache
 def _outline_shader() -> gpu.types.GPUShader:
     info = _shared("headgas_outline")
-    info.push_constant('FLOAT', "shared_out")
-    info.push_constant('VEC4', "line")  # its colour and its width
+    info.push_constant('VEC4', "line")  # its colour
     info.sampler(1, 'FLOAT_2D', "coverage")
     info.fragment_source(_CAMERA + _TEXELS + _OUTLINE)
     return gpu.shader.create_from_info(info)
 
 
 def _shared(name: str) -> gpu.types.GPUShaderCreateInfo:
-    """What both shaders have: the card, where it stands, how far away its pixels are. Constants: 128 bytes at most."""
+    """What both shaders have: the card, where it stands, how far away its pixels are.
+
+    Constants: 128 bytes at most, each of them 16 or 64.
+    """
     between = gpu.types.GPUStageInterfaceInfo(name)
     between.smooth('VEC2', "place")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant('MAT4', "to_clip")
     info.push_constant('VEC4', "lens")  # of the camera: fx, fy, cx, cy
     info.push_constant('VEC4', "frame")  # width and height, the card's distance, whether rays are parallel
-    info.push_constant('VEC2', "range")  # of depths: the nearest, and from one code to the next
+    # The nearest depth, and from one code to the next. Then of colours how many steps the table has, 0 where there is
+    # none, and its brightest colour; of outlines whether there are several avatars, and how wide lines are.
+    info.push_constant('VEC4', "details")
     info.sampler(0, 'FLOAT_2D', "pixels")
     info.vertex_in(0, 'VEC2', "pos")
     info.vertex_out(between)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ways to move an avatar: solo and mute, mapping files, a phone, poses as assets; and its photographs beside it."""
 
+import itertools
 import json
 import socket
 import struct
@@ -105,15 +106,19 @@ def _live(screen: Screen) -> Walk:
     rest = head.matrix.copy()
     with screen.over():
         bpy.ops.headgas.start_live()
-    phone.sendto(_packet(0, 0.0, 0.0), (settings.address, settings.port))  # its pose is the head's zero
-    yield Until(lambda: live.session().lamp() == 'GREEN', "the lamp is green", 10)
+    numbers = itertools.count()
+
+    def send(share: float) -> bool:
+        phone.sendto(_packet(next(numbers), share, 0.3 * share), (settings.address, settings.port))
+        return live.session().lamp() == 'GREEN'
+
+    yield Until(lambda: send(0.0), "the lamp is green")  # this pose is the head's zero
     with screen.over():
         bpy.ops.headgas.record_live()
-    for number in range(1, _PACKETS + 1):
-        share = number / _PACKETS
-        phone.sendto(_packet(number, share, 0.3 * share), (settings.address, settings.port))
+    for step in range(1, _PACKETS + 1):
+        send(step / _PACKETS)
         yield 1 / 60
-    yield Until(lambda: shape_key("jawOpen").value > 0.999, "the last packet is shown", 10)
+    yield Until(lambda: shape_key("jawOpen").value > 0.999, "the last packet is shown")
     assert head.matrix.to_quaternion().rotation_difference(rest.to_quaternion()).angle > 0.2, "the head did not turn"
     yield from settled()
     yield "live"
@@ -151,14 +156,14 @@ def _pose(screen: Screen) -> Walk:
     assert shape_key("jawOpen").value == 0.0
     area = screen.area('PROPERTIES')
     area.ui_type = 'ASSETS'
-    yield Until(lambda: area.spaces.active.params is not None, "the asset browser is there", 20)
+    yield Until(lambda: area.spaces.active.params is not None, "the asset browser is there")
     area.spaces.active.params.asset_library_reference = 'LOCAL'
     area.spaces.active.show_region_toolbar = False
     yield 2.0
     window = region_of(area)
     yield "asset_browser"
     screen.double_click(window.x + 50, screen.window.height - window.y - window.height + 50)
-    yield Until(lambda: shape_key("jawOpen").value > 0.99, "the asset gives the expression back", 20)
+    yield Until(lambda: shape_key("jawOpen").value > 0.99, "the asset gives the expression back")
     area.ui_type = 'PROPERTIES'
     posed = yield from _lip(screen, "pose_from_asset")
     assert np.abs(posed - opened).max() <= _NEAR, f"{opened}, then {posed}"

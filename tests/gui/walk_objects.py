@@ -32,17 +32,17 @@ def _delete(screen: Screen) -> Walk:
     screen.move(*_middle(view))
     yield 0.3
     screen.press("Delete")
-    yield Until(lambda: not _avatars(), "Delete removes the avatar", 10)
+    yield Until(lambda: not _avatars(), "Delete removes the avatar")
     yield 0.5
     assert _distance((yield "deleted"), view, _FOREHEAD, SKIN) > 60, "the deleted avatar is still drawn"
     screen.press("ctrl+z")
-    yield Until(lambda: len(_avatars()) == 1, "Ctrl Z brings it back", 10)
+    yield Until(lambda: len(_avatars()) == 1, "Ctrl Z brings it back")
     yield from settled()
     assert _distance((yield "undeleted"), view, _FOREHEAD, SKIN) <= _NEAR, "it is not drawn any more"
     screen.press("ctrl+shift+z")
-    yield Until(lambda: not _avatars(), "Ctrl Shift Z deletes it again", 10)
+    yield Until(lambda: not _avatars(), "Ctrl Shift Z deletes it again")
     screen.press("ctrl+z")
-    yield Until(lambda: len(_avatars()) == 1, "Ctrl Z brings it back again", 10)
+    yield Until(lambda: len(_avatars()) == 1, "Ctrl Z brings it back again")
     yield from settled()
 
 
@@ -56,7 +56,7 @@ def _select(screen: Screen) -> Walk:
     screen.press("b")
     yield 0.3
     yield from screen.drag((x - 120, y - 120), (x + 120, y + 120))
-    yield Until(mesh.select_get, "a box about it selects the avatar", 10)
+    yield Until(mesh.select_get, "a box about it selects the avatar")
     yield "boxed"
     region = region_of(view)
     x, y = region.width // 2, region.height // 2
