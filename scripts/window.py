@@ -101,7 +101,9 @@ def run(
         shutil.rmtree(work / name, ignore_errors=True)
         (work / name).mkdir(parents=True)
     wrapper = work / "backend-python"
-    command = f'/usr/sbin/chroot /host /usr/bin/env PYTHONPATH="{ROOT / "backend"}" "{backend}" "$@"'
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"  # else each walk compiles the kernels again
+    told = f'PYTHONPATH="{ROOT / "backend"}" XDG_CACHE_HOME="{cache}"'
+    command = f'/usr/sbin/chroot /host /usr/bin/env {told} "{backend}" "$@"'
     wrapper.write_text(f"#!/bin/sh\nexec {command}\n", encoding="utf-8")
     wrapper.chmod(0o755)
     width, height = map(str, size)
