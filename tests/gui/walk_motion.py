@@ -28,7 +28,7 @@ from .product import (
 )
 
 _LIP, _FOREHEAD, _CHEEKS = egg(-0.06), egg(0.055), (egg(-0.02, -0.045), egg(-0.02, 0.045))
-_NEAR = 3  # of 255
+_NEAR = 4  # of 255; what Blender lays over viewports is up to 3 darker than the photograph
 _JAW_OPEN, _SMILES, _YAW = 17, (23, 24), 52  # places in a phone's packet
 _PACKETS = 40
 
