@@ -36,8 +36,9 @@ def is_hidden(mesh: bpy.types.Object) -> bool:
 def reveal_meshes() -> None:
     """Shows all control meshes, for nothing will be drawn in their place."""
     for mesh in _avatars():
-        if is_hidden(mesh):
-            hiding_modifier(mesh).show_viewport = False
+        modifier = hiding_modifier(mesh)
+        if modifier is not None and modifier.show_viewport:
+            modifier.show_viewport = False
             mesh.headgas.is_revealed = True
 
 
