@@ -50,5 +50,6 @@ def _preferences(screen: Screen) -> Walk:
     area = screen.area()
     area.ui_type = 'PREFERENCES'
     yield 1.0
-    left, top, width, height = box_of(region_of(area))
-    screen.keep((yield "preferences"), "preferences", (left, top, width, height), 60)
+    left, _, width, _ = box_of(region_of(area))
+    # Points of the screen where Blender 4.3 has that part.
+    screen.keep((yield "preferences"), "preferences", (left + 172, 280, width - 180, 392))
