@@ -21,8 +21,9 @@ import environment
 import window
 
 OUT = environment.ROOT / "out" / "gui"
-WALKS = ("basics", "viewport", "talking_head", "training", "command_line")
+WALKS = ("basics", "viewport", "objects", "motion", "talking_head", "training", "command_line")
 NO_TESTS = 5
+SCREENS = {"cost": (1252, 1162)}  # walks that need another screen, in pixels
 _LIMIT = 900  # seconds for a walk, on a busy machine
 
 
@@ -59,7 +60,8 @@ def _walk(name: str, backend: Path) -> int:
     folder, started = OUT / name, time.monotonic()
     folder.mkdir()
     script = environment.ROOT / "tests" / "gui" / "main.py"
-    code = window.run(folder, script, [name, str(folder)], backend, _LIMIT)
+    size = SCREENS.get(name, window.SIZE)
+    code = window.run(folder, script, [name, str(folder)], backend, _LIMIT, size)
     seconds = time.monotonic() - started
     results = folder / "results.json"
     found = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {"steps": [], "failure": None}

@@ -15,7 +15,7 @@ from pathlib import Path
 from environment import ROOT, VENV, SetupError
 
 TREE = VENV / "gui" / "tree"
-SIZE = (1400, 900)  # pixels of the screen
+SIZE = (1400, 900)  # pixels of the screen, where nothing else is asked for
 _SUITE = "trixie"  # Blender 4.3.2
 _MIRROR = "HEADGAS_DEBIAN_MIRROR"  # another than debootstrap's own
 _PACKAGES = ("blender", "python3-numpy", "imagemagick", "xvfb", "xdotool")
@@ -60,6 +60,11 @@ def why_not() -> str:
     return "" if namespaces.returncode == 0 else f"no namespaces here: {namespaces.stderr.decode().strip()}"
 
 
+def is_set_up() -> bool:
+    """Whether the tree is there."""
+    return _is_whole(_tree())
+
+
 def set_up() -> None:
     """Makes the tree, about 2.3 GB, unless it is there."""
     tree = _tree()
@@ -84,7 +89,9 @@ def set_up() -> None:
     (tree / _WHOLE).touch()
 
 
-def run(work: Path, script: Path, arguments: list[str], backend: Path, limit: float) -> int | None:
+def run(
+    work: Path, script: Path, arguments: list[str], backend: Path, limit: float, size: tuple[int, int] = SIZE
+) -> int | None:
     """Runs a script in a new Blender with an empty user folder. Returns its exit code, or None after `limit` seconds.
 
     Everything the script reads and writes must lie in the checkout, which is at the same path inside. Output goes to
@@ -94,10 +101,12 @@ def run(work: Path, script: Path, arguments: list[str], backend: Path, limit: fl
         shutil.rmtree(work / name, ignore_errors=True)
         (work / name).mkdir(parents=True)
     wrapper = work / "backend-python"
-    command = f'/usr/sbin/chroot /host /usr/bin/env PYTHONPATH="{ROOT / "backend"}" "{backend}" "$@"'
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"  # else each walk compiles the kernels again
+    told = f'PYTHONPATH="{ROOT / "backend"}" XDG_CACHE_HOME="{cache}"'
+    command = f'/usr/sbin/chroot /host /usr/bin/env {told} "{backend}" "$@"'
     wrapper.write_text(f"#!/bin/sh\nexec {command}\n", encoding="utf-8")
     wrapper.chmod(0o755)
-    width, height = map(str, SIZE)
+    width, height = map(str, size)
     variables = _PLAIN | {
         "TREE": str(_tree()),
         "CHECKOUT": str(ROOT),

@@ -70,7 +70,7 @@ def _shown(
     try:
         path = avatar_path(mesh)
         posed = PosedAvatar(path, expression_of(mesh, depsgraph), matrix)
-        if abs(np.linalg.det(matrix[:3, :3])) < _FLAT:
+        if not _FLAT <= abs(np.linalg.det(matrix[:3, :3])) < np.inf:
             raise HeadGaSError(f"'{mesh.name}' is scaled to nothing", "Give it a scale above 0")
         changed = path.stat().st_mtime_ns
     except HeadGaSError as error:

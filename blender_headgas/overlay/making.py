@@ -6,6 +6,7 @@ import time
 
 from .. import client
 from ..client import Backend, Picture
+from .packing import packed
 from .viewport import Frame, Request
 from .views import is_cut
 
@@ -37,17 +38,19 @@ class FrameMaker:
         try:
             if client.running() is None:
                 self._begin("Starting the backend")
-            picture, seconds = client.ask(
+            picture, started = client.ask(
                 request.backend, lambda backend: self._rendered(backend, request), self._is_closing, self._begin
             )
         finally:
             self._stage = ""
         wish = request.wish
         cut = is_cut(picture.image[..., 3], wish.region, wish.view)
-        return Frame(without_holdouts(picture, wish.held_out), seconds, cut)
+        picture = without_holdouts(picture, wish.held_out)
+        frame = packed(picture, request.camera)
+        return Frame(picture, frame, time.perf_counter() - started, cut)
 
     def _rendered(self, backend: Backend, request: Request) -> tuple[Picture, float]:
-        """The picture, and the seconds that it took."""
+        """The picture, and when it was begun, of time.perf_counter()."""
         self._wait_for_kernels(backend)
         self._begin("Rendering")
         wish, started = request.wish, time.perf_counter()
@@ -55,7 +58,7 @@ class FrameMaker:
         picture = backend.render(
             wish.avatars, request.camera, request.deadline, self._is_closing, wish.inspection, coverage
         )
-        return picture, time.perf_counter() - started
+        return picture, started
 
     def _wait_for_kernels(self, backend: Backend) -> None:
         while (stage := backend.compiling(self._is_closing)) and not self._closing:

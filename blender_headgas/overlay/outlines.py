@@ -10,8 +10,8 @@ from .viewport import Viewport
 
 def outlines_of(
     context: Any, viewport: Viewport, avatars: list[ShownAvatar]
-) -> list[tuple[int, tuple[float, float, float, float]]]:
-    """Which avatars of the frame that a viewport shows are selected, and the lines' RGBA to the power of 2.2."""
+) -> list[tuple[int, tuple[float, ...]]]:
+    """Which avatars of the frame that a viewport shows are selected, and the lines' RGB to the power of 2.2."""
     overlay, shown = context.space_data.overlay, viewport.shown
     if shown is None or not (overlay.show_overlays and overlay.show_outline_selected):
         return []
@@ -23,5 +23,5 @@ def outlines_of(
         if avatar.owner.select_get():
             is_active = avatar.owner == context.view_layer.objects.active
             color = theme.object_active if is_active else theme.object_selected
-            lines.append((place, (*(channel**2.2 for channel in color), 1.0)))  # as the screen shows overlays
+            lines.append((place, tuple(channel**2.2 for channel in color)))  # as the screen shows overlays
     return lines

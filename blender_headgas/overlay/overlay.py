@@ -50,14 +50,14 @@ class Overlay:
             return
         viewport, view = self._viewports.setdefault(place, Viewport()), _view_of(context)
         posed = [avatar for avatar in avatars if avatar.posed is not None]
-        if settings.show:
-            viewport.want(self._wish(context, settings, view, posed))
-            self._ask(place, viewport, settings)
-        else:
-            viewport.want(None)
+        viewport.problems = [avatar.problem for avatar in avatars if avatar.problem]
+        viewport.limit, viewport.autostart = settings.limit, settings.autostart
+        viewport.want(self._wish(context, settings, viewport, view, posed) if settings.show else None)
+        if viewport.missing() is not None and not bpy.app.timers.is_registered(self._ask_all):
+            bpy.app.timers.register(self._ask_all)  # as soon as this is drawn: waking a thread may take milliseconds
         if settings.show and viewport.frame is not None and self._failed is None:
             table = self._table(context.scene) if settings.use_view_transform else None
-            viewport.draw(view, table, outlines_of(context, viewport, posed))
+            viewport.draw(table, _opacity(context.space_data.shading), outlines_of(context, viewport, posed))
         else:
             for avatar in avatars:
                 self._stand_ins.draw(avatar.mesh.data, avatar.matrix)
@@ -69,7 +69,7 @@ class Overlay:
         viewport = self._viewports.get(context.region.as_pointer())
         if viewport is None:
             return []
-        lines = [avatar.problem for avatar in self._shown_in(context) if avatar.problem]
+        lines = list(viewport.problems)
         if not viewport_settings(context.scene).show:
             return lines
         lines += [line for line in (self.failure, self.waits, self._maker.stage()) if line]
@@ -92,8 +92,9 @@ class Overlay:
     def close(self) -> None:
         """Ends the thread and frees all textures."""
         self._maker.close()
-        if bpy.app.timers.is_registered(self._look):
-            bpy.app.timers.unregister(self._look)
+        for timer in (self._look, self._ask_all):
+            if bpy.app.timers.is_registered(timer):
+                bpy.app.timers.unregister(timer)
         self._frames.close(2.0)
         self._viewports.clear()
         self._stand_ins.clear()
@@ -140,9 +141,18 @@ class Overlay:
         return [avatar for avatar in self._avatars[key] if avatar.visible_in(context.space_data, depsgraph)]
 
     def _wish(
-        self, context: Any, settings: HeadGaSViewportSettings, view: View, avatars: list[ShownAvatar]
+        self,
+        context: Any,
+        settings: HeadGaSViewportSettings,
+        viewport: Viewport,
+        view: View,
+        avatars: list[ShownAvatar],
     ) -> Wish | None:
-        """What a viewport should show; None where its avatars are out of sight."""
+        """What a viewport should show, the wish that it has where nothing differs; None where nothing is in sight."""
+        time, inspection = context.scene.frame_current_final, settings.inspection
+        basis = view.key, tuple(avatars), time, inspection, tuple(self._margins.items())
+        if viewport.wish is not None and viewport.wish.basis == basis:
+            return viewport.wish
         if not avatars:
             return None
         boxes = [self._box(avatar) for avatar in avatars]
@@ -156,8 +166,9 @@ class Overlay:
             view=view,
             region=region,
             middle=np.mean([box.mean(0) for box in boxes], 0),
-            inspection=settings.inspection,
-            time=context.scene.frame_current_final,
+            inspection=inspection,
+            time=time,
+            basis=basis,
         )
 
     def _box(self, avatar: ShownAvatar) -> np.ndarray:
@@ -165,20 +176,27 @@ class Overlay:
         box = around(avatar.corners, self._margins.get(avatar.key[0], MARGIN))
         return box @ avatar.matrix[:3, :3].T + avatar.matrix[:3, 3]
 
-    def _ask(self, place: int, viewport: Viewport, settings: HeadGaSViewportSettings) -> None:
-        """Asks for what a viewport should show, unless it is there or on its way."""
-        viewport.limit = settings.limit
+    def _ask_all(self) -> None:
+        """Asks for what viewports should show, unless it is there or on its way. Called by Blender, between redraws."""
+        told = self.waits, self._failed
+        for place, viewport in self._viewports.items():
+            self._ask(place, viewport)
+        if told != (self.waits, self._failed):
+            redraw()
+
+    def _ask(self, place: int, viewport: Viewport) -> None:
         fineness = viewport.missing()
         if fineness is None or viewport.wish is None or bpy.app.is_job_running('RENDER'):
             return
         self.waits = ""
-        if not settings.autostart and client.running() is None:
+        if not viewport.autostart and client.running() is None:
             self.waits = "The backend does not run"
             return
         try:
             backend = launch_settings(Path(avatar.path) for avatar in viewport.wish.avatars)
         except HeadGaSError as error:
-            self._failed = (), error
+            if self.failure != str(error):
+                self._failed = (), error
             return
         request = Request(viewport.wish, fineness, backend, render_deadline())
         if self._failed is not None and self._failed[0] == request.cause:
@@ -238,6 +256,11 @@ class Overlay:
             if name in bpy.data.scenes:
                 self._tables = {key: view_transform.table_of(bpy.data.scenes[name])}
                 redraw()
+
+
+def _opacity(shading: bpy.types.View3DShading) -> float:
+    """Meshes that one sees through hide nothing, and have no depth: then one must see through avatars, too."""
+    return shading.xray_alpha if shading.type == 'SOLID' and shading.show_xray else 1.0
 
 
 def _view_of(context: Any) -> View:

@@ -5,12 +5,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..client import LaunchSettings, Picture, PosedAvatar, RemoteSettings
 from ..core.cameras import Camera, PixelRegion
 from ..core.inspection import Inspection
+from .packing import PackedFrame
 from .shader import Card
 from .view_transform import Table
 from .views import View, camera_for, fineness_of
@@ -31,13 +33,14 @@ class Wish:
     middle: np.ndarray  # [3], of the avatars in the world
     inspection: Inspection | None
     time: float  # the scene's frame
+    basis: tuple = ()  # what it was made from
 
-    @property
+    @cached_property
     def pose(self) -> tuple:
         """Equal where the avatars are the same, and posed the same."""
         return self.looks, self.held_out
 
-    @property
+    @cached_property
     def key(self) -> tuple:
         """Equal where the picture would be the same, but for its fineness."""
         return self.looks, self.held_out, self.view.key, self.region, self.inspection
@@ -52,7 +55,7 @@ class Request:
     backend: LaunchSettings | RemoteSettings
     deadline: float  # seconds
 
-    @property
+    @cached_property
     def camera(self) -> Camera:
         """The camera of the region."""
         return camera_for(self.wish.view, self.wish.region, self.fineness)
@@ -68,6 +71,7 @@ class Frame:
     """What the backend made of a request."""
 
     picture: Picture
+    packed: PackedFrame
     seconds: float
     cut: bool  # whether the region was too small for the avatars
 
@@ -79,10 +83,12 @@ class Viewport:
     wish: Wish | None = None
     changed: float = 0.0  # when the wish last did; seconds of time.monotonic
     limit: int = 1024  # pixels of a frame's longer side
+    autostart: bool = True  # whether the backend is started for it
     asked: Request | None = None
     shown: Request | None = None
     frame: Frame | None = None
     pace: float | None = None  # seconds per pixel
+    problems: Sequence[str] = ()  # why avatars cannot be shown
     _card: Card | None = None
 
     @property
@@ -97,6 +103,8 @@ class Viewport:
 
     def want(self, wish: Wish | None) -> None:
         """Notes what the viewport should show now."""
+        if wish is self.wish:
+            return
         if (wish and wish.key) != (self.wish and self.wish.key):
             self.changed = time.monotonic()
         self.wish = wish
@@ -131,23 +139,24 @@ class Viewport:
         alpha = self.frame.picture.image[..., 3]
         return bool(alpha[-1 - int(up * alpha.shape[0]), int(right * alpha.shape[1])] > _SEEN)
 
-    def draw(self, view: View, table: Table | None, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
+    def draw(self, table: Table | None, opacity: float, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
         """Draws the last frame as seen from where the viewport is now, with lines around some of its avatars.
 
         outlines: places in the request's avatars, and colours for Card.draw_outline.
         """
-        if self.frame is None or self.shown is None:
+        if self.frame is None or self.shown is None or self.wish is None:
             return
+        to_clip = self.wish.view.to_clip
         if self._card is None:
-            self._card = _card(self.frame.picture, self.shown)
+            self._card = _card(self.frame.packed, self.shown)
         plain = self.shown.wish.inspection is None or self.shown.wish.inspection.mode == "color"
-        self._card.draw(view.to_clip, table if plain else None)
+        self._card.draw(to_clip, table if plain else None, opacity)
         for avatar, color in outlines:
-            self._card.draw_outline(view.to_clip, avatar, color, max(1.0, 2 * self.shown.fineness))
+            self._card.draw_outline(to_clip, avatar, color, max(1.0, 2 * self.shown.fineness))
 
 
-def _card(picture: Picture, request: Request) -> Card:
+def _card(frame: PackedFrame, request: Request) -> Card:
     camera = request.camera
     distance = float((camera.viewmat @ np.append(request.wish.middle, 1.0))[2])
     distance = distance if camera.orthographic else max(distance, camera.near)
-    return Card(picture.image, picture.depth, picture.coverage, camera, distance)
+    return Card(frame, distance)

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What of a viewport is rendered, how finely, and through which camera."""
 
+import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -23,12 +25,12 @@ class View:
     width: int  # pixels
     height: int  # pixels
 
-    @property
+    @cached_property
     def key(self) -> tuple:
         """Equal for equal views."""
         return self.view.tobytes(), self.projection.tobytes(), self.width, self.height
 
-    @property
+    @cached_property
     def to_clip(self) -> np.ndarray:
         """[4,4] float64, world to clip space."""
         return self.projection @ self.view
@@ -67,15 +69,18 @@ def region_of(view: View, corners: np.ndarray) -> PixelRegion | None:
     if behind.all():
         return None
     if behind.any():
-        low, high = np.zeros(2), np.array([view.width, view.height], np.float64)
-    else:
-        pixels = (clip[:, :2] / clip[:, 3:] + 1) / 2 * (view.width, view.height)
-        low, high = pixels.min(0), pixels.max(0)
-    low = np.clip(np.floor(low / _STEP) * _STEP, 0, (view.width, view.height)).astype(int)
-    high = np.clip(np.ceil(high / _STEP) * _STEP, 0, (view.width, view.height)).astype(int)
-    if (high <= low).any():
-        return None
-    return PixelRegion(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+        return PixelRegion(0, 0, view.width, view.height)
+    places = clip[:, :2] / clip[:, 3:]
+    low, high = places.min(0).tolist(), places.max(0).tolist()
+    left, right = _steps(low[0], high[0], view.width)
+    bottom, top = _steps(low[1], high[1], view.height)
+    return PixelRegion(left, bottom, right - left, top - bottom) if right > left and top > bottom else None
+
+
+def _steps(first: float, last: float, size: int) -> tuple[int, int]:
+    """From where to where in pixels, within a viewport of `size`; the ends are told from -1 to 1."""
+    low, high = ((end + 1) / 2 * size / _STEP for end in (first, last))
+    return max(0, min(size, math.floor(low) * _STEP)), max(0, min(size, math.ceil(high) * _STEP))
 
 
 def camera_for(view: View, region: PixelRegion, fineness: float) -> Camera:

@@ -15,7 +15,7 @@ from .evaluated import (
     visible_avatars,
 )
 from .face import HeadGaSFaceFilter, register_face, unregister_face
-from .hiding import hide_mesh, hiding_modifier, is_hidden
+from .hiding import hide_mesh, hiding_modifier, is_hidden, register_hiding, unregister_hiding
 from .live import HeadGaSLiveSettings
 from .photographs import HeadGaSComparison, register_comparisons, unregister_comparisons
 from .review import HeadGaSMappingReview, HeadGaSMappingRow, register_review, unregister_review
@@ -55,6 +55,7 @@ __all__ = [
 def register() -> None:
     """Gives every object its avatar settings."""
     register_settings()
+    register_hiding()
     register_face()
     register_review()
     links.register()
@@ -69,4 +70,5 @@ def unregister() -> None:
     links.unregister()
     unregister_face()
     unregister_review()
+    unregister_hiding()
     unregister_settings()

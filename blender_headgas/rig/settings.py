@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an object knows about its avatar, and where the avatar's file is."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +11,21 @@ import bpy
 from ..core.errors import HeadGaSError
 
 
+def _changed(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    """Blender does not evaluate an object by itself for what an extension has added to it."""
+    settings.id_data.update_tag()
+
+
 class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
     """The link from a control mesh to its avatar."""
 
     is_avatar: bpy.props.BoolProperty(
         name="Is Avatar", description="This object is the control mesh of an avatar", default=False, options={'HIDDEN'}
+    )
+    is_revealed: bpy.props.BoolProperty(
+        name="Is Revealed",
+        description="This control mesh is to be hidden again, as soon as avatars are drawn again",
+        options={'HIDDEN'},
     )
     filepath: bpy.props.StringProperty(
         name="Avatar",
@@ -22,12 +33,14 @@ class HeadGaSAvatarSettings(bpy.types.PropertyGroup):
         subtype='FILE_PATH',
         options={'ANIMATABLE'} | ({'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()),
         override={'LIBRARY_OVERRIDABLE'},
+        update=_changed,
     )
     mapping: bpy.props.PointerProperty(
         type=bpy.types.Text,
         name="Mapping",
         description="How the channels become the avatar's parameters; empty where they are its parameters",
         override={'LIBRARY_OVERRIDABLE'},
+        update=_changed,
     )
 
 
@@ -71,4 +84,5 @@ def avatar_path(obj: bpy.types.Object) -> Path:
             f"The avatar '{obj.name}' has the relative path {stored}, but the .blend file has never been saved",
             "Save the .blend file, or choose the avatar again",
         )
-    return Path(bpy.path.abspath(stored, library=library)).resolve()
+    # not resolved: that looks at each folder on the way, at every redraw
+    return Path(os.path.normpath(bpy.path.abspath(stored, library=library))).absolute()

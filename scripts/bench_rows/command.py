@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from bench_rows import blender, cuda, large_captures, refinement, rendering, sequences, training
+from bench_rows import blender, cuda, large_captures, refinement, rendering, sequences, training, viewport
 from bench_rows.measuring import Bench, Row, measure_ceilings
 from headgas.devices import choose_device
 from headgas.errors import HeadGaSError
@@ -37,8 +37,13 @@ EVERYWHERE: dict[str, Rows] = {
     "captures": large_captures.rows,
     "refinement": refinement.rows,
 }
-ON_CPU: dict[str, Rows] = {"busy": rendering.loaded_rows, "blending": rendering.blending_rows, "rig": blender.rig_rows}
-ON_CPU["sequences"] = sequences.sequence_rows
+ON_CPU: dict[str, Rows] = {
+    "busy": rendering.loaded_rows,
+    "blending": rendering.blending_rows,
+    "rig": blender.rig_rows,
+    "sequences": sequences.sequence_rows,
+    "viewport": viewport.viewport_rows,
+}
 ON_CUDA: dict[str, Rows] = {
     "fused": cuda.fused_rows,
     "agreement": cuda.agreement_rows,

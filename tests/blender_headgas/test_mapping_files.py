@@ -47,6 +47,19 @@ def test_loading_adds_the_channels_that_are_missing_and_keeps_the_others(face, t
     assert not bpy.ops.headgas.clear_mapping.poll()
 
 
+def test_blender_evaluates_an_avatar_whose_mapping_has_changed(face, tmp_path):
+    bpy.ops.headgas.load_mapping(filepath=str(mapping_file(tmp_path)))
+    bpy.context.view_layer.update()
+    seen = []
+    bpy.app.handlers.depsgraph_update_post.append(lambda _scene, depsgraph: seen.extend(depsgraph.updates))
+    try:
+        bpy.ops.headgas.clear_mapping()
+        bpy.context.view_layer.update()
+        assert face in [update.id.original for update in seen]
+    finally:
+        bpy.app.handlers.depsgraph_update_post.pop()
+
+
 def test_a_mapping_is_edited_saved_and_shared(face, tmp_path):
     bpy.ops.headgas.load_mapping(filepath=str(mapping_file(tmp_path)))
     text = face.headgas.mapping

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from avatar_files import tensors, write_avatar
 from bl_ext.user_default.headgas.overlay.avatars import shown_avatars
-from bl_ext.user_default.headgas.rig import hide_mesh, hiding_modifier, is_hidden
+from bl_ext.user_default.headgas.rig import hide_mesh, hiding, hiding_modifier, is_hidden
 from drawn import draw
 from mathutils import Matrix
 
@@ -27,11 +27,16 @@ def _shown():
     return shown_avatars(bpy.context.evaluated_depsgraph_get(), layer)
 
 
-def test_viewports_see_nothing_of_a_control_mesh_but_its_box(mesh):
+def test_viewports_see_nothing_of_a_control_mesh_but_its_box_and_a_line_that_can_be_selected(mesh):
     vertices = tensors()["surface/vertices"]
+    low, high = vertices.min(0), vertices.max(0)
     evaluated = mesh.evaluated_get(bpy.context.evaluated_depsgraph_get())
     points = np.array([vertex.co for vertex in evaluated.data.vertices])
-    assert np.unique(points.round(6), axis=0) == pytest.approx(np.stack([vertices.min(0), vertices.max(0)]))
+    ends = np.array([[points[i] for i in edge.vertices] for edge in evaluated.data.edges if edge.is_loose])
+    assert ends == pytest.approx(np.array([[low * 0.6 + high * 0.4, low * 0.4 + high * 0.6]]))
+    corners = [points[list(polygon.vertices)] for polygon in evaluated.data.polygons]
+    assert all(np.ptp(corner, 0).max() == 0.0 for corner in corners)
+    assert np.unique(np.concatenate(corners).round(6), axis=0) == pytest.approx(np.stack([low, high]))
     assert not hiding_modifier(mesh).show_render  # F12 of other engines sees the mesh
     hiding_modifier(mesh).show_viewport = False
     bpy.context.view_layer.update()
@@ -51,6 +56,17 @@ def test_an_avatar_from_before_is_shown_in_place_of_its_mesh_on_request(mesh):
     assert is_hidden(mesh) and [avatar.mesh for avatar in _shown()] == [mesh]
     hide_mesh(mesh)
     assert len(mesh.modifiers) == 1
+
+
+def test_control_meshes_are_seen_while_the_extension_is_off(mesh, tmp_path):
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "bert.safetensors")))
+    shown = bpy.context.object
+    hiding_modifier(shown).show_viewport = False  # by the user
+    hiding.unregister_hiding()
+    assert not is_hidden(mesh) and not is_hidden(shown)
+    hiding.register_hiding()
+    hiding.hide_revealed()  # Blender's timer, and opening a file
+    assert is_hidden(mesh) and not is_hidden(shown)
 
 
 def test_an_avatar_is_shown_as_it_is_posed_and_where_it_stands(mesh):

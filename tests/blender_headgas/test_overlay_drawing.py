@@ -13,9 +13,11 @@ import gpu
 import numpy as np
 import pytest
 from avatar_files import write_avatar
+from bl_ext.user_default.headgas.client import Picture
 from bl_ext.user_default.headgas.core.cameras import Camera
 from bl_ext.user_default.headgas.overlay import shader
 from bl_ext.user_default.headgas.overlay.overlay import Overlay
+from bl_ext.user_default.headgas.overlay.packing import packed
 from bl_ext.user_default.headgas.overlay.shader import Card
 from bl_ext.user_default.headgas.overlay.stand_in import StandIns
 from bl_ext.user_default.headgas.overlay.view_transform import Table
@@ -62,7 +64,7 @@ def _picture() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _card(orthographic=False) -> Card:
-    return Card(*_picture(), None, _camera(orthographic), 1.0)
+    return Card(packed(Picture(*_picture()), _camera(orthographic)), 1.0)
 
 
 def _on_screen(linear) -> np.ndarray:
@@ -103,7 +105,7 @@ def test_a_coarse_frame_covers_what_a_fine_one_covers(screen):
     image, depth = (values[::2, ::2] for values in _picture())
     K = _camera().K.copy()
     K[:2] /= 2
-    coarse = Card(image, depth, None, Camera(_CAMERA, K, _SIZE // 2, _SIZE // 2, 0.1), 1.0)
+    coarse = Card(packed(Picture(image, depth), Camera(_CAMERA, K, _SIZE // 2, _SIZE // 2, 0.1)), 1.0)
     drawn = screen(lambda: coarse.draw(_PERSPECTIVE @ _FRONT, None))[::-1, :, 3]
     assert (np.abs(drawn - _picture()[0][..., 3]) < 0.01).mean() > 0.9
     assert drawn[18:38, 18:46].min() > 0.99 and drawn[:14].max() == 0.0
@@ -118,14 +120,20 @@ def test_a_table_replaces_colours(screen):
     assert np.abs(drawn[..., :3] - expected).max() < 5e-3
 
 
+def test_one_sees_through_as_far_as_one_is_to(screen):
+    full = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None))
+    half = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, 0.5))
+    assert np.abs(half - full / 2).max() < 1e-3
+
+
 def test_an_outline_goes_around_one_avatar_alone(screen):
     image, depth = _picture()
     coverage = np.stack([image[..., 3], np.zeros_like(depth)])
     coverage[:, :, 32:] = coverage[::-1, :, 32:].copy()  # the right half is the second avatar's
-    card, color = Card(image, depth, coverage, _camera(), 1.0), (1.0, 0.5, 0.0, 1.0)
+    card, color = Card(packed(Picture(image, depth, coverage), _camera()), 1.0), (1.0, 0.5, 0.0)
     drawn = screen(lambda: card.draw_outline(_PERSPECTIVE @ _FRONT, 0, color, 2.0))[::-1]
     line = drawn[..., 3] > 0.5
-    assert drawn[line] == pytest.approx(np.tile(color, (line.sum(), 1)))
+    assert drawn[line] == pytest.approx(np.tile((*color, 1.0), (line.sum(), 1)))
     assert line[14:16, 20:30].all() and line[20:36, 14:16].all()
     assert not line[16:40, 16:32].any() and not line[:, 36:].any() and not line[:13].any()
 
@@ -164,7 +172,9 @@ def viewport(scene, service, tmp_path, screen):
     def draw():
         gpu.matrix.load_matrix(Matrix(_FRONT.tolist()))
         gpu.matrix.load_projection_matrix(Matrix(_PERSPECTIVE.tolist()))
-        return screen(lambda: overlay.draw(context()))
+        drawn = screen(lambda: overlay.draw(context()))
+        overlay._ask_all()  # as Blender's timer does, which does not run here
+        return drawn
 
     yield SimpleNamespace(overlay=overlay, draw=draw, context=context, mesh=bpy.context.object)
     overlay.close()

@@ -13,6 +13,7 @@ from bl_ext.user_default.headgas.client import LaunchSettings, Picture
 from bl_ext.user_default.headgas.core.cameras import PixelRegion
 from bl_ext.user_default.headgas.overlay.frames import AsyncFrames
 from bl_ext.user_default.headgas.overlay.making import without_holdouts
+from bl_ext.user_default.headgas.overlay.packing import packed
 from bl_ext.user_default.headgas.overlay.viewport import Frame, Request, Viewport, Wish
 from bl_ext.user_default.headgas.overlay.views import View
 
@@ -105,6 +106,11 @@ def test_closing_ends_the_thread_and_forgets_what_waits(maker):
     assert "headgas-overlay" not in [thread.name for thread in threading.enumerate() if thread is frames._thread]
 
 
+def _frame(request, image, depth):
+    picture = Picture(image, depth)
+    return Frame(picture, packed(picture, request.camera), 1.0, False)
+
+
 def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come_to_rest():
     view = View(np.eye(4), np.eye(4), 640, 480)
     wish = Wish((), (), (), view, PixelRegion(0, 0, 320, 320), np.zeros(3), None, 1.0)
@@ -114,7 +120,7 @@ def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come
     viewport.asked = request = Request(wish, 0.25, LaunchSettings((), Path()), 1.0)
     assert viewport.missing() is None
     image, depth = np.zeros((80, 80, 4), np.float32), np.zeros((80, 80), np.float32)
-    viewport.take(request, Frame(Picture(image, depth), 1.0, False))
+    viewport.take(request, _frame(request, image, depth))
     viewport.want(wish)  # the same: no new beginning
     viewport.changed -= 1.0
     assert viewport.missing() == 1.0
@@ -132,7 +138,8 @@ def test_a_click_is_on_an_avatar_where_its_picture_is_opaque():
     assert viewport.covers(101, 201) and not viewport.covers(99, 201) and not viewport.covers(101, 220)
     image = np.zeros((10, 20, 4), np.float32)  # half as fine
     image[0, 19, 3] = 1.0  # the upper right corner: row 0 is on top
-    viewport.take(Request(wish, 0.5, LaunchSettings((), Path()), 1.0), Frame(Picture(image, image[..., 0]), 1.0, False))
+    request = Request(wish, 0.5, LaunchSettings((), Path()), 1.0)
+    viewport.take(request, _frame(request, image, image[..., 0]))
     assert viewport.covers(139, 219) and not viewport.covers(139, 201) and not viewport.covers(101, 219)
 
 

@@ -1,16 +1,20 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In the backend's Python: an avatar painted by hand, a take and a small capture: `material.py FOLDER`.
+"""In the backend's Python: an avatar painted by hand, photographs of it, a take and a small capture.
+
+`material.py FOLDER` writes them.
 
 The avatar is an egg with a face of flat colours, so a test knows every colour that it must see.
 """
 
+import json
 import math
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -18,13 +22,17 @@ from blender_headgas.core.takes import Take
 from blender_headgas.core.takes.writing import write_table
 from headgas.avatars import ExpressionSpace, save_avatar
 from headgas.avatars.blendshapes import BlendshapeAvatar, BlendshapesConfig
+from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
 from headgas.avatars.rig import Rig
 from headgas.avatars.spherical_harmonics import C0
-from tests.headgas.conftest import write_capture
+from headgas.splatting import Camera
+from tests.headgas.conftest import intrinsics, look_at, write_capture
 
 AXES = np.array([0.075, 0.095, 0.115])  # metres, half of the egg
 SKIN, HAIR, LIPS, MOUTH = (224, 172, 140), (70, 45, 30), (190, 70, 80), (60, 10, 20)
 WHITE, PUPIL, BROW = (240, 240, 240), (30, 60, 110), (60, 40, 30)
+WALL = (0, 110, 60)
+_PHOTOGRAPH = 400  # pixels
 _COUNT = 9000
 _SIZE = 0.0024  # metres, σ of a Gaussian: neighbours overlap
 # What a channel moves: the middle x, z and the reach of a bump in metres, and its way. A * stands for both sides.
@@ -42,18 +50,14 @@ _BUMPS: dict[str, tuple[float, float, float, tuple[float, float, float]]] = {
 
 
 def main(folder: Path) -> None:
-    """Writes `head/avatar.safetensors`, `take.csv` as Live Link Face would, and `capture`."""
+    """Writes `head/avatar.safetensors`, `photographs` of it, `take.csv` as Live Link Face would, and `capture`."""
     (folder / "head").mkdir(parents=True, exist_ok=True)
     points, colors = _head(_COUNT)
     names, shapes = _shapes(points)
     space = ExpressionSpace("ARKit", names, *((value,) * len(names) for value in (0.0, 0.0, 1.0)))
-    save_avatar(
-        folder / "head" / "avatar.safetensors",
-        _avatar(space, points, colors, shapes),
-        "painted",
-        {"gaussians": len(points)},
-        _surface(),
-    )
+    avatar = _avatar(space, points, colors, shapes)
+    save_avatar(folder / "head" / "avatar.safetensors", avatar, "painted", {"gaussians": len(points)}, _surface())
+    _photograph(folder / "photographs", avatar)
     write_table(folder / "take.csv", _take(names))
     write_capture(folder / "capture")
 
@@ -131,6 +135,26 @@ def _surface() -> dict[str, torch.Tensor]:
         "faces": torch.tensor(faces, dtype=torch.int32),
         "colors": torch.tensor((paint(vertices) * 255).round(), dtype=torch.uint8),
     }
+
+
+def _photograph(folder: Path, avatar: BlendshapeAvatar) -> None:
+    """A capture of the avatar before a wall: at rest from the front, then with an open mouth from its left."""
+    folder.mkdir(exist_ok=True)
+    frames = []
+    for number, (yaw, jaw) in enumerate(((0.0, 0.0), (0.35, 1.0))):
+        viewmat, K = look_at(yaw), intrinsics(_PHOTOGRAPH)
+        expression = torch.zeros(len(avatar.expression_space.names))
+        expression[avatar.expression_space.names.index("jawOpen")] = jaw
+        camera = Camera(torch.tensor(viewmat).float(), torch.tensor(K).float(), _PHOTOGRAPH, _PHOTOGRAPH)
+        linear, _ = render_frame([PlacedAvatar(avatar, expression, torch.eye(4))], camera)
+        alpha = linear[..., 3:]
+        color = linear_to_srgb(linear[..., :3] / alpha.clamp_min(1e-6)) * alpha + torch.tensor(WALL) / 255 * (1 - alpha)
+        name = f"{number}.png"
+        Image.fromarray((color.clamp(0, 1) * 255).round().to(torch.uint8).numpy()).save(folder / name)
+        size = {"width": _PHOTOGRAPH, "height": _PHOTOGRAPH}
+        frames.append({"image": name, "viewmat": viewmat.tolist(), "K": K.tolist()} | size)
+    content = {"format": "headgas-capture", "frames": frames}
+    (folder / "capture.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def _take(names: tuple[str, ...], seconds: float = 2.0, rate: int = 60) -> Take:

@@ -13,7 +13,7 @@ from .harness import Screen, Until, Walk, region_of
 ADDON = "bl_ext.user_default.headgas"
 # of material.py's egg
 AXES = (0.075, 0.095, 0.115)
-SKIN = (224, 172, 140)
+SKIN, WALL = (224, 172, 140), (0, 110, 60)
 
 
 def install(screen: Screen) -> Walk:
@@ -55,10 +55,14 @@ def egg(height: float, aside: float = 0.0) -> tuple[float, float, float]:
     return aside, -y * math.sqrt(1 - (height / z) ** 2 - (aside / x) ** 2), height
 
 
+def avatar() -> bpy.types.Object:
+    """The first avatar's control mesh."""
+    return next(obj for obj in bpy.context.scene.objects if obj.headgas.is_avatar)
+
+
 def shape_key(name: str) -> bpy.types.ShapeKey:
     """A channel of the first avatar."""
-    control = next(obj for obj in bpy.context.scene.objects if obj.headgas.is_avatar)
-    return control.data.shape_keys.key_blocks[name]
+    return avatar().data.shape_keys.key_blocks[name]
 
 
 def face(screen: Screen) -> Walk:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manual's pictures of an avatar in the viewport."""
+"""The manual's pictures of an avatar in the viewport, and of the preferences."""
 
 import math
 
@@ -8,7 +8,7 @@ import bpy
 from mathutils import Quaternion, Vector
 
 from .harness import Screen, Walk, box_of, region_of
-from .product import face, import_avatar, install, open_sidebar, settled, shape_key
+from .product import ADDON, face, import_avatar, install, open_sidebar, settled, shape_key
 
 _ASIDE = Quaternion((0, 0, 1), math.radians(30)) @ Quaternion((1, 0, 0), math.radians(80))
 
@@ -23,6 +23,7 @@ def walk(screen: Screen) -> Walk:
     yield from face(screen)
     screen.keep((yield "face"), "import", box_of(region_of(screen.area())), 60)
     yield from _within_a_ring(screen)
+    yield from _preferences(screen)
 
 
 def _within_a_ring(screen: Screen) -> Walk:
@@ -38,3 +39,17 @@ def _within_a_ring(screen: Screen) -> Walk:
     yield 0.5
     yield from settled()
     screen.keep((yield "ring"), "viewport", box_of(region_of(screen.area())), 60)
+
+
+def _preferences(screen: Screen) -> Walk:
+    """The extension's part of the preferences, below the lines that name its folder on this machine."""
+    bpy.context.preferences.active_section = 'ADDONS'
+    bpy.context.window_manager.addon_search = "HeadGaS"
+    with screen.over():
+        bpy.ops.preferences.addon_expand(module=ADDON)
+    area = screen.area()
+    area.ui_type = 'PREFERENCES'
+    yield 1.0
+    left, _, width, _ = box_of(region_of(area))
+    # Points of the screen where Blender 4.3 has that part.
+    screen.keep((yield "preferences"), "preferences", (left + 172, 280, width - 180, 392))

@@ -36,6 +36,13 @@ def walk(screen: Screen) -> Walk:
     assert client.running() is None and not hasattr(bpy.types, "HEADGAS_PT_render")
     gone = yield "unregistered"
     assert _distance(gone, view, _FOREHEAD, SKIN) > 20, "the avatar is still drawn"
+    red, _, blue = _color(gone, view, _FOREHEAD)
+    assert red > blue + 15, f"its brown mesh is not seen either: {_color(gone, view, _FOREHEAD)}"
+    with screen.over():
+        bpy.ops.preferences.addon_enable(module=ADDON)
+    yield 1.0
+    yield from settled()
+    _check((yield "enabled_again"), view, _FOREHEAD, SKIN)
 
 
 def _follow(screen: Screen, view: bpy.types.Area, closed: Picture) -> Walk:
