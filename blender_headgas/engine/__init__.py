@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import bpy
 
-from . import failures, native_panels, native_splats, passes, pre_inversion, second_scene, settings, unfinished
+from . import ahead, failures, native_panels, native_splats, passes, pre_inversion, second_scene, settings, unfinished
 from .render_engine import HeadGaSRenderEngine
 
 
@@ -35,6 +35,7 @@ def _handlers() -> Iterator[tuple[list, Callable[..., None]]]:
     for prepared in (handlers.render_init, handlers.load_post):
         yield prepared, pre_inversion.prepare
     yield handlers.render_init, unfinished.begin
+    yield handlers.render_init, ahead.forget
     yield handlers.render_pre, unfinished.note
     yield handlers.render_write, second_scene.delete_spoilt
     for ended in (handlers.render_complete, handlers.render_cancel):

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import bpy
+from bpy.app.handlers import persistent
 
 from .. import client
 from ..core.errors import HeadGaSError
@@ -42,6 +43,12 @@ def render_ahead(
     moment = then.moments[0]
     if moment.avatars:
         backend.render_ahead(moment.avatars, moment.cameras[""], coverage, passes)
+
+
+@persistent
+def forget(*_: object) -> None:
+    """A new render begins: `render_init`."""
+    _too_slow.clear()
 
 
 def _next_frame(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, shot: Shot) -> int | None:
