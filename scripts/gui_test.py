@@ -21,13 +21,14 @@ import environment
 import window
 
 OUT = environment.ROOT / "out" / "gui"
-WALKS = ("basics", "viewport", "objects", "motion", "talking_head", "training", "command_line")
+USUAL = ("basics", "viewport", "talking_head", "training")  # what test.py has the time for
+WALKS = (*USUAL, "objects", "motion", "command_line")
 NO_TESTS = 5
 SCREENS = {"cost": (1252, 1162)}  # walks that need another screen, in pixels
 _LIMIT = 900  # seconds for a walk, on a busy machine
 
 
-def run(backend: Path, walks: tuple[str, ...] = WALKS, avatar: Path | None = None) -> int:
+def run(backend: Path, walks: tuple[str, ...] = USUAL, avatar: Path | None = None) -> int:
     """Runs the walks, with another avatar than the painted one if one is given.
 
     Returns 0, 1 when one failed, or NO_TESTS where there can be no window.
