@@ -108,6 +108,12 @@ def test_every_frame_of_a_scene(rate, count):
     assert len(found.times) == count and found.values[:, 0] == pytest.approx(found.times, abs=1e-6)
 
 
+@pytest.mark.parametrize("rate", [24, 30, 60])
+def test_whole_milliseconds_lose_no_frame(rate):
+    times = np.floor(np.arange(50) / rate * 1000) / 1000
+    assert len(at_rate(Take(("a",), times, np.zeros((50, 1), np.float32)), rate).times) == 50
+
+
 def test_a_take_that_outlasts_blender_is_refused():
     take = Take(("a",), np.array([0, 1e9]), np.zeros((2, 1), np.float32))
     with pytest.raises(HeadGaSError, match="1,000,000,000 s, which is 24,000,000,001 frames"):

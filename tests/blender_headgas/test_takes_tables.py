@@ -54,6 +54,17 @@ def test_every_spelling(tmp_path, header):
     assert take.rotations is None
 
 
+@pytest.mark.parametrize(("separator", "point"), [(";", "."), (";", ","), ("\t", ",")])
+def test_tables_that_a_spreadsheet_saved_again(tmp_path, separator, point):
+    def saved(jaw):
+        cells = [["Timecode", "BlendShapeCount", '"JawOpen"', "CheekPuff"], ["00:00:00:00.5", "2", jaw, "0.25"]]
+        return _file(tmp_path, "\n".join(separator.join(row).replace(".", point) for row in cells))
+
+    assert read_take(saved("0.5")).values.tolist() == [[0.5, 0.25]]
+    with pytest.raises(HeadGaSError, match=r"line 2, column 3 \(JawOpen\): 'half' is no finite number"):
+        read_take(saved("half"))
+
+
 @pytest.mark.parametrize(
     ("codes", "times"),
     [

@@ -19,6 +19,7 @@ _TURNED = re.compile(r"(neck|jaw|left_eye|right_eye|head)_[yz]")
 _WINDOW = 3.0  # sigmas, beyond which a Gaussian's weight is below 1 %
 _LAST_FRAME = 1_048_574  # Blender's MAXFRAME
 _SHORTEST = 1e-6  # seconds: rounding, no time
+_CUT_OFF = 9e-4  # seconds: what times lose in whole milliseconds
 
 
 def resampled(take: Take, times: np.ndarray) -> Take:
@@ -46,7 +47,7 @@ def at_rate(take: Take, frames_per_second: float) -> Take:
     Raises:
         HeadGaSError: it has more frames than Blender.
     """
-    count = int(np.floor(take.duration * frames_per_second + 1e-3)) + 1
+    count = int((take.duration + _CUT_OFF) * frames_per_second) + 1
     if count > _LAST_FRAME:
         raise HeadGaSError(
             f"The take lasts {take.duration:,.0f} s, which is {count:,} frames: more than Blender has",

@@ -16,6 +16,8 @@ innermost, is the best one too, but others are near (0.07 rad). A second recordi
 another one of pitch, 0.080 without the head's turn. Held in landscape the app turns yaw and pitch round
 (nmfisher/blender_livelinkface).
 
+Spreadsheet programs save tables again with semicolons or tabs, and where a language has them with decimal commas.
+
 `animation_frames.csv` of NVIDIA's Audio2Face-3D-Samples has `timeCode` in seconds and columns `blendShapes.JawOpen`.
 """
 
@@ -41,8 +43,7 @@ _PREFIX = "blendshapes."
 
 def is_table(text: str) -> bool:
     """Whether a text's first line names a column of times and at least one more."""
-    columns = [column.strip().lower() for column in text.partition("\n")[0].split(",")]
-    return TIME.lower() in columns and len(columns) > 1
+    return _separator(text) is not None
 
 
 def read_table(path: Path, text: str, options: ReadingOptions) -> Take:
@@ -51,6 +52,9 @@ def read_table(path: Path, text: str, options: ReadingOptions) -> Take:
     Raises:
         HeadGaSError: something in it is damaged; the message names line and column.
     """
+    separator = _separator(text)
+    if separator not in (None, ","):
+        text = text.replace(",", ".").replace(separator, ",")
     header = [column.strip() for column in next(csv.reader(io.StringIO(text, newline="")))]
     kinds = [column.lower() for column in header]
     time, count = kinds.index(TIME.lower()), kinds.index(COUNT.lower()) if COUNT.lower() in kinds else None
@@ -70,6 +74,16 @@ def read_table(path: Path, text: str, options: ReadingOptions) -> Take:
     if len(angles) == len(HEAD):
         rotations = head_turns(*values[:, angles].T, landscape=options.landscape)
     return Take(tuple(names[place] for place in channels), times, values[:, channels].astype(np.float32), rotations)
+
+
+def _separator(text: str) -> str | None:
+    """What stands between the columns; None where the first line names no column of times and another."""
+    first = text.partition("\n")[0].lower()
+    for separator in (",", ";", "\t"):
+        columns = [column.strip(' \r"') for column in first.split(separator)]
+        if TIME.lower() in columns and len(columns) > 1:
+            return separator
+    return None
 
 
 def head_turns(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray, landscape: bool = False) -> np.ndarray:
