@@ -31,6 +31,7 @@ _PREFIXES = {
     "facial", "facs", "head", "key", "m", "morph", "morphs", "shape", "shapes", "target", "targets",
 }  # fmt: skip
 _EXACT, _SPELLED, _PREFIXED = 1.0, 0.95, 0.05  # confidences; what a dropped prefix costs
+_SURE = _SPELLED - _PREFIXED
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,15 @@ def match(sources: Sequence[str], channels: Sequence[str]) -> list[Match]:
     matched_sources, matched_channels = {hit.source for hit in found}, {hit.channel for hit in found}
     matches += [Match(source, "") for source in sources if source not in matched_sources]
     return matches + [Match("", channel) for channel in channels if channel not in matched_channels]
+
+
+def same(sources: Sequence[str], channels: Sequence[str]) -> dict[str, str]:
+    """The channels that a source of the same meaning drives as it is, and that source: by its name, else in another
+    spelling of it. What only adds to a channel, or is an estimate, is none."""
+    hits = [hit for hit in match(sources, channels) if hit.gain == 1.0 and hit.confidence >= _SURE]
+    count = Counter(hit.channel for hit in hits)
+    found = {hit.channel: hit.source for hit in hits if count[hit.channel] == 1}
+    return found | {channel: channel for channel in channels if channel in sources}
 
 
 def _hits(source: str, meaning: _Meaning, channels: dict[str, _Meaning]) -> list[Match]:

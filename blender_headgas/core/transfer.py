@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Expression transfer: what one avatar's channels say becomes what another avatar's channels of the same names say.
 
+Names that differ in spelling only (eyeBlinkLeft, EyeBlink_L) are the same, as core/names.py matches them.
 The same person: values as they are. Another person: how far a channel is from neutral, as a share of the range that
 training saw on that side, is the same for both:
 
@@ -13,15 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from .controls import Channels
+from .names import same
 
 _NO_SPAN = 1e-6  # a channel that training did not move further to that side
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """From C channels to the C of the same names; all arrays are [C] float64."""
+    """From C channels to as many of the same meaning; all arrays are [C] float64."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # in the target
+    sources: tuple[str, ...]  # in the source
     source_neutral: np.ndarray
     target_neutral: np.ndarray
     above: np.ndarray  # gain where the source is above its neutral
@@ -46,9 +49,9 @@ class Transfer:
 
 def same_person(source: Channels, target: Channels) -> Transfer:
     """Values as they are."""
-    names = _common(source, target)
+    names, sources = _common(source, target)
     zeros, ones = np.zeros(len(names)), np.ones(len(names))
-    return Transfer(names, zeros, zeros, ones, ones)
+    return Transfer(names, sources, zeros, zeros, ones, ones)
 
 
 def across_people(source: Channels, target: Channels) -> Transfer:
@@ -57,13 +60,16 @@ def across_people(source: Channels, target: Channels) -> Transfer:
     A side of the source that training never saw has no scale: its gain is 1. A side of the target that training never
     saw stays at neutral if the source's has a scale.
     """
-    names = _common(source, target)
-    (zero_a, below_a, above_a), (zero_b, below_b, above_b) = _spans(source, names), _spans(target, names)
-    return Transfer(names, zero_a, zero_b, _gains(above_a, above_b), _gains(below_a, below_b))
+    names, sources = _common(source, target)
+    (zero_a, below_a, above_a), (zero_b, below_b, above_b) = _spans(source, sources), _spans(target, names)
+    return Transfer(names, sources, zero_a, zero_b, _gains(above_a, above_b), _gains(below_a, below_b))
 
 
-def _common(source: Channels, target: Channels) -> tuple[str, ...]:
-    return tuple(name for name in target.names if name in source.names)
+def _common(source: Channels, target: Channels) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The target's channels that the source has too, in the target's order, and what the source calls them."""
+    found = same(source.names, target.names)
+    names = tuple(name for name in target.names if name in found)
+    return names, tuple(found[name] for name in names)
 
 
 def _spans(space: Channels, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

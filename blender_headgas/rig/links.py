@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps the links to avatars relative to the .blend file, wherever it is saved.
+"""Keeps the links to avatars relative to the .blend file, wherever it is saved or appended to.
 
-Blender remaps the paths of its own datablocks when a file is saved in another folder; custom properties are ours.
+Blender remaps the paths of its own datablocks when a file is saved in another folder, or when they are appended;
+custom properties are ours.
 """
 
 import os
@@ -24,13 +25,17 @@ def relative_link(path: str, blend: str) -> str:
 
 
 def register() -> None:
-    """Starts to watch saving."""
+    """Starts to watch saving and appending."""
     bpy.app.handlers.save_pre.append(_relink)
     bpy.app.handlers.save_post.append(_restore_after_copy)
+    if hasattr(bpy.app.handlers, "blend_import_post"):  # 4.2 does not tell
+        bpy.app.handlers.blend_import_post.append(_relink_appended)
 
 
 def unregister() -> None:
     """Stops it."""
+    if hasattr(bpy.app.handlers, "blend_import_post"):
+        bpy.app.handlers.blend_import_post.remove(_relink_appended)
     bpy.app.handlers.save_pre.remove(_relink)
     bpy.app.handlers.save_post.remove(_restore_after_copy)
 
@@ -56,6 +61,15 @@ def _restore_after_copy(target: str, *_: object) -> None:
         for name, link in _before_saving.items():
             bpy.data.objects[name].headgas.filepath = link
     _before_saving.clear()
+
+
+@bpy.app.handlers.persistent
+def _relink_appended(imported: "bpy.types.BlendImportContext", *_: object) -> None:
+    sources = {item.id: item.source_library for item in imported.import_items}  # each item may be there twice
+    for obj in _own_avatars():
+        if sources.get(obj) is not None and obj.headgas.filepath.startswith("//"):
+            path = bpy.path.abspath(obj.headgas.filepath, library=sources[obj])
+            obj.headgas.filepath = relative_link(os.path.normpath(path), bpy.data.filepath)
 
 
 def _own_avatars() -> Iterator[bpy.types.Object]:

@@ -62,7 +62,7 @@ def transfer_keys(
     neutral = dict(zip(resting.names, resting.neutral.tolist(), strict=True))
     muted = {channel.name for channel in channels_of(source) if channel.key.mute}  # at rest, whatever the slider says
     performed = [
-        np.full(len(frames), neutral[name]) if name in muted else samples.channels[name] for name in transfer.names
+        np.full(len(frames), neutral[name]) if name in muted else samples.channels[name] for name in transfer.sources
     ]
     values = dict(zip(transfer.names, transfer(np.stack(performed, 1)).T, strict=True))
     theirs = {bone.name: bone for bone in pose_bones(source)}
@@ -88,11 +88,12 @@ def link(source: bpy.types.Object, target: bpy.types.Object, transfer: Transfer)
             f"'{source.name}' is driven by '{target.name}'", "Remove that link first: they would wait for each other"
         )
     unlink(target)
+    sources = dict(zip(transfer.names, transfer.sources, strict=True))
     count = 0
     for channel in channels_of(target):
         data = channel.owner.animation_data
         taken = data is not None and data.drivers.find(channel.path) is not None
-        if channel.name not in transfer.names or taken:
+        if channel.name not in sources or taken:
             continue
         driver = channel.owner.driver_add(channel.path).driver
         driver.type, driver.expression = 'SCRIPTED', transfer.expression(channel.name, _VARIABLE)
@@ -100,7 +101,7 @@ def link(source: bpy.types.Object, target: bpy.types.Object, transfer: Transfer)
         variable.name, variable.type = _VARIABLE, 'SINGLE_PROP'
         listened = variable.targets[0]
         listened.id_type, listened.id = 'MESH', source.data
-        listened.data_path = source_path(channel.name)
+        listened.data_path = source_path(sources[channel.name])
         count += 1
     return count
 

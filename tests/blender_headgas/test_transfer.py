@@ -54,6 +54,15 @@ def test_the_same_person_s_values_stay():
     assert transfer.expression("a", "x") == "x"
 
 
+def test_names_in_another_spelling_are_the_same():
+    arkit = _space(["jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "browInnerUp"], [0.0] * 4, [0.0] * 4, [1.0, 1, 1, 1])
+    camel = _space(["EyeBlink_R", "EyeBlink_L", "Jaw_Open", "A"], [0.0] * 4, [0.0] * 4, [0.5, 0.5, 0.5, 1])
+    transfer = across_people(arkit, camel)
+    assert transfer.names == ("EyeBlink_R", "EyeBlink_L", "Jaw_Open")  # "A", a viseme, would be an estimate
+    assert transfer.sources == ("eyeBlinkRight", "eyeBlinkLeft", "jawOpen")
+    assert np.allclose(transfer(np.array([1.0, 0.4, 0.2])), [0.5, 0.2, 0.1])
+
+
 def test_the_expression_computes_what_the_function_does():
     transfer = across_people(ANNA, BEN)
     for x in (-0.7, 0.1, 0.45):
@@ -98,7 +107,20 @@ BEN_DOES = [[jaw, 0.25, 0.0, 0.0] for jaw in (0.0, 0.25, 0.5)]
 
 
 @pytest.mark.parametrize("result", ['KEYS', 'DRIVERS'])
-def test_others_perform_in_their_own_ranges(scene, cast, result):
+def test_others_perform_under_other_names(scene, cast, tmp_path, result):
+    head = header()
+    head["expression_space"]["names"] = ["JawOpen", "MouthSmile_L", "MouthSmile_R", "BrowInnerUp"]
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "dora.safetensors", head)))
+    dora, anna = bpy.context.object, cast[0]
+    dora.select_set(True)
+    anna.select_set(True)
+    bpy.context.view_layer.objects.active = anna
+    assert bpy.ops.headgas.transfer_performance(result=result) == {'FINISHED'}
+    assert np.allclose(_expressions(scene, dora), _expressions(scene, anna), atol=1e-5)  # her ranges are Anna's
+
+
+@pytest.mark.parametrize("result", ['KEYS', 'DRIVERS'])
+def test_others_perform_in_their_in_their_own_ranges(scene, cast, result):
     anna, ben, cleo = cast
     theirs = _expressions(scene, anna)
     assert bpy.ops.headgas.transfer_performance(result=result) == {'FINISHED'}
