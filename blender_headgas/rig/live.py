@@ -69,6 +69,7 @@ class LiveSession:
         settings = live_settings()
         self._receiver = Receiver(settings.address, settings.port)
         self.reception = Reception(settings.sender)
+        self._looked = time.monotonic()  # the last time that what had arrived was looked at
         self.failure = ""  # why the socket is of no use any more
         self._zero: np.ndarray | None = None
         self._redrawn = 0.0
@@ -86,19 +87,19 @@ class LiveSession:
         return self._receiver.port
 
     def lamp(self) -> str:
-        """GREEN, YELLOW or RED."""
-        return 'RED' if self.failure else self.reception.lamp(time.monotonic())
+        """GREEN, YELLOW or RED; a Blender that was busy since has missed nothing yet."""
+        return 'RED' if self.failure else self.reception.lamp(self._looked)
 
     def rate(self) -> int:
         """Packets of the last second."""
-        return self.reception.rate(time.monotonic())
+        return self.reception.rate(self._looked)
 
     def tick(self) -> None:
         """Shows the newest face that has arrived, and keeps all of them while it records."""
         if self.failure:
             return
         newest = None
-        now = time.monotonic()
+        now = self._looked = time.monotonic()
         try:
             waiting = self._receiver.waiting()
         except OSError as error:

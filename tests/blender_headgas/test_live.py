@@ -202,6 +202,17 @@ def test_channels_and_head_follow_the_newest_packet(phone, tmp_path):
     assert _value(avatar, "jawOpen") == pytest.approx(0.4) and not reception.sees_face
 
 
+def test_the_lamp_goes_out_when_nothing_came_and_not_while_blender_was_busy(phone, tmp_path, monkeypatch):
+    _avatar(tmp_path / "a.safetensors")
+    bpy.ops.headgas.start_live()
+    phone[1](packet(frame=1))
+    later = live.time.monotonic() + 30
+    monkeypatch.setattr(live.time, "monotonic", lambda: later)
+    assert live.session().lamp() == 'GREEN'
+    live.session().tick()
+    assert live.session().lamp() == 'YELLOW'
+
+
 def test_channels_in_any_spelling_and_on_face_bones_follow(phone, tmp_path):
     head = header()
     head["expression_space"]["names"] = ["jawOpen", "mouthSmile_L", "mouthSmile_R", "browInnerUp"]
