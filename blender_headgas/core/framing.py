@@ -41,14 +41,24 @@ def photograph_rectangle(frame: Rectangle, width: int, height: int, pixel_height
     return Rectangle(frame.left, frame.bottom + (frame.height - tall) / 2, frame.width, tall)
 
 
-def shown(mode: str, photograph: Rectangle, position: float) -> Piece | None:
-    """The piece to draw over the view. UNDER: none, it lies behind. BESIDE: all of it, to the right. WIPE: what is left
-    of `position` (0..1)."""
-    if mode == 'BESIDE':
-        right = photograph.left + photograph.width
-        return Piece(Rectangle(right, photograph.bottom, photograph.width, photograph.height), 1.0)
-    if mode == 'WIPE' and position > 0:
-        part = min(position, 1.0)
-        place = Rectangle(photograph.left, photograph.bottom, photograph.width * part, photograph.height)
-        return Piece(place, part)
-    return None
+def wiped(photograph: Rectangle, position: float) -> Piece | None:
+    """The piece left of `position` (0..1) of a photograph over the avatar."""
+    part = min(position, 1.0)
+    if part <= 0:
+        return None
+    return Piece(Rectangle(photograph.left, photograph.bottom, photograph.width * part, photograph.height), part)
+
+
+def beside(photograph: Rectangle, frame: Rectangle, low: float, high: float) -> Piece | None:
+    """All of a photograph beside the camera's `frame`, between the columns `low` and `high` that nothing covers.
+
+    To the right, or where only the left has room for it, or more of it, to the left; smaller where neither has.
+    """
+    right, left = high - (frame.left + frame.width), frame.left - low
+    to_right = right > min(photograph.width, left) - 1  # frames lie between pixels
+    share = min(max(right if to_right else left, 0.0) / photograph.width, 1.0)
+    if share <= 0:
+        return None
+    width, height = photograph.width * share, photograph.height * share
+    edge = frame.left + frame.width if to_right else frame.left - width
+    return Piece(Rectangle(edge, photograph.bottom + (photograph.height - height) / 2, width, height), 1.0)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draws photographs over the camera's view. Blender is asked to do so only while there are photographs."""
 
+from functools import cache
 from typing import Any
 
 import bpy
@@ -10,9 +11,26 @@ import numpy as np
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
 
-from ..core.framing import Piece, Rectangle, frame_rectangle, photograph_rectangle, shown
+from ..core.framing import Piece, Rectangle, beside, frame_rectangle, photograph_rectangle, wiped
 from ..rig.photographs import comparison_cameras, is_missing, pixel_height
 
+_VERTEX = """
+void main()
+{
+  at = texCoord;
+  gl_Position = ModelViewProjectionMatrix * vec4(pos, 0.0, 1.0);
+}
+"""
+_FRAGMENT = """
+void main()
+{
+  vec4 linear = texture(image, at);
+  vec3 c = clamp(linear.rgb / max(linear.a, 1e-4), 0.0, 1.0);
+  vec3 srgb = mix(c * 12.92, 1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, step(vec3(0.0031308), c));
+  /* Blender lays overlays over viewports in a space of its own: x to the power of 1 / 2.2 comes onto the screen */
+  color = vec4(pow(srgb, vec3(2.2)) * linear.a, linear.a);
+}
+"""
 _handle: Any = None
 
 
@@ -33,6 +51,7 @@ def stop_drawing() -> None:
     if _handle is not None:
         bpy.types.SpaceView3D.draw_handler_remove(_handle, 'WINDOW')
         _handle = None
+        _shader.cache_clear()
 
 
 def is_drawing() -> bool:
@@ -49,6 +68,18 @@ def camera_frame(
     return None if None in corners else frame_rectangle(np.array(corners))
 
 
+def free_columns(area: bpy.types.Area, region: bpy.types.Region) -> tuple[float, float]:
+    """From where to where, in pixels, no toolbar and no sidebar lies over a viewport."""
+    low, high = 0.0, float(region.width)
+    for other in area.regions:
+        if other.type in ('TOOLS', 'UI') and other.width > 1 and region.x <= other.x < region.x + region.width:
+            if other.alignment == 'RIGHT':
+                high = min(high, float(other.x - region.x))
+            else:
+                low = max(low, float(other.x + other.width - region.x))
+    return low, high
+
+
 def draw_over(context: Any) -> None:
     """Draws the photograph over the viewport of a context, if it looks through a camera that has one."""
     camera, view = context.space_data.camera or context.scene.camera, context.region_data
@@ -62,7 +93,10 @@ def draw_over(context: Any) -> None:
     if frame is None or not width:
         return
     place = photograph_rectangle(frame, width, height, pixel_height(context.scene))
-    piece = shown(comparison.mode, place, comparison.position)
+    if comparison.mode == 'WIPE':
+        piece = wiped(place, comparison.position)
+    else:
+        piece = beside(place, frame, *free_columns(context.area, context.region))
     if piece is not None:
         _draw_piece(piece, comparison.image)
 
@@ -74,7 +108,7 @@ def _draw() -> None:
 def _draw_piece(piece: Piece, image: bpy.types.Image) -> None:
     left, bottom = piece.place.left, piece.place.bottom
     right, top = left + piece.place.width, bottom + piece.place.height
-    shader = gpu.shader.from_builtin('IMAGE')
+    shader = _shader()
     batch = batch_for_shader(
         shader,
         'TRI_STRIP',
@@ -83,8 +117,25 @@ def _draw_piece(piece: Piece, image: bpy.types.Image) -> None:
             "texCoord": ((0, 0), (piece.right, 0), (0, 1), (piece.right, 1)),
         },
     )
-    gpu.state.blend_set('ALPHA')
+    gpu.state.blend_set('ALPHA_PREMULT')
     shader.bind()
     shader.uniform_sampler("image", gpu.texture.from_image(image))
     batch.draw(shader)
     gpu.state.blend_set('NONE')
+
+
+@cache
+def _shader() -> gpu.types.GPUShader:
+    """Shows an image in the colours of its file."""
+    between = gpu.types.GPUStageInterfaceInfo("headgas_photograph")
+    between.smooth('VEC2', "at")
+    info = gpu.types.GPUShaderCreateInfo()
+    info.push_constant('MAT4', "ModelViewProjectionMatrix")  # Blender fills it in, by its name
+    info.sampler(0, 'FLOAT_2D', "image")
+    info.vertex_in(0, 'VEC2', "pos")
+    info.vertex_in(1, 'VEC2', "texCoord")
+    info.vertex_out(between)
+    info.fragment_out(0, 'VEC4', "color")
+    info.vertex_source(_VERTEX)
+    info.fragment_source(_FRAGMENT)
+    return gpu.shader.create_from_info(info)

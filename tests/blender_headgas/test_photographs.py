@@ -14,7 +14,7 @@ import pytest
 from avatar_files import write_avatar
 from bl_ext.user_default.headgas.core.cameras import blender_camera_matrix, intrinsics, opencv_viewmat
 from bl_ext.user_default.headgas.core.errors import HeadGaSError
-from bl_ext.user_default.headgas.core.framing import Rectangle, frame_rectangle, photograph_rectangle, shown
+from bl_ext.user_default.headgas.core.framing import Rectangle, beside, frame_rectangle, photograph_rectangle, wiped
 from bl_ext.user_default.headgas.core.photographs import photograph_at, read_photographs
 from bl_ext.user_default.headgas.operators import photograph_drawing
 from bl_ext.user_default.headgas.rig.photographs import photograph_path
@@ -259,11 +259,35 @@ def test_where_photographs_are_drawn():
     tall = photograph_rectangle(frame, 100, 150)
     assert tall == Rectangle(100, 0, 200, 300)  # as wide, higher, the same centre
     assert photograph_rectangle(frame, 100, 50, 2.0) == frame
-    assert shown('UNDER', tall, 0.5) is None and shown('WIPE', tall, 0.0) is None
-    beside = shown('BESIDE', tall, 0.5)
-    assert beside.place == Rectangle(300, 0, 200, 300) and beside.right == 1
-    wipe = shown('WIPE', tall, 0.25)
+    assert wiped(tall, 0.0) is None
+    wipe = wiped(tall, 0.25)
     assert wipe.place == Rectangle(100, 0, 50, 300) and wipe.right == 0.25
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "place"),
+    [
+        (0, 600, Rectangle(300, 0, 200, 300)),  # to the right
+        (0, 400, Rectangle(300, 75, 100, 150)),  # a sidebar from 400 on: half as large
+        (-150, 400, Rectangle(-100, 0, 200, 300)),  # the left has room for all of it
+        (0, 350, Rectangle(0, 75, 100, 150)),  # the left has more room
+        (100, 300, None),
+    ],
+)
+def test_beside_is_where_nothing_lies_over_the_viewport(low, high, place):
+    frame = Rectangle(100, 50, 200, 200)
+    found = beside(Rectangle(100, 0, 200, 300), frame, low, high)
+    assert found is None if place is None else found.place == place and found.right == 1
+
+
+def test_sidebars_and_toolbars_take_room():
+    region = SimpleNamespace(type='WINDOW', x=10, width=400)
+    tools = SimpleNamespace(type='TOOLS', x=10, width=50, alignment='LEFT')
+    sidebar = SimpleNamespace(type='UI', x=310, width=100, alignment='RIGHT')
+    closed = SimpleNamespace(type='UI', x=409, width=1, alignment='RIGHT')
+    beyond = SimpleNamespace(type='UI', x=410, width=100, alignment='RIGHT')  # where regions do not overlap
+    for regions, free in (([tools, sidebar], (50, 300)), ([closed], (0, 400)), ([beyond], (0, 400))):
+        assert photograph_drawing.free_columns(SimpleNamespace(regions=[region, *regions]), region) == free
 
 
 def _viewport(scene, avatar, tmp_path):
@@ -276,8 +300,9 @@ def _viewport(scene, avatar, tmp_path):
     half = Matrix.Diagonal((0.5, 0.5, 1.0, 1.0))
     matrix = half @ projection @ camera.matrix_world.normalized().inverted()
     view = SimpleNamespace(perspective_matrix=matrix, view_perspective='CAMERA')
-    region = SimpleNamespace(width=400, height=300)
-    return SimpleNamespace(scene=scene, space_data=SimpleNamespace(camera=camera), region=region, region_data=view)
+    region = SimpleNamespace(type='WINDOW', x=0, width=400, height=300)
+    space, area = SimpleNamespace(camera=camera), SimpleNamespace(regions=[region])
+    return SimpleNamespace(scene=scene, space_data=space, area=area, region=region, region_data=view)
 
 
 def test_the_camera_s_frame_is_found_in_a_viewport(scene, avatar, tmp_path):
@@ -287,8 +312,11 @@ def test_the_camera_s_frame_is_found_in_a_viewport(scene, avatar, tmp_path):
 
 
 @pytest.mark.skipif(bpy.app.version < (5, 2, 0), reason="without a window Blender draws from 5.2 on only")
-@pytest.mark.parametrize(("mode", "columns"), [('WIPE', (100, 150)), ('BESIDE', (300, 400)), ('UNDER', (0, 0))])
-def test_photographs_are_drawn_where_they_belong(scene, avatar, tmp_path, mode, columns):
+@pytest.mark.parametrize(
+    ("mode", "columns", "rows"),
+    [('WIPE', (100, 150), (0, 300)), ('BESIDE', (300, 400), (75, 225)), ('UNDER', (0, 0), (0, 0))],
+)
+def test_photographs_are_drawn_where_they_belong(scene, avatar, tmp_path, mode, columns, rows):
     import gpu
 
     gpu.init()
@@ -308,8 +336,10 @@ def test_photographs_are_drawn_where_they_belong(scene, avatar, tmp_path, mode, 
         drawn = np.array(framebuffer.read_color(0, 0, 400, 300, 4, 0, 'FLOAT').to_list())
     target.free()
     expected = np.zeros((300, 400), bool)
-    expected[:, slice(*columns)] = True  # 200 wide and, with two by three pixels, as high as the viewport
-    assert np.array_equal(drawn[..., 0] > 0.05, expected) and not drawn[..., 1:3].any()
+    expected[slice(*rows), slice(*columns)] = True  # 200 wide and, with two by three pixels, as high as the viewport
+    assert np.array_equal(drawn[..., 3] > 0.5, expected) and not drawn[..., 1:3].any()
+    # the photograph has a red of 100: x to the power of 1 / 2.2 comes onto the screen
+    assert np.allclose(255 * drawn[expected, 0] ** (1 / 2.2), 100, atol=0.5)  # drawn in software
 
 
 def test_the_matrix_is_the_way_back():
