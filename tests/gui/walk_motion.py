@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import sys
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -28,7 +29,7 @@ from .product import (
 )
 
 _LIP, _FOREHEAD, _CHEEKS = egg(-0.06), egg(0.055), (egg(-0.02, -0.045), egg(-0.02, 0.045))
-_NEAR = 4  # of 255; what Blender lays over viewports is up to 3 darker than the photograph
+_NEAR = 2  # of 255
 _JAW_OPEN, _SMILES, _YAW = 17, (23, 24), 52  # places in a phone's packet
 _PACKETS = 40
 
@@ -69,29 +70,49 @@ def _mute(screen: Screen) -> Walk:
 
 def _map(screen: Screen) -> Walk:
     """A file gives the avatar one channel for all of its mouth; it is saved, taken away and loaded again."""
-    path, again = screen.folder / "mouth.json", screen.folder / "again.json"
+    path, again = Path.home() / "mouth.json", Path.home() / "again.json"
     content = {"format": "headgas-mapping", "version": 1, "names_in": ["shout"], "names_out": ["jawOpen"]}
     path.write_text(json.dumps(content | {"matrix": [[1.0]]}), encoding="utf-8")
     with screen.over():
-        bpy.ops.headgas.load_mapping(filepath=str(path))
+        bpy.ops.headgas.load_mapping('INVOKE_DEFAULT')
+    yield from _browse(screen, path)
     closed = yield from _lip(screen, "mapped")
     shape_key("shout").value = 1.0
     opened = yield from _lip(screen, "shouting")
     assert np.abs(opened - closed).max() > 60, f"the mapping does nothing: {closed}, {opened}"
     with screen.over():
-        bpy.ops.headgas.save_mapping(filepath=str(again), what='MAPPING', licence="CC0-1.0")
-        saved = json.loads(again.read_text(encoding="utf-8"))
-        assert (saved["names_in"], saved["matrix"], saved["licence"]) == (["shout"], [[1.0]], "CC0-1.0")
+        bpy.ops.headgas.save_mapping('INVOKE_DEFAULT', licence="CC0-1.0")
+    yield from _browse(screen, again)
+    saved = json.loads(again.read_text(encoding="utf-8"))
+    assert (saved["names_in"], saved["matrix"], saved["licence"]) == (["shout"], [[1.0]], "CC0-1.0")
+    with screen.over():
         bpy.ops.headgas.clear_mapping()
     cleared = yield from _lip(screen, "cleared")
     assert np.abs(cleared - closed).max() <= _NEAR, f"the mapping still does something: {cleared}"
     with screen.over():
-        bpy.ops.headgas.load_mapping(filepath=str(again))
+        bpy.ops.headgas.load_mapping('INVOKE_DEFAULT')
+    yield from _browse(screen, again)
     loaded = yield from _lip(screen, "loaded_again")
     assert np.abs(loaded - opened).max() <= _NEAR
     with screen.over():
         bpy.ops.headgas.clear_mapping()
         bpy.ops.headgas.reset_expression(scope='ALL')
+
+
+def _browse(screen: Screen, path: Path) -> Walk:
+    """Chooses a file in the file browser that opens."""
+    windows = bpy.context.window_manager.windows
+    yield Until(lambda: len(windows) == 2, "the file browser is open")
+    yield 1.0
+    window = windows[1]
+    params = next(area for area in window.screen.areas if area.type == 'FILE_BROWSER').spaces.active.params
+    params.directory, params.filename = str(path.parent).encode(), path.name
+    yield 0.5
+    left, top, width, height = screen.box_of_window(window)
+    screen.move(left + width / 2, top + height / 2)
+    yield 0.5
+    screen.press("Return")
+    yield Until(lambda: len(windows) == 1, "the file browser is gone")
 
 
 def _live(screen: Screen) -> Walk:
@@ -204,7 +225,10 @@ def _photographs(screen: Screen) -> Walk:
     scene.frame_set(2)
     yield 1.0
     yield from settled()
-    yield "photograph_beside"
+    beside = (yield "photograph_beside").of(region_of(view))
+    wall = np.abs(beside.astype(int) - WALL).max(-1) <= _NEAR
+    width, height = (np.ptp(np.flatnonzero(wall.any(axis))) for axis in (0, 1))
+    assert width > 50 and abs(width - height) <= 2, f"{width} × {height} pixels are seen of a square photograph"
     with screen.over():
         bpy.ops.headgas.clear_comparison()
     assert not bpy.data.images.get("0.png") and "photographs" not in (scene.camera.name if scene.camera else "")
