@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draws photographs over the camera's view. Blender is asked to do so only while there are photographs."""
 
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
 import bpy
@@ -12,6 +13,7 @@ from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
 
 from ..core.framing import Piece, Rectangle, beside, frame_rectangle, photograph_rectangle, wiped
+from ..overlay.view_transform import is_exact
 from ..rig.photographs import comparison_cameras, is_missing, pixel_height
 
 _VERTEX = """
@@ -86,7 +88,10 @@ def draw_over(context: Any) -> None:
     if view.view_perspective != 'CAMERA' or camera is None or camera.type != 'CAMERA':
         return
     comparison = camera.data.headgas_comparison
-    if not comparison.photographs or comparison.mode == 'UNDER' or is_missing(camera.data, context.scene):
+    if not comparison.photographs or is_missing(camera.data, context.scene):
+        return
+    if comparison.mode == 'UNDER':
+        _keep_colors(context, comparison.image)
         return
     frame = camera_frame(context.scene, camera, context.region, view)
     width, height = comparison.image.size
@@ -103,6 +108,29 @@ def draw_over(context: Any) -> None:
 
 def _draw() -> None:
     draw_over(bpy.context)
+
+
+def _keep_colors(context: Any, image: bpy.types.Image) -> None:
+    """Lets Blender show a background in the colours of its file, as near as it can.
+
+    The scene's view transform keeps them where it is Standard, as it always is in Solid. Another one would turn them
+    paler: then they are shown as overlays are, by up to 8 steps of 255 too light where they are dark.
+    """
+    keeps = is_exact(context.scene) or not any(shading in ('MATERIAL', 'RENDERED') for shading in _shadings())
+    if image.use_view_as_render != keeps:  # nothing may be changed while Blender draws
+        bpy.app.timers.register(partial(_set_view_as_render, image.name, keeps))
+
+
+def _set_view_as_render(name: str, keeps: bool) -> None:
+    image = bpy.data.images.get(name)
+    if image is not None:
+        image.use_view_as_render = keeps
+
+
+def _shadings() -> Iterator[str]:
+    """How the open viewports are shaded."""
+    for window in bpy.context.window_manager.windows:
+        yield from (area.spaces.active.shading.type for area in window.screen.areas if area.type == 'VIEW_3D')
 
 
 def _draw_piece(piece: Piece, image: bpy.types.Image) -> None:

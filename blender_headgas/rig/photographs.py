@@ -174,10 +174,6 @@ def _listed(photographs: str) -> tuple[np.ndarray, list[str]]:
 
 
 def _show_behind(camera: bpy.types.Camera, scene: bpy.types.Scene) -> None:
-    image = camera.headgas_comparison.image
-    if image is not None:
-        # Blender shows other backgrounds a little too light where they are dark; under AgX it would turn them paler
-        image.use_view_as_render = scene.view_settings.view_transform == 'Standard'
     camera.show_background_images = camera.headgas_comparison.mode == 'UNDER' and not is_missing(camera, scene)
 
 

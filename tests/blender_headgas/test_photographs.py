@@ -342,6 +342,25 @@ def test_photographs_are_drawn_where_they_belong(scene, avatar, tmp_path, mode, 
     assert np.allclose(255 * drawn[expected, 0] ** (1 / 2.2), 100, atol=0.5)  # drawn in software
 
 
+@pytest.mark.parametrize(
+    ("transform", "shading", "keeps"),
+    [('AgX', 'SOLID', True), ('AgX', 'RENDERED', False), ('Standard', 'RENDERED', True)],
+)
+def test_backgrounds_keep_their_colours(scene, avatar, tmp_path, monkeypatch, transform, shading, keeps):
+    context = _viewport(scene, avatar, tmp_path)
+    scene.view_settings.view_transform = transform
+    later = []
+    monkeypatch.setattr(photograph_drawing, "_shadings", lambda: ['WIREFRAME', shading])
+    monkeypatch.setattr(photograph_drawing.bpy.app.timers, "register", later.append)
+    image = scene.camera.data.headgas_comparison.image
+    image.use_view_as_render = not keeps
+    photograph_drawing.draw_over(context)
+    assert image.use_view_as_render != keeps and len(later) == 1  # not while Blender draws
+    later[0]()
+    photograph_drawing.draw_over(context)
+    assert image.use_view_as_render == keeps and len(later) == 1
+
+
 def test_the_matrix_is_the_way_back():
     matrix = blender_camera_matrix(CAMERAS[1][0])
     assert np.allclose(opencv_viewmat(matrix), CAMERAS[1][0])
