@@ -55,6 +55,7 @@ class Overlay:
         viewport.want(self._wish(context, settings, viewport, view, posed) if settings.show else None)
         if viewport.missing() is not None and not bpy.app.timers.is_registered(self._ask_all):
             bpy.app.timers.register(self._ask_all)  # as soon as this is drawn: waking a thread may take milliseconds
+        viewport.fill()
         if settings.show and viewport.frame is not None and self._failed is None:
             table = self._table(context.scene) if settings.use_view_transform else None
             viewport.draw(table, _opacity(context.space_data.shading), outlines_of(context, viewport, posed))
@@ -222,9 +223,11 @@ class Overlay:
         self._make_tables()
         busy = self._frames.busy
         for place, viewport in list(self._viewports.items()):
-            busy |= viewport.restless
+            busy |= viewport.restless or viewport.filling
             if place not in regions:
                 self._viewports.pop(place)
+            elif viewport.filling:
+                regions[place].tag_redraw()
             elif self._failed is None and not viewport.restless and viewport.missing() is not None:
                 regions[place].tag_redraw()  # it has come to rest, and what it shows is coarse
         if any(avatar.is_outdated for avatars in self._avatars.values() for avatar in avatars):

@@ -90,6 +90,7 @@ class Viewport:
     pace: float | None = None  # seconds per pixel
     problems: Sequence[str] = ()  # why avatars cannot be shown
     _card: Card | None = None
+    _coming: tuple[Request, Frame, Card] | None = None  # it has arrived, and has not all of its textures yet
 
     @property
     def restless(self) -> bool:
@@ -109,7 +110,7 @@ class Viewport:
             self.changed = time.monotonic()
         self.wish = wish
         if wish is None:
-            self.asked = self.shown = self.frame = self._card = None
+            self.asked = self.shown = self.frame = self._card = self._coming = None
 
     def missing(self) -> float | None:
         """How finely to render now; None where such a frame is there or on its way."""
@@ -122,9 +123,20 @@ class Viewport:
         return fineness
 
     def take(self, request: Request, frame: Frame) -> None:
-        """A frame has arrived."""
-        self.shown, self.frame, self._card = request, frame, None
+        """A frame has arrived; `fill` takes it in."""
+        self._coming = request, frame, _card(frame.packed, request)
         self.pace = frame.seconds / frame.picture.depth.size
+
+    @property
+    def filling(self) -> bool:
+        """Whether redraws are needed to take in the frame that has arrived."""
+        return self._coming is not None
+
+    def fill(self) -> None:
+        """Takes in a part of the frame that has arrived; the last one is shown until it is whole. For each redraw."""
+        if self._coming is not None and self._coming[2].fill():
+            self.shown, self.frame, self._card = self._coming
+            self._coming = None
 
     def covers(self, x: float, y: float) -> bool:
         """Whether the last frame shows an avatar at a place of the viewport; without a frame, its region counts."""
@@ -144,11 +156,9 @@ class Viewport:
 
         outlines: places in the request's avatars, and colours for Card.draw_outline.
         """
-        if self.frame is None or self.shown is None or self.wish is None:
+        if self._card is None or self.shown is None or self.wish is None:
             return
         to_clip = self.wish.view.to_clip
-        if self._card is None:
-            self._card = _card(self.frame.packed, self.shown)
         plain = self.shown.wish.inspection is None or self.shown.wish.inspection.mode == "color"
         self._card.draw(to_clip, table if plain else None, opacity)
         for avatar, color in outlines:
