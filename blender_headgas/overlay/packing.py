@@ -78,16 +78,17 @@ def _pack(
     roots *= WHITE
     roots += 0.5
     codes = np.minimum(roots, BRIGHTEST, out=roots).astype(np.uint32)
-    steps = np.log(depth - np.float32(near - 1.0))
+    steps = depth - np.float32(near - 1.0)
+    np.log(steps, out=steps)
     steps *= np.float32(1.0 / step)
     steps += 0.5
     np.clip(steps, 0.0, NOTHING - 1, out=steps)
-    depths = np.where(depth < _FAR, steps, NOTHING).astype(np.uint32)
-    owner = np.full(depth.shape, NOBODY, np.uint32)
+    np.copyto(steps, NOTHING, where=depth >= _FAR)
+    owner = np.full(depth.shape, NOBODY << 16, np.uint32)
     for avatar in range(owners.shape[2]):
-        owner[owners[..., avatar] >= _HALF] = avatar
+        np.copyto(owner, avatar << 16, where=owners[..., avatar] >= _HALF)
     words[..., 0] = (codes[..., 0] | codes[..., 1] << 10 | codes[..., 2] << 20) + NORMAL
-    words[..., 1] = (depths | owner << 16 | codes[..., 3] << 20) + NORMAL
+    words[..., 1] = (steps.astype(np.uint32) | owner | codes[..., 3] << 20) + NORMAL
 
 
 def _seen(alpha: np.ndarray) -> tuple[slice, slice]:

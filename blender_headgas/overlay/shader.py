@@ -149,6 +149,11 @@ class Card:
             self._textures.append(_texture(self._frame.rows(*self._strips[len(self._textures)])))
         return len(self._textures) == len(self._strips)
 
+    def shed(self) -> None:
+        """Gives one of its textures back: the memory of the next that is made, which then need not be cleared first."""
+        if self._textures:
+            self._textures.pop()
+
     def draw(self, to_clip: np.ndarray, table: Table | None, opacity: float = 1.0) -> None:
         """Draws it; `to_clip` [4,4] takes the world to clip space, `table` colours to what the screen shows."""
         shader = _color_shader()

@@ -90,6 +90,7 @@ class Viewport:
     pace: float | None = None  # seconds per pixel
     problems: Sequence[str] = ()  # why avatars cannot be shown
     _card: Card | None = None
+    _spent: Card | None = None  # the one before; the next takes its memory
     _coming: tuple[Request, Frame, Card] | None = None  # it has arrived, and has not all of its textures yet
 
     @property
@@ -110,7 +111,7 @@ class Viewport:
             self.changed = time.monotonic()
         self.wish = wish
         if wish is None:
-            self.asked = self.shown = self.frame = self._card = self._coming = None
+            self.asked = self.shown = self.frame = self._card = self._spent = self._coming = None
 
     def missing(self) -> float | None:
         """How finely to render now; None where such a frame is there or on its way."""
@@ -134,7 +135,12 @@ class Viewport:
 
     def fill(self) -> None:
         """Takes in a part of the frame that has arrived; the last one is shown until it is whole. For each redraw."""
-        if self._coming is not None and self._coming[2].fill():
+        if self._coming is None:
+            return
+        if self._spent is not None:
+            self._spent.shed()
+        if self._coming[2].fill():
+            self._spent = self._card
             self.shown, self.frame, self._card = self._coming
             self._coming = None
 

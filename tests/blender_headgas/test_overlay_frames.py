@@ -148,8 +148,15 @@ def test_the_last_frame_is_shown_until_the_next_has_all_of_its_textures():
     assert viewport.shown is requests[0]
     viewport.fill()
     assert viewport.shown is requests[1] and not viewport.filling
+    first, second = viewport._spent, viewport._card
     viewport.fill()  # nothing to do
-    assert viewport.shown is requests[1]
+    assert viewport.shown is requests[1] and viewport._card is second
+    given_back = []
+    first.shed = lambda: given_back.append(first)
+    viewport.take(request, _frame(request, image, image[..., 0]))
+    viewport._coming[2].fill = lambda: not given_back.pop()  # its memory is free just then
+    viewport.fill()
+    assert viewport._spent is first and not given_back
 
 
 def test_a_click_is_on_an_avatar_where_its_picture_is_opaque():
