@@ -23,6 +23,7 @@ from .viewport import Frame, Request, Viewport, Wish
 from .views import MARGIN, View, around, region_of
 
 _BUSY, _IDLE = 0.02, 0.5  # seconds between two looks for frames, and for changed files
+_BEHIND_WIRES = 0.5  # opacity
 _GROWTH, _WIDEST = 1.5, 2.0  # of a margin that turned out too small; of a box's diagonal
 
 
@@ -58,7 +59,7 @@ class Overlay:
         viewport.fill()
         if settings.show and viewport.frame is not None and self._failed is None:
             table = self._table(context.scene) if settings.use_view_transform else None
-            viewport.draw(table, _opacity(context.space_data.shading), outlines_of(context, viewport, posed))
+            viewport.draw(table, _opacities(context.space_data.shading), outlines_of(context, viewport, posed))
         else:
             for avatar in avatars:
                 self._stand_ins.draw(avatar.mesh.data, avatar.matrix)
@@ -261,9 +262,16 @@ class Overlay:
                 redraw()
 
 
-def _opacity(shading: bpy.types.View3DShading) -> float:
-    """Meshes that one sees through hide nothing, and have no depth: then one must see through avatars, too."""
-    return shading.xray_alpha if shading.type == 'SOLID' and shading.show_xray else 1.0
+def _opacities(shading: bpy.types.View3DShading) -> tuple[float, float]:
+    """Of avatars where nothing is nearer, and behind what is: of meshes that one sees through, one sees through both.
+
+    In the X-ray of wires, Blender knows the depths of the wires; since 4.4 it knows those of the faces between them.
+    """
+    if shading.type == 'SOLID' and shading.show_xray:
+        return shading.xray_alpha, shading.xray_alpha
+    if shading.type == 'WIREFRAME' and shading.show_xray_wireframe and bpy.app.version >= (4, 4, 0):
+        return 1.0, _BEHIND_WIRES
+    return 1.0, 0.0
 
 
 def _view_of(context: Any) -> View:

@@ -154,15 +154,22 @@ class Card:
         if self._textures:
             self._textures.pop()
 
-    def draw(self, to_clip: np.ndarray, table: Table | None, opacity: float = 1.0) -> None:
-        """Draws it; `to_clip` [4,4] takes the world to clip space, `table` colours to what the screen shows."""
+    def draw(self, to_clip: np.ndarray, table: Table | None, opacity: float = 1.0, behind: float = 0.0) -> None:
+        """Draws it; `to_clip` [4,4] takes the world to clip space, `table` colours to what the screen shows.
+
+        behind: its opacity where something else is nearer.
+        """
         shader = _color_shader()
         shader.bind()
         shader.uniform_sampler("transform", table.texture() if table else _nothing())
-        shown = (table.size, table.reach, opacity, 0.0) if table else (0.0, 1.0, opacity, 0.0)
-        self._draw(shader, 'ALPHA_PREMULT', to_clip, shown, 0)
+        colors = (table.size, table.reach) if table else (0.0, 1.0)
+        for test, share in (('LESS_EQUAL', opacity), ('GREATER', behind)):
+            if share > 0.0:
+                self._draw(shader, ('ALPHA_PREMULT', test), to_clip, (*colors, share, 0.0), 0)
 
-    def draw_outline(self, to_clip: np.ndarray, avatar: int, color: Sequence[float], width: float) -> None:
+    def draw_outline(
+        self, to_clip: np.ndarray, avatar: int, color: Sequence[float], width: float, test: str = 'LESS_EQUAL'
+    ) -> None:
         """Draws a line around one avatar: `color` RGB to the power of 2.2, `width` in the frame's own pixels.
 
         Frames know the first NOBODY avatars apart; the others have no lines.
@@ -170,16 +177,22 @@ class Card:
         if avatar < NOBODY:
             shader = _outline_shader()
             shader.bind()
-            self._draw(shader, 'ALPHA', to_clip, (*color, min(width, SHARED - 1.0)), avatar)
+            self._draw(shader, ('ALPHA', test), to_clip, (*color, min(width, SHARED - 1.0)), avatar)
 
     def _draw(
-        self, shader: gpu.types.GPUShader, blend: str, to_clip: np.ndarray, shown: tuple[float, ...], avatar: int
+        self,
+        shader: gpu.types.GPUShader,
+        state: tuple[str, str],
+        to_clip: np.ndarray,
+        shown: tuple[float, ...],
+        avatar: int,
     ) -> None:
+        """state: how it is blended, and the test of its depth."""
         if self._seen is None or self._seen[0] is not to_clip:
             self._seen = to_clip, (to_clip @ self._to_world).T.astype(np.float32).ravel()
-        gpu.state.depth_test_set('LESS_EQUAL')
+        gpu.state.blend_set(state[0])
+        gpu.state.depth_test_set(state[1])
         gpu.state.depth_mask_set(False)
-        gpu.state.blend_set(blend)
         shader.uniform_float("to_clip", self._seen[1])
         shader.uniform_float("lens", self._lens)
         shader.uniform_float("details", (*self._details, avatar))

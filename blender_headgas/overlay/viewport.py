@@ -157,18 +157,22 @@ class Viewport:
         alpha = self.frame.picture.image[..., 3]
         return bool(alpha[-1 - int(up * alpha.shape[0]), int(right * alpha.shape[1])] > _SEEN)
 
-    def draw(self, table: Table | None, opacity: float, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
+    def draw(
+        self, table: Table | None, opacities: tuple[float, float], outlines: Sequence[tuple[int, Sequence[float]]]
+    ) -> None:
         """Draws the last frame as seen from where the viewport is now, with lines around some of its avatars.
 
+        opacities: where it is nearest, and behind something else.
         outlines: places in the request's avatars, and colours for Card.draw_outline.
         """
         if self._card is None or self.shown is None or self.wish is None:
             return
         to_clip = self.wish.view.to_clip
         plain = self.shown.wish.inspection is None or self.shown.wish.inspection.mode == "color"
-        self._card.draw(to_clip, table if plain else None, opacity)
+        self._card.draw(to_clip, table if plain else None, *opacities)
         for avatar, color in outlines:
-            self._card.draw_outline(to_clip, avatar, color, max(1.0, 2 * self.shown.fineness))
+            test = 'ALWAYS' if opacities[1] > 0.0 else 'LESS_EQUAL'
+            self._card.draw_outline(to_clip, avatar, color, max(1.0, 2 * self.shown.fineness), test)
 
 
 def _card(frame: PackedFrame, request: Request) -> Card:

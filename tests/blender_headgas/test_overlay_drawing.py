@@ -16,7 +16,7 @@ from avatar_files import write_avatar
 from bl_ext.user_default.headgas.client import Picture
 from bl_ext.user_default.headgas.core.cameras import Camera
 from bl_ext.user_default.headgas.overlay import packing, shader
-from bl_ext.user_default.headgas.overlay.overlay import Overlay
+from bl_ext.user_default.headgas.overlay.overlay import Overlay, _opacities
 from bl_ext.user_default.headgas.overlay.packing import packed
 from bl_ext.user_default.headgas.overlay.shader import Card
 from bl_ext.user_default.headgas.overlay.stand_in import StandIns
@@ -153,6 +153,22 @@ def test_one_sees_through_as_far_as_one_is_to(screen):
     full = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None))
     half = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, 0.5))
     assert np.abs(half - full / 2).max() < 1e-3
+
+
+def test_behind_what_one_sees_through_an_avatar_is_as_opaque_as_asked(screen):
+    front = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, 1.0, 0.25))
+    behind = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, 1.0, 0.25), 0.5)
+    assert front[..., 3].max() > 0.999 and np.abs(behind - front / 4).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "xray", "expected"),
+    [('SOLID', False, (1.0, 0.0)), ('SOLID', True, (0.5, 0.5)), ('WIREFRAME', True, (1.0, 0.5)),
+     ('WIREFRAME', False, (1.0, 0.0)), ('MATERIAL', True, (1.0, 0.0))],
+)  # fmt: skip
+def test_meshes_that_one_sees_through_hide_nothing(kind, xray, expected):
+    shading = SimpleNamespace(type=kind, show_xray=xray, show_xray_wireframe=xray, xray_alpha=0.5)
+    assert _opacities(shading) == expected
 
 
 def test_an_outline_goes_around_one_avatar_alone(screen):
