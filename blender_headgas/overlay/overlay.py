@@ -23,6 +23,7 @@ from .viewport import Frame, Request, Viewport, Wish
 from .views import MARGIN, View, around, region_of
 
 _BUSY, _IDLE = 0.02, 0.5  # seconds between two looks for frames, and for changed files
+_BEHIND_WIRES = 0.5  # opacity
 _GROWTH, _WIDEST = 1.5, 2.0  # of a margin that turned out too small; of a box's diagonal
 
 
@@ -55,9 +56,10 @@ class Overlay:
         viewport.want(self._wish(context, settings, viewport, view, posed) if settings.show else None)
         if viewport.missing() is not None and not bpy.app.timers.is_registered(self._ask_all):
             bpy.app.timers.register(self._ask_all)  # as soon as this is drawn: waking a thread may take milliseconds
+        viewport.fill()
         if settings.show and viewport.frame is not None and self._failed is None:
             table = self._table(context.scene) if settings.use_view_transform else None
-            viewport.draw(table, _opacity(context.space_data.shading), outlines_of(context, viewport, posed))
+            viewport.draw(table, _opacities(context.space_data.shading), outlines_of(context, viewport, posed))
         else:
             for avatar in avatars:
                 self._stand_ins.draw(avatar.mesh.data, avatar.matrix)
@@ -73,7 +75,8 @@ class Overlay:
         if not viewport_settings(context.scene).show:
             return lines
         lines += [line for line in (self.failure, self.waits, self._maker.stage()) if line]
-        if viewport.is_stale and viewport.shown is not None and viewport.wish is not None:
+        is_drawn = self._failed is None and viewport.shown is not None and viewport.wish is not None
+        if is_drawn and viewport.is_stale:
             shown, now = viewport.shown.wish.time, viewport.wish.time
             lines.append(f"avatars of frame {shown:g}" if shown != now else "avatars are being updated")
         if viewport.frame is not None and viewport.frame.picture.legend:
@@ -222,9 +225,11 @@ class Overlay:
         self._make_tables()
         busy = self._frames.busy
         for place, viewport in list(self._viewports.items()):
-            busy |= viewport.restless
+            busy |= viewport.restless or viewport.filling
             if place not in regions:
                 self._viewports.pop(place)
+            elif viewport.filling:
+                regions[place].tag_redraw()
             elif self._failed is None and not viewport.restless and viewport.missing() is not None:
                 regions[place].tag_redraw()  # it has come to rest, and what it shows is coarse
         if any(avatar.is_outdated for avatars in self._avatars.values() for avatar in avatars):
@@ -258,9 +263,16 @@ class Overlay:
                 redraw()
 
 
-def _opacity(shading: bpy.types.View3DShading) -> float:
-    """Meshes that one sees through hide nothing, and have no depth: then one must see through avatars, too."""
-    return shading.xray_alpha if shading.type == 'SOLID' and shading.show_xray else 1.0
+def _opacities(shading: bpy.types.View3DShading) -> tuple[float, float]:
+    """Of avatars where nothing is nearer, and behind what is: of meshes that one sees through, one sees through both.
+
+    In the X-ray of wires, Blender knows the depths of the wires; since 4.4 it knows those of the faces between them.
+    """
+    if shading.type == 'SOLID' and shading.show_xray:
+        return shading.xray_alpha, shading.xray_alpha
+    if shading.type == 'WIREFRAME' and shading.show_xray_wireframe and bpy.app.version >= (4, 4, 0):
+        return 1.0, _BEHIND_WIRES
+    return 1.0, 0.0
 
 
 def _view_of(context: Any) -> View:

@@ -13,27 +13,28 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
-from .packing import NORMAL, NOTHING, WHITE, PackedFrame
+from .packing import NOBODY, NORMAL, NOTHING, SHARED, WHITE, PackedFrame
 from .view_transform import Table
 
 _CAMERA = """
 vec4 clip_of(vec2 pixel, float z)
 {
   vec2 ray = (pixel - lens.zw) / lens.xy;
-  return to_clip * vec4(frame.w > 0.5 ? ray : ray * z, z, 1.0);
+  return to_clip * vec4(details.z > 0.5 ? ray : ray * z, z, 1.0);
 }
 """
 _VERTEX = """
 void main()
 {
-  place = pos * frame.xy;
-  gl_Position = clip_of(place, frame.z);
+  place = vec2(pos.x * strip.x, mix(strip.y, strip.z, pos.y));
+  gl_Position = clip_of(place, strip.w);
 }
 """
 _TEXELS = f"""
-ivec2 within(ivec2 at)
+vec2 words_at(ivec2 at)
 {{
-  return clamp(at, ivec2(0), ivec2(frame.xy) - 1);
+  ivec2 texel = ivec2(at.x, at.y - max(0, int(strip.y) - {SHARED}));
+  return texelFetch(pixels, clamp(texel, ivec2(0), textureSize(pixels, 0) - 1), 0).rg;
 }}
 
 uint second_word(vec2 words)
@@ -49,10 +50,15 @@ vec4 color_of(vec2 words)
   return roots * roots;
 }}
 
+uint avatar_of(vec2 words)
+{{
+  return (second_word(words) >> 16) & {NOBODY}u;
+}}
+
 float depth_of(vec2 words)
 {{
   uint code = second_word(words) & {NOTHING}u;
-  return code == {NOTHING}u ? 1e10 : details.x + float(code) * details.y;
+  return code == {NOTHING}u ? 1e10 : details.x + exp(float(code) * details.y) - 1.0;
 }}
 
 float frag_depth(float z)
@@ -77,19 +83,18 @@ void main()
 {
   ivec2 low = ivec2(floor(place - 0.5));
   vec2 part = place - 0.5 - vec2(low), rest = 1.0 - part;
-  vec2 a = texelFetch(pixels, within(low), 0).rg, b = texelFetch(pixels, within(low + ivec2(1, 0)), 0).rg;
-  vec2 d = texelFetch(pixels, within(low + ivec2(0, 1)), 0).rg, e = texelFetch(pixels, within(low + ivec2(1, 1)), 0).rg;
+  vec2 a = words_at(low), b = words_at(low + ivec2(1, 0)), d = words_at(low + ivec2(0, 1)), e = words_at(low + 1);
   vec4 c = mix(mix(color_of(a), color_of(b), part.x), mix(color_of(d), color_of(e), part.x), part.y);
   if (c.a < 1e-3) {
     discard;
   }
   vec3 srgb = encoded(c.rgb / c.a);
-  if (details.z > 0.0) {
-    vec3 at = min(srgb / details.w, vec3(1.0));
-    srgb = texture(transform, (at * (details.z - 1.0) + 0.5) / details.z).rgb;
+  if (shown.x > 0.0) {
+    vec3 at = min(srgb / shown.y, vec3(1.0));
+    srgb = texture(transform, (at * (shown.x - 1.0) + 0.5) / shown.x).rgb;
   }
   /* Blender lays overlays over viewports in a space of its own: x to the power of 1 / 2.2 comes onto the screen */
-  c = vec4(pow(srgb, vec3(2.2)) * c.a, c.a) * opacity;
+  c = vec4(pow(srgb, vec3(2.2)) * c.a, c.a) * shown.z;
   /* never a mean of depths: between an avatar and nothing there is no surface */
   gl_FragDepth = frag_depth(min(min(weighed(a, rest.x * rest.y), weighed(b, part.x * rest.y)),
                                 min(weighed(d, rest.x * part.y), weighed(e, part.x * part.y))));
@@ -97,31 +102,29 @@ void main()
 }
 """
 _OUTLINE = """
-/* its alpha, or where it is one of several avatars its share of it */
-float covered(vec2 at)
+bool covered(vec2 at)
 {
-  ivec2 texel = within(ivec2(floor(at)));
-  return details.z > 0.5 ? texelFetch(coverage, texel, 0).r : color_of(texelFetch(pixels, texel, 0).rg).a;
+  return avatar_of(words_at(ivec2(floor(at)))) == uint(details.w);
 }
 
 void main()
 {
-  if (covered(place) >= 0.5) {
+  if (covered(place)) {
     discard;
   }
   float z = 1e10;
   for (int i = 0; i < 8; i++) {
     float angle = float(i) * 0.785398163;
-    vec2 at = place + vec2(cos(angle), sin(angle)) * details.w;
-    if (covered(at) >= 0.5) {
-      z = min(z, depth_of(texelFetch(pixels, within(ivec2(floor(at))), 0).rg));
+    vec2 at = place + vec2(cos(angle), sin(angle)) * shown.w;
+    if (covered(at)) {
+      z = min(z, depth_of(words_at(ivec2(floor(at)))));
     }
   }
   if (z >= 1e10) {
     discard;
   }
   gl_FragDepth = frag_depth(z);
-  color = line;
+  color = vec4(shown.rgb, 1.0);
 }
 """
 
@@ -132,46 +135,75 @@ class Card:
     def __init__(self, frame: PackedFrame, distance: float) -> None:
         """distance: metres from the camera to where the card stands."""
         camera, K = frame.camera, frame.camera.K
-        self._pixels, self._coverage = _texture(frame.words), frame.coverage
-        self._outlines: dict[int, gpu.types.GPUTexture] = {}
+        self._frame, self._strips = frame, frame.strips()
+        self._textures: list[gpu.types.GPUTexture] = []  # of the first strips
         self._to_world = np.linalg.inv(camera.viewmat)
         self._lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-        self._frame = (camera.width, camera.height, distance, float(camera.orthographic))
-        self._depths = (frame.near, frame.step)
+        self._details = (frame.near, frame.step, float(camera.orthographic))
+        self._distance = distance
         self._seen: tuple[np.ndarray, np.ndarray] | None = None  # `to_clip`, and what the shaders get of it
 
-    def draw(self, to_clip: np.ndarray, table: Table | None, opacity: float = 1.0) -> None:
-        """Draws it; `to_clip` [4,4] takes the world to clip space, `table` colours to what the screen shows."""
+    def fill(self) -> bool:
+        """Makes the next of its textures; whether it has them all now."""
+        if len(self._textures) < len(self._strips):
+            self._textures.append(_texture(self._frame.rows(*self._strips[len(self._textures)])))
+        return len(self._textures) == len(self._strips)
+
+    def shed(self) -> None:
+        """Gives one of its textures back: the memory of the next that is made, which then need not be cleared first."""
+        if self._textures:
+            self._textures.pop()
+
+    def draw(self, to_clip: np.ndarray, table: Table | None, opacity: float = 1.0, behind: float = 0.0) -> None:
+        """Draws it; `to_clip` [4,4] takes the world to clip space, `table` colours to what the screen shows.
+
+        behind: its opacity where something else is nearer.
+        """
         shader = _color_shader()
-        _begin('ALPHA_PREMULT')
-        self._bind(shader, to_clip, (table.size, table.reach) if table else (0.0, 1.0))
-        shader.uniform_float("opacity", opacity)
+        shader.bind()
         shader.uniform_sampler("transform", table.texture() if table else _nothing())
-        _corners(shader).draw(shader)
-        _end()
+        colors = (table.size, table.reach) if table else (0.0, 1.0)
+        for test, share in (('LESS_EQUAL', opacity), ('GREATER', behind)):
+            if share > 0.0:
+                self._draw(shader, ('ALPHA_PREMULT', test), to_clip, (*colors, share, 0.0), 0)
 
-    def draw_outline(self, to_clip: np.ndarray, avatar: int, color: Sequence[float], width: float) -> None:
-        """Draws a line around one avatar: `color` RGB to the power of 2.2, `width` in the frame's own pixels."""
-        if self._coverage is not None and avatar not in self._outlines:
-            self._outlines[avatar] = _texture(self._coverage[avatar])
-        shader = _outline_shader()
-        _begin('ALPHA')
-        self._bind(shader, to_clip, (float(self._coverage is not None), width))
-        shader.uniform_sampler("coverage", self._outlines.get(avatar, self._pixels))
-        shader.uniform_float("line", (*color, 1.0))
-        _corners(shader).draw(shader)
-        _end()
+    def draw_outline(
+        self, to_clip: np.ndarray, avatar: int, color: Sequence[float], width: float, test: str = 'LESS_EQUAL'
+    ) -> None:
+        """Draws a line around one avatar: `color` RGB to the power of 2.2, `width` in the frame's own pixels.
 
-    def _bind(self, shader: gpu.types.GPUShader, to_clip: np.ndarray, own: tuple[float, float]) -> None:
-        """own: the shader's own part of its details."""
+        Frames know the first NOBODY avatars apart; the others have no lines.
+        """
+        if avatar < NOBODY:
+            shader = _outline_shader()
+            shader.bind()
+            self._draw(shader, ('ALPHA', test), to_clip, (*color, min(width, SHARED - 1.0)), avatar)
+
+    def _draw(
+        self,
+        shader: gpu.types.GPUShader,
+        state: tuple[str, str],
+        to_clip: np.ndarray,
+        shown: tuple[float, ...],
+        avatar: int,
+    ) -> None:
+        """state: how it is blended, and the test of its depth."""
         if self._seen is None or self._seen[0] is not to_clip:
             self._seen = to_clip, (to_clip @ self._to_world).T.astype(np.float32).ravel()
-        shader.bind()
+        gpu.state.blend_set(state[0])
+        gpu.state.depth_test_set(state[1])
+        gpu.state.depth_mask_set(False)
         shader.uniform_float("to_clip", self._seen[1])
         shader.uniform_float("lens", self._lens)
-        shader.uniform_float("frame", self._frame)
-        shader.uniform_float("details", self._depths + own)
-        shader.uniform_sampler("pixels", self._pixels)
+        shader.uniform_float("details", (*self._details, avatar))
+        shader.uniform_float("shown", shown)
+        corners = _corners(shader)
+        for (start, end), texture in zip(self._strips, self._textures, strict=True):
+            shader.uniform_float("strip", (self._frame.camera.width, start, end, self._distance))
+            shader.uniform_sampler("pixels", texture)
+            corners.draw(shader)
+        gpu.state.blend_set('NONE')
+        gpu.state.depth_test_set('NONE')
 
 
 def free() -> None:
@@ -180,22 +212,10 @@ def free() -> None:
         made.cache_clear()
 
 
-def _begin(blend: str) -> None:
-    gpu.state.depth_test_set('LESS_EQUAL')
-    gpu.state.depth_mask_set(False)
-    gpu.state.blend_set(blend)
-
-
-def _end() -> None:
-    gpu.state.blend_set('NONE')
-    gpu.state.depth_test_set('NONE')
-
-
-def _texture(values: np.ndarray) -> gpu.types.GPUTexture:
-    """float32 [H,W] or [H,W,2] on the GPU; texture row 0 is row 0. The buffer is the array itself, not a copy."""
-    data = gpu.types.Buffer('FLOAT', values.size, values.ravel())
-    kind = 'RG32F' if values.ndim == 3 else 'R32F'
-    return gpu.types.GPUTexture((values.shape[1], values.shape[0]), format=kind, data=data)
+def _texture(words: np.ndarray) -> gpu.types.GPUTexture:
+    """float32 [H,W,2] on the GPU; texture row 0 is row 0. The buffer is the array itself, not a copy."""
+    data = gpu.types.Buffer('FLOAT', words.size, words.ravel())
+    return gpu.types.GPUTexture((words.shape[1], words.shape[0]), format='RG32F', data=data)
 
 
 @cache
@@ -207,7 +227,6 @@ def _nothing() -> gpu.types.GPUTexture:
 @cache
 def _color_shader() -> gpu.types.GPUShader:
     info = _shared("headgas_colors")
-    info.push_constant('FLOAT', "opacity")
     info.sampler(1, 'FLOAT_3D', "transform")
     info.fragment_source(_CAMERA + _TEXELS + _COLORS)
     return gpu.shader.create_from_info(info)
@@ -216,8 +235,6 @@ def _color_shader() -> gpu.types.GPUShader:
 @cache
 def _outline_shader() -> gpu.types.GPUShader:
     info = _shared("headgas_outline")
-    info.push_constant('VEC4', "line")  # its colour
-    info.sampler(1, 'FLOAT_2D', "coverage")
     info.fragment_source(_CAMERA + _TEXELS + _OUTLINE)
     return gpu.shader.create_from_info(info)
 
@@ -232,10 +249,12 @@ def _shared(name: str) -> gpu.types.GPUShaderCreateInfo:
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant('MAT4', "to_clip")
     info.push_constant('VEC4', "lens")  # of the camera: fx, fy, cx, cy
-    info.push_constant('VEC4', "frame")  # width and height, the card's distance, whether rays are parallel
-    # The nearest depth, and from one code to the next. Then of colours how many steps the table has, 0 where there is
-    # none, and its brightest colour; of outlines whether there are several avatars, and how wide lines are.
+    info.push_constant('VEC4', "strip")  # its width, first row and the one behind its last; the card's distance
+    # The nearest depth, its logarithm's step from one code to the next; whether rays are parallel; which avatar.
     info.push_constant('VEC4', "details")
+    # Of colours how many steps the table has, 0 where there is none, its brightest colour, and the opacity; of
+    # outlines the colour and how wide lines are.
+    info.push_constant('VEC4', "shown")
     info.sampler(0, 'FLOAT_2D', "pixels")
     info.vertex_in(0, 'VEC2', "pos")
     info.vertex_out(between)

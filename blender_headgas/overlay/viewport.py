@@ -90,6 +90,8 @@ class Viewport:
     pace: float | None = None  # seconds per pixel
     problems: Sequence[str] = ()  # why avatars cannot be shown
     _card: Card | None = None
+    _spent: Card | None = None  # the one before; the next takes its memory
+    _coming: tuple[Request, Frame, Card] | None = None  # it has arrived, and has not all of its textures yet
 
     @property
     def restless(self) -> bool:
@@ -109,7 +111,7 @@ class Viewport:
             self.changed = time.monotonic()
         self.wish = wish
         if wish is None:
-            self.asked = self.shown = self.frame = self._card = None
+            self.asked = self.shown = self.frame = self._card = self._spent = self._coming = None
 
     def missing(self) -> float | None:
         """How finely to render now; None where such a frame is there or on its way."""
@@ -122,9 +124,25 @@ class Viewport:
         return fineness
 
     def take(self, request: Request, frame: Frame) -> None:
-        """A frame has arrived."""
-        self.shown, self.frame, self._card = request, frame, None
+        """A frame has arrived; `fill` takes it in."""
+        self._coming = request, frame, _card(frame.packed, request)
         self.pace = frame.seconds / frame.picture.depth.size
+
+    @property
+    def filling(self) -> bool:
+        """Whether redraws are needed to take in the frame that has arrived."""
+        return self._coming is not None
+
+    def fill(self) -> None:
+        """Takes in a part of the frame that has arrived; the last one is shown until it is whole. For each redraw."""
+        if self._coming is None:
+            return
+        if self._spent is not None:
+            self._spent.shed()
+        if self._coming[2].fill():
+            self._spent = self._card
+            self.shown, self.frame, self._card = self._coming
+            self._coming = None
 
     def covers(self, x: float, y: float) -> bool:
         """Whether the last frame shows an avatar at a place of the viewport; without a frame, its region counts."""
@@ -139,20 +157,22 @@ class Viewport:
         alpha = self.frame.picture.image[..., 3]
         return bool(alpha[-1 - int(up * alpha.shape[0]), int(right * alpha.shape[1])] > _SEEN)
 
-    def draw(self, table: Table | None, opacity: float, outlines: Sequence[tuple[int, Sequence[float]]]) -> None:
+    def draw(
+        self, table: Table | None, opacities: tuple[float, float], outlines: Sequence[tuple[int, Sequence[float]]]
+    ) -> None:
         """Draws the last frame as seen from where the viewport is now, with lines around some of its avatars.
 
+        opacities: where it is nearest, and behind something else.
         outlines: places in the request's avatars, and colours for Card.draw_outline.
         """
-        if self.frame is None or self.shown is None or self.wish is None:
+        if self._card is None or self.shown is None or self.wish is None:
             return
         to_clip = self.wish.view.to_clip
-        if self._card is None:
-            self._card = _card(self.frame.packed, self.shown)
         plain = self.shown.wish.inspection is None or self.shown.wish.inspection.mode == "color"
-        self._card.draw(to_clip, table if plain else None, opacity)
+        self._card.draw(to_clip, table if plain else None, *opacities)
         for avatar, color in outlines:
-            self._card.draw_outline(to_clip, avatar, color, max(1.0, 2 * self.shown.fineness))
+            test = 'ALWAYS' if opacities[1] > 0.0 else 'LESS_EQUAL'
+            self._card.draw_outline(to_clip, avatar, color, max(1.0, 2 * self.shown.fineness), test)
 
 
 def _card(frame: PackedFrame, request: Request) -> Card:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ..core.cameras import Camera, PixelRegion, cropped, intrinsics, is_orthographic, opencv_viewmat
+from .packing import STRIP
 
 MARGIN = 0.15  # of a control mesh's diagonal: hair and open jaws reach beyond it
 _STEP = 16  # pixels; the region's edges lie on multiples, so that small moves keep its size
@@ -104,11 +105,12 @@ def fineness_of(region: PixelRegion, limit: int, restless: bool, pace: float | N
     finest = min(1.0, limit / max(region.width, region.height))
     if not restless:
         return finest
-    if pace is None:
-        return finest * _FINENESSES[-1]
     pixels = region.width * region.height * finest**2
-    quick = (share for share in _FINENESSES if pixels * share**2 * pace <= _QUICK)
-    return finest * next(quick, _FINENESSES[-1])
+    most = math.sqrt(STRIP / pixels)  # one redraw takes it in
+    if pace is None:
+        return finest * min(_FINENESSES[-1], most)
+    quick = (share for share in _FINENESSES if share <= most and pixels * share**2 * pace <= _QUICK)
+    return finest * next(quick, min(_FINENESSES[-1], most))
 
 
 def is_cut(alpha: np.ndarray, region: PixelRegion, view: View) -> bool:

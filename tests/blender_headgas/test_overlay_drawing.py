@@ -15,8 +15,8 @@ import pytest
 from avatar_files import write_avatar
 from bl_ext.user_default.headgas.client import Picture
 from bl_ext.user_default.headgas.core.cameras import Camera
-from bl_ext.user_default.headgas.overlay import shader
-from bl_ext.user_default.headgas.overlay.overlay import Overlay
+from bl_ext.user_default.headgas.overlay import packing, shader
+from bl_ext.user_default.headgas.overlay.overlay import Overlay, _opacities
 from bl_ext.user_default.headgas.overlay.packing import packed
 from bl_ext.user_default.headgas.overlay.shader import Card
 from bl_ext.user_default.headgas.overlay.stand_in import StandIns
@@ -64,7 +64,14 @@ def _picture() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _card(orthographic=False) -> Card:
-    return Card(packed(Picture(*_picture()), _camera(orthographic)), 1.0)
+    return _filled(packed(Picture(*_picture()), _camera(orthographic)))
+
+
+def _filled(frame) -> Card:
+    card = Card(frame, 1.0)
+    while not card.fill():
+        pass
+    return card
 
 
 def _on_screen(linear) -> np.ndarray:
@@ -83,14 +90,36 @@ def test_through_the_camera_that_took_it_a_frame_keeps_every_pixel_s_colour(scre
 
 @pytest.mark.parametrize("projection", [_PERSPECTIVE, _PARALLEL], ids=["perspective", "orthographic"])
 def test_what_is_nearer_hides_the_avatar_and_what_is_farther_does_not(screen, projection):
-    card = _card(projection is _PARALLEL)
+    image, depth = _picture()
+    depth[-1, -1], image[-1, -1, 3] = 3.0, 1.0  # far behind the rest
 
     def depth_at(metres):
         clip = projection @ (0, 0, -metres, 1)
         return float(clip[2] / clip[3] / 2 + 0.5)
 
-    assert screen(lambda: card.draw(projection @ _FRONT, None), depth_at(0.98))[..., 3].max() == 0.0
-    assert screen(lambda: card.draw(projection @ _FRONT, None), depth_at(1.02))[..., 3].max() == 1.0
+    def drawn(metres):
+        card = _filled(packed(Picture(image, depth), _camera(projection is _PARALLEL)))
+        return screen(lambda: card.draw(projection @ _FRONT, None), depth_at(metres))[..., 3]
+
+    assert drawn(0.9998).max() == 0.0  # 0.2 mm before it
+    assert drawn(1.0002)[24:48, 16:48].min() > 0.999 and drawn(1.0002)[0, -1] == 0.0
+
+
+def test_a_frame_in_strips_looks_as_if_it_were_whole(screen, monkeypatch):
+    aside, seen = np.eye(4), []
+    aside[:2, 3] = 0.0123, 0.0321  # between pixels
+    for strip in (packing.STRIP, 300):
+        monkeypatch.setattr(packing, "STRIP", strip)
+        card = _card()
+        to_clip = _PERSPECTIVE @ aside @ _FRONT
+
+        def draw(card=card, to_clip=to_clip):
+            card.draw(to_clip, None, 0.5)
+            card.draw_outline(to_clip, 0, (1.0, 0.5, 0.0), 2.5)
+
+        seen.append(screen(draw))
+    assert len(_card()._strips) == 5 and seen[0].max() == 1.0
+    assert np.abs(seen[0] - seen[1]).max() < 1e-3
 
 
 def test_seen_from_elsewhere_the_last_frame_stands_where_the_avatar_stood(screen):
@@ -105,7 +134,7 @@ def test_a_coarse_frame_covers_what_a_fine_one_covers(screen):
     image, depth = (values[::2, ::2] for values in _picture())
     K = _camera().K.copy()
     K[:2] /= 2
-    coarse = Card(packed(Picture(image, depth), Camera(_CAMERA, K, _SIZE // 2, _SIZE // 2, 0.1)), 1.0)
+    coarse = _filled(packed(Picture(image, depth), Camera(_CAMERA, K, _SIZE // 2, _SIZE // 2, 0.1)))
     drawn = screen(lambda: coarse.draw(_PERSPECTIVE @ _FRONT, None))[::-1, :, 3]
     assert (np.abs(drawn - _picture()[0][..., 3]) < 0.01).mean() > 0.9
     assert drawn[18:38, 18:46].min() > 0.99 and drawn[:14].max() == 0.0
@@ -126,11 +155,27 @@ def test_one_sees_through_as_far_as_one_is_to(screen):
     assert np.abs(half - full / 2).max() < 1e-3
 
 
+def test_behind_what_one_sees_through_an_avatar_is_as_opaque_as_asked(screen):
+    front = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, 1.0, 0.25))
+    behind = screen(lambda: _card().draw(_PERSPECTIVE @ _FRONT, None, 1.0, 0.25), 0.5)
+    assert front[..., 3].max() > 0.999 and np.abs(behind - front / 4).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "xray", "expected"),
+    [('SOLID', False, (1.0, 0.0)), ('SOLID', True, (0.5, 0.5)), ('WIREFRAME', True, (1.0, 0.5)),
+     ('WIREFRAME', False, (1.0, 0.0)), ('MATERIAL', True, (1.0, 0.0))],
+)  # fmt: skip
+def test_meshes_that_one_sees_through_hide_nothing(kind, xray, expected):
+    shading = SimpleNamespace(type=kind, show_xray=xray, show_xray_wireframe=xray, xray_alpha=0.5)
+    assert _opacities(shading) == expected
+
+
 def test_an_outline_goes_around_one_avatar_alone(screen):
     image, depth = _picture()
     coverage = np.stack([image[..., 3], np.zeros_like(depth)])
     coverage[:, :, 32:] = coverage[::-1, :, 32:].copy()  # the right half is the second avatar's
-    card, color = Card(packed(Picture(image, depth, coverage), _camera()), 1.0), (1.0, 0.5, 0.0)
+    card, color = _filled(packed(Picture(image, depth, coverage), _camera())), (1.0, 0.5, 0.0)
     drawn = screen(lambda: card.draw_outline(_PERSPECTIVE @ _FRONT, 0, color, 2.0))[::-1]
     line = drawn[..., 3] > 0.5
     assert drawn[line] == pytest.approx(np.tile((*color, 1.0), (line.sum(), 1)))

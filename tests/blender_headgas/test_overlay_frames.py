@@ -121,6 +121,8 @@ def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come
     assert viewport.missing() is None
     image, depth = np.zeros((80, 80, 4), np.float32), np.zeros((80, 80), np.float32)
     viewport.take(request, _frame(request, image, depth))
+    viewport._coming[2].fill = lambda: True  # textures are for where Blender draws
+    viewport.fill()
     viewport.want(wish)  # the same: no new beginning
     viewport.changed -= 1.0
     assert viewport.missing() == 1.0
@@ -128,6 +130,33 @@ def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come
     assert viewport.missing() == 0.25 and viewport.is_stale
     viewport.want(None)
     assert viewport.missing() is None and viewport.frame is None
+
+
+def test_the_last_frame_is_shown_until_the_next_has_all_of_its_textures():
+    view = View(np.eye(4), np.eye(4), 640, 480)
+    wish = Wish((), (), (), view, PixelRegion(0, 0, 20, 20), np.zeros(3), None, 1.0)
+    viewport, requests = Viewport(), [Request(wish, share, LaunchSettings((), Path()), 1.0) for share in (0.5, 1.0)]
+    viewport.want(wish)
+    image, parts = np.zeros((10, 20, 4), np.float32), iter((True, False, False, True))
+    for request in requests:
+        viewport.take(request, _frame(request, image, image[..., 0]))
+        viewport._coming[2].fill = lambda: next(parts)
+        assert viewport.filling
+        viewport.fill()
+    assert viewport.shown is requests[0] and viewport.filling
+    viewport.fill()
+    assert viewport.shown is requests[0]
+    viewport.fill()
+    assert viewport.shown is requests[1] and not viewport.filling
+    first, second = viewport._spent, viewport._card
+    viewport.fill()  # nothing to do
+    assert viewport.shown is requests[1] and viewport._card is second
+    given_back = []
+    first.shed = lambda: given_back.append(first)
+    viewport.take(request, _frame(request, image, image[..., 0]))
+    viewport._coming[2].fill = lambda: not given_back.pop()  # its memory is free just then
+    viewport.fill()
+    assert viewport._spent is first and not given_back
 
 
 def test_a_click_is_on_an_avatar_where_its_picture_is_opaque():
@@ -140,6 +169,8 @@ def test_a_click_is_on_an_avatar_where_its_picture_is_opaque():
     image[0, 19, 3] = 1.0  # the upper right corner: row 0 is on top
     request = Request(wish, 0.5, LaunchSettings((), Path()), 1.0)
     viewport.take(request, _frame(request, image, image[..., 0]))
+    viewport._coming[2].fill = lambda: True
+    viewport.fill()
     assert viewport.covers(139, 219) and not viewport.covers(139, 201) and not viewport.covers(101, 219)
 
 

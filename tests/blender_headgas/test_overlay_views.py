@@ -5,6 +5,7 @@
 import numpy as np
 import pytest
 from bl_ext.user_default.headgas.core.cameras import PixelRegion
+from bl_ext.user_default.headgas.overlay.packing import STRIP
 from bl_ext.user_default.headgas.overlay.views import View, around, camera_for, fineness_of, is_cut, region_of
 
 _WIDTH, _HEIGHT = 640, 480
@@ -81,3 +82,11 @@ def test_an_avatar_that_reaches_the_edge_of_its_region_is_cut_and_at_the_viewpor
     assert not is_cut(alpha, PixelRegion(100, _HEIGHT - 32, 48, 32), view)
     assert is_cut(alpha[::-1], PixelRegion(100, _HEIGHT - 32, 48, 32), view)
     assert not is_cut(alpha[::-1], PixelRegion(100, 0, 48, 32), view)
+
+
+def test_what_moves_is_as_fine_as_one_redraw_takes_in():
+    for side in (512, 1024, 4096):
+        for pace in (None, 1e-12):
+            fineness = fineness_of(PixelRegion(0, 0, side, side), side, restless=True, pace=pace)
+            assert 0 < fineness <= 1 and (side * fineness) ** 2 <= STRIP * 1.000001
+    assert fineness_of(PixelRegion(0, 0, 512, 512), 512, restless=True, pace=1e-12) == 1.0

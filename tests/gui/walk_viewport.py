@@ -76,8 +76,23 @@ def _occlude(screen: Screen, view: bpy.types.Area) -> Walk:
     for point in (_CHEEK, (0.2, 0.3, 0.0)):
         red, green, _ = _color(picture, view, point)
         assert green > red + 60, f"the plane is hidden: {_color(picture, view, point)}"
+    yield from _occlude_in_wireframe(screen, view)
     for plane in planes:
         bpy.data.objects.remove(plane)
+
+
+def _occlude_in_wireframe(screen: Screen, view: bpy.types.Area) -> Walk:
+    """A wire before the cheek lies over it; without X-ray its plane hides the cheek."""
+    shading = view.spaces.active.shading
+    shading.type = 'WIREFRAME'
+    yield 1.0
+    picture, wire = (yield "wires"), in_view(view, (_CHEEK[0] - 0.03, -0.2, _CHEEK[2]))  # the middle of an edge
+    assert np.abs(picture.around(*wire, half=3) - SKIN).max() > 20, "the nearer wire is not seen"
+    _check(picture, view, _CHEEK, SKIN)
+    shading.show_xray_wireframe = False
+    yield 1.0
+    assert _distance((yield "hidden_wires"), view, _CHEEK, SKIN) > 60, "the plane does not hide the cheek"
+    shading.show_xray_wireframe, shading.type = True, 'SOLID'
 
 
 def _shade(screen: Screen, view: bpy.types.Area) -> Walk:
