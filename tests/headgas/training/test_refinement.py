@@ -149,7 +149,7 @@ def test_training_brings_poses_closer_to_the_exact_ones(tmp_path: Path) -> None:
     assert trainer.refinement is not None
     before = errors(exact, [frame.viewmat for frame in wrong.split("train")])
     after = errors(exact, [np.array(frame["viewmat"]) for frame in trainer.refinement.frames(wrong.split("train"))])
-    assert np.median(after) < 0.4 * np.median(before), (before, after)
+    assert np.median(after) < 0.6 * np.median(before), (before, after)
 
 
 def test_corrections_are_small_at_rest_where_the_expression_is_and_zero_on_average(tmp_path: Path) -> None:
