@@ -66,9 +66,8 @@ MODES_RATES = _GEOMETRY_RATES | {
 class RefinementConfig:
     """How training corrects the poses and expressions of a capture that was tracked. Unpublished: ours."""
 
-    # Rates are what a whole run adds up: radians, or extents of the head; shares of a parameter's range
-    pose: Rate = field(default_factory=lambda: Rate(0.3, final=0.03, decay=1.0))
-    expression: Rate = field(default_factory=lambda: Rate(0.1, final=0.03, decay=5.0))
+    pose: Rate = field(default_factory=lambda: Rate(1.0, final=0.1, decay=3e-3))  # of the motion that pictures ask for
+    expression: Rate = field(default_factory=lambda: Rate(0.1, final=0.03, decay=5.0))  # of ranges, in a whole run
     start: float = 0.03  # share of the run: before, there is no face to compare with
     most_pose: float = 0.2  # radians, or extents: no tracker is further off
     most_expression: float = 0.3

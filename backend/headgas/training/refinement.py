@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small corrections of each training frame's head pose and expression, learnt with the avatar.
 
-A tracker's poses are off by a degree or two, and an avatar that is trained on them is blurred by as much. A correction
-of the pose moves the head before the camera does its part, so the gradients that training has anyway, of means and
-quaternions, are enough. Corrections belong to the run and its frames; no avatar holds them.
+A tracker's poses are off by a degree or two, and an avatar that is trained on them is blurred by as much. What is
+worse, it learns to stand that way with that expression, and then nothing is left to correct. So poses must be quick:
+each visit to a frame aligns it with the avatar (`alignment`). Corrections belong to the run and its frames; no avatar
+holds them.
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,10 @@ from torch import Tensor
 
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.captures import Frame
-from headgas.splatting import Camera, Gaussians
+from headgas.splatting import Camera, Rendering
 from headgas.splatting.rotations import rotation_matrices
 from headgas.splatting.threads import share
+from headgas.training.alignment import aligning_motion
 from headgas.training.config import Rate, RefinementConfig
 from headgas.training.frames import TrainingFrame
 
@@ -40,30 +42,6 @@ def moved_camera(camera: Camera, pose: Tensor, center: Tensor, extent: Tensor | 
     motion[:3, :3] = rotation
     motion[:3, 3] = center - rotation @ center + extent * pose[3:]
     return replace(camera, viewmat=camera.viewmat @ motion)
-
-
-def pose_gradient(gaussians: Gaussians, center: Tensor, extent: Tensor | float) -> Tensor:
-    """How a loss changes when the head moves [6], as `moved_camera` counts, near no motion.
-
-    A turn by ω moves a mean by ω × (μ - c) and a quaternion by ½ (0, ω) q; the sums over all Gaussians are the
-    products of two small matrices. Colours that follow the view are taken as they are.
-
-    Args:
-        gaussians: means and quaternions with their gradients.
-    """
-    by_means, by_quaternions = gaussians.means.grad, gaussians.quaternions.grad
-    assert by_means is not None and by_quaternions is not None
-    with torch.no_grad():
-        arms = (gaussians.means - center).T @ by_means  # [3,3]
-        turns = gaussians.quaternions.T @ by_quaternions  # [4,4]
-        turned = _axis(arms) + 0.5 * (_axis(turns[1:, 1:]) + turns[0, 1:] - turns[1:, 0])
-        return torch.cat([turned, extent * by_means.sum(0)])
-
-
-def _axis(products: Tensor) -> Tensor:
-    """Σ a × b [3] of Σ a bᵀ [3,3]."""
-    difference = products - products.T
-    return torch.stack([difference[1, 2], difference[2, 0], difference[0, 1]])
 
 
 def expression_gradient(avatar: TrainableAvatar, expressions: Tensor, features: Tensor | None) -> Tensor:
@@ -104,35 +82,24 @@ def _products(rows: Tensor, vector: Tensor, coefficients: Tensor) -> Tensor:
     return result
 
 
-def watched(gaussians: Gaussians) -> Gaussians:
-    """The same Gaussians, whose means and quaternions keep their gradients: of this frame alone."""
-    means, quaternions = (part.view_as(part) for part in (gaussians.means, gaussians.quaternions))
-    means.retain_grad()
-    quaternions.retain_grad()
-    return replace(gaussians, means=means, quaternions=quaternions)
+class _ExpressionCorrections:
+    """Shares of the parameters' ranges, of each frame, and Adam for the frames that were just seen.
 
+    A gradient is divided by its length in all numbers, so that those which hardly show hardly move.
+    """
 
-class _Corrections:
-    """Numbers of each frame, and Adam for the frames that were just seen."""
-
-    def __init__(self, frames: int, size: int, rate: Rate, most: float, together: bool, device: torch.device) -> None:
-        """together: the gradient is divided by its length in all numbers, so that those which hardly show hardly move.
-
-        most: no correction is larger.
-        """
+    def __init__(self, frames: int, size: int, rate: Rate, most: float, device: torch.device) -> None:
+        """most: no correction is larger."""
         self.values, self.first = (torch.zeros(frames, size, device=device) for _ in range(2))
-        self.second = torch.zeros(frames, 1 if together else size, device=device)
-        self.visits = torch.zeros(frames, 1, device=device)
-        self._rate, self._most, self._together = rate, most, together
+        self.second, self.visits = (torch.zeros(frames, 1, device=device) for _ in range(2))
+        self._rate, self._most = rate, most
 
     def learn(self, frames: Tensor, gradient: Tensor, progress: float, visit: float) -> None:
         """One step of `frames` [K], each there once, down their gradients [K,size]."""
         rate = self._rate.at(progress) * visit
-        square = gradient.square()
-        square = square.mean(1, keepdim=True) if self._together else square
         visits = self.visits[frames] + 1
         first = torch.lerp(gradient, self.first[frames], _DECAYS[0])
-        second = torch.lerp(square, self.second[frames], _DECAYS[1])
+        second = torch.lerp(gradient.square().mean(1, keepdim=True), self.second[frames], _DECAYS[1])
         mean, spread = first / (1 - _DECAYS[0] ** visits), second / (1 - _DECAYS[1] ** visits)
         values = self.values[frames] * (1 - rate * self._rate.decay) - rate * mean / (spread.sqrt() + _EPSILON)
         self.values[frames] = values.clamp(-self._most, self._most)
@@ -140,14 +107,6 @@ class _Corrections:
 
     def state(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in ("values", "first", "second", "visits")}
-
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """
-        Raises:
-            RuntimeError: they are of other frames.
-        """
-        for name, tensor in self.state().items():
-            tensor.copy_(tensors[name])
 
 
 class Refinement:
@@ -163,8 +122,8 @@ class Refinement:
         self._center, self._extent = avatar.center.clone(), avatar.extent.clone()
         self._every = 1 if avatar.basis is None else _BASIS_EVERY
         frames, size = expressions.shape
-        self._poses = _Corrections(frames, 6, config.pose, config.most_pose, False, device)
-        self._expressions = _Corrections(frames, size, config.expression, config.most_expression, True, device)
+        self._poses = torch.zeros(frames, 6, device=device)
+        self._expressions = _ExpressionCorrections(frames, size, config.expression, config.most_expression, device)
 
     def corrected(self, number: int, frame: TrainingFrame) -> TrainingFrame:
         """The training frame of that number with its camera and expression as they are thought to be."""
@@ -173,41 +132,43 @@ class Refinement:
 
     def _pose(self, number: int) -> Tensor:
         """[6], from the mean of all frames: what all share could as well be the avatar's place."""
-        return self._poses.values[number] - self._poses.values.mean(0)
+        return self._poses[number] - self._poses.mean(0)
 
     def _expression(self, number: int) -> Tensor:
         return self._units[number] * self._expressions.values[number]
 
-    def gradients(
-        self,
-        avatar: TrainableAvatar,
-        drawn: Sequence[Gaussians],
-        expressions: Tensor,
-        features: Tensor | None,
-        step: int,
-    ) -> tuple[Tensor, Tensor]:
-        """What the loss says of the poses [K,6] and the expressions [K,B] of `watched` Gaussians; of these [K,0] in
-        steps that leave them as they are."""
-        poses = torch.stack([pose_gradient(gaussians, self._center, self._extent) for gaussians in drawn])
+    def motion(self, rendering: Rendering, target: Tensor, frame: TrainingFrame) -> Tensor:
+        """How the head should move [6], as `moved_camera` counts, for the rendering to become the target [H,W,3].
+
+        Args:
+            frame: a corrected one.
+        """
+        return aligning_motion(rendering, target, frame.head, frame.camera, self._center, self._extent)
+
+    def gradient(self, avatar: TrainableAvatar, expressions: Tensor, features: Tensor | None, step: int) -> Tensor:
+        """What the loss says of the expressions [K,B]; [K,0] in steps that leave them as they are."""
         if step % self._every:
-            return poses, expressions.new_empty(len(expressions), 0)
-        return poses, expression_gradient(avatar, expressions, features)
+            return expressions.new_empty(len(expressions), 0)
+        return expression_gradient(avatar, expressions, features)
 
     def learn(
-        self, numbers: Sequence[int], poses: Tensor, expressions: Tensor, progress: float, visit: float
+        self, numbers: Sequence[int], motions: Tensor, expressions: Tensor, progress: float, visit: float
     ) -> None:
-        """Corrects the frames of these numbers by the gradients [K,6] and [K,B] or [K,0].
+        """Corrects the frames of these numbers by motions [K,6] and gradients of expressions [K,B] or [K,0].
 
         Args:
             progress: of the run, 0..1.
             visit: the share of the run from one visit to a frame to the next: the fewer there are, the longer steps.
         """
-        if progress < self._config.start:
+        config = self._config
+        if progress < config.start:
             return
         once = {number: row for row, number in reversed(list(enumerate(numbers)))}  # epochs may meet within a step
-        device = poses.device
+        device = motions.device
         rows, frames = (torch.tensor(list(part), device=device) for part in (once.values(), once.keys()))
-        self._poses.learn(frames, poses[rows], progress, min(visit, _LONGEST_VISIT))
+        rate = config.pose.at(progress)
+        poses = (1 - rate * config.pose.decay) * self._poses[frames] + rate * motions[rows]
+        self._poses[frames] = poses.clamp(-config.most_pose, config.most_pose)
         if expressions.shape[1]:
             gradient, visit = expressions[rows] * self._units[frames], min(self._every * visit, _LONGEST_VISIT)
             self._expressions.learn(frames, gradient, progress, visit)
@@ -225,15 +186,14 @@ class Refinement:
 
     def sizes(self) -> tuple[float, float]:
         """Root mean squares: radians that heads were turned by, and metres that they were moved by."""
-        poses = self._poses.values - self._poses.values.mean(0)
+        poses = self._poses - self._poses.mean(0)
         turn, move = (part.square().sum(1).mean().sqrt().item() for part in poses.split(3, dim=1))
         return turn, move * self._extent.item()
 
     def state(self) -> dict[str, Tensor]:
-        parts = {"poses": self._poses, "expressions": self._expressions}
-        return {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state().items()}
+        return {"poses": self._poses} | {f"expressions.{k}": v for k, v in self._expressions.state().items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of `state`; KeyError or RuntimeError where it is of another capture."""
-        for name, part in (("poses", self._poses), ("expressions", self._expressions)):
-            part.restore({key: tensors[f"{name}.{key}"] for key in part.state()})
+        for name, tensor in self.state().items():
+            tensor.copy_(tensors[name])

@@ -22,7 +22,7 @@ from headgas.training.initialization import starting_points
 from headgas.training.losses import Perceptual, photometric_loss, psnr
 from headgas.training.processes import Processes
 from headgas.training.rank_one_adam import RankOneAdam
-from headgas.training.refinement import Refinement, watched
+from headgas.training.refinement import Refinement
 from headgas.training.warmup import TRAINING, compile_kernels
 
 _ENCODING_EVERY = 20  # steps: means move by micrometres meanwhile, and encoding costs as much as a blend
@@ -73,7 +73,7 @@ class _Lessons:
     offsets: Tensor  # [K,N,2] gradient of the projected means
     opacities: Tensor  # [K,N]
     scores: Tensor  # [K,2] loss, and PSNR in dB
-    poses: Tensor  # [K,6] gradient of the head's pose; [K,0] where poses are not refined, like
+    motions: Tensor  # [K,6] how heads should move; [K,0] where poses are not refined, like
     expressions: Tensor  # [K,B] gradient of the expression
 
 
@@ -161,7 +161,7 @@ class Trainer:
         if self.refinement is not None:
             numbers = [self._order[first + number] for number in range(self.config.batch)]
             visit = progress * len(self._frames) / max(1, first)
-            self.refinement.learn(numbers, lessons.poses, lessons.expressions, progress, visit)
+            self.refinement.learn(numbers, lessons.motions, lessons.expressions, progress, visit)
         self._densify_when_due(progress)
         self.iteration += 1
         self.elapsed = self._processes.agreed(self.elapsed + time.perf_counter() - started)
@@ -181,11 +181,9 @@ class Trainer:
             frames = [refinement.corrected(number, frame) for number, frame in zip(chosen, frames, strict=True)]
         expressions = torch.stack([frame.expression for frame in frames]).requires_grad_(refinement is not None)
         features, drawn = self.avatar.study(expressions, [frame.camera for frame in frames])
-        if refinement is not None:
-            drawn = [watched(gaussians) for gaussians in drawn]
         offsets = torch.zeros(len(frames), self.avatar.count, 2, device=self.device, requires_grad=True)
         perceptual = self._perceptual if progress >= self.config.perceptual_from else None
-        total, scores = torch.zeros((), device=self.device), []
+        total, scores, motions = torch.zeros((), device=self.device), [], []
         for number, frame, gaussians, shift in zip(numbers, frames, drawn, offsets, strict=True):
             random = np.random.default_rng((self._seed, number)).random(3, np.float32)
             background = torch.from_numpy(random).to(self.device, non_blocking=True)
@@ -193,13 +191,15 @@ class Trainer:
                 gaussians,
                 frame.camera,
                 background=background,
-                with_depth=False,
+                with_depth=refinement is not None,
                 antialiased=self.avatar.antialiased,
                 screen_offsets=shift,
             )
             target = frame.over(background)
             loss = photometric_loss(rendering, target, frame, self.config, perceptual)
             total = total + loss / self.config.batch
+            if refinement is not None:
+                motions.append(refinement.motion(rendering, target, frame))
             scores.append(torch.stack([loss.detach(), psnr(rendering.color.detach(), target)]))
         if (penalty := self.avatar.penalty()) is not None:
             total = total + self.config.penalty_weight * penalty * len(frames) / self.config.batch
@@ -207,13 +207,14 @@ class Trainer:
         assert offsets.grad is not None
         taught = None if features is None else features.grad
         nothing = torch.empty(len(frames), 0, device=self.device)
-        poses, asked = nothing, nothing
+        moved, asked = nothing, nothing
         if refinement is not None:
-            poses, asked = refinement.gradients(self.avatar, drawn, expressions, taught, self.iteration)
+            moved = torch.stack(motions)
+            asked = refinement.gradient(self.avatar, expressions, taught, self.iteration)
         taught = nothing if taught is None else taught
         coefficients = torch.stack([self.avatar.coefficients(expression) for expression in expressions.detach()])
         opacities = torch.stack([gaussians.opacities.detach() for gaussians in drawn])
-        return _Lessons(coefficients, taught, offsets.grad, opacities, torch.stack(scores), poses, asked)
+        return _Lessons(coefficients, taught, offsets.grad, opacities, torch.stack(scores), moved, asked)
 
     def _everyone(self, own: "_Lessons") -> "_Lessons":
         """What this and the other processes learnt from the step's frames, in the order of the frames."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Corrections of poses and expressions: their gradients, what they put right, and that they go on after a kill."""
+"""Corrections of poses and expressions: what they put right, and that they go on after a kill."""
 
 import dataclasses
 import json
@@ -14,14 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 from headgas import cli
-from headgas.avatars import ExpressionSpace, load_avatar, read_header
+from headgas.avatars import ExpressionSpace, HeadGaS, load_avatar, read_header
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.captures import Capture, load_capture
 from headgas.errors import HeadGaSError
-from headgas.splatting import Camera, Gaussians, get_threads, rasterize, set_threads
+from headgas.splatting import Camera, get_threads, rasterize, set_threads
 from headgas.splatting.example import egg
-from headgas.training.config import preset
-from headgas.training.refinement import expression_gradient, moved_camera, pose_gradient, watched
+from headgas.training.config import Rate, RefinementConfig, preset
+from headgas.training.frames import TrainingFrames
+from headgas.training.refinement import Refinement, expression_gradient, moved_camera
 from headgas.training.run import CORRECTED, Run
 from headgas.training.trainer import Budget, Trainer
 from tests.headgas.conftest import NAMES, small_avatar, write_capture
@@ -38,26 +39,12 @@ def one_thread() -> Iterator[None]:
     set_threads(threads)
 
 
-def test_the_pose_s_gradient_is_that_of_moving_the_camera() -> None:
-    """Against differences, in double precision."""
-    scene, camera = egg(60, 24, 24, seed=3)
-    parts = [part.double() for part in vars(scene).values()]
+def test_a_correction_moves_the_head_before_the_camera_does_its_part() -> None:
+    _, camera = egg(1, 24, 24, yaw=0.4)
     camera = Camera(camera.viewmat.double(), camera.K.double(), 24, 24)
-    center, extent = torch.tensor([0.01, -0.02, 0.03]).double(), 0.15
-    weights = torch.randn(24, 24, 3, generator=torch.Generator().manual_seed(0)).double()
-
-    def loss(gaussians: Gaussians, pose: Tensor) -> Tensor:
-        moved = moved_camera(camera, pose, center, extent)
-        torch.testing.assert_close(moved.viewmat, camera.viewmat @ _motion(pose, center, extent))
-        rendering = rasterize(gaussians, moved, implementation="reference", alpha_threshold=1e-9)
-        return (rendering.color * weights).sum()
-
-    gaussians = watched(Gaussians(*(part.requires_grad_() for part in parts)))
-    loss(gaussians, torch.zeros(6).double()).backward()
-    steps = 1e-5 * torch.eye(6).double()
-    plain = Gaussians(*(part.detach() for part in parts))
-    expected = [(loss(plain, step) - loss(plain, -step)) / 2e-5 for step in steps]
-    torch.testing.assert_close(pose_gradient(gaussians, center, extent), torch.stack(expected), rtol=2e-3, atol=1e-3)
+    pose, center = torch.tensor([0.1, -0.05, 0.2, 0.3, -0.1, 0.2]).double(), torch.tensor([0.01, -0.02, 0.03]).double()
+    moved = moved_camera(camera, pose, center, 0.15)
+    torch.testing.assert_close(moved.viewmat, camera.viewmat @ _motion(pose, center, 0.15))
 
 
 def _motion(pose: Tensor, center: Tensor, extent: float) -> Tensor:
@@ -107,13 +94,13 @@ def test_every_model_says_how_the_expression_counts(name: str) -> None:
     torch.testing.assert_close(found, expected, rtol=0.03, atol=0.03 * expected.abs().max().item())
 
 
-def turned(folder: Path) -> tuple[Capture, Capture]:
-    """A capture of a speckled ball with exact poses, and the same with heads turned and moved at random."""
-    teacher = small_avatar(400, names=NAMES)
+def turned(folder: Path, count: int = 8) -> tuple[HeadGaS, Capture, Capture]:
+    """A speckled ball, its capture with exact poses, and the same with heads turned and moved at random."""
+    teacher = small_avatar(2500, names=NAMES, sh_degree=0)  # of the same colours from all sides, as heads are
     with torch.no_grad():
-        teacher.log_scales.fill_(np.log(0.012))
+        teacher.log_scales.fill_(np.log(0.02))
         teacher.basis[1:] *= 0.2
-    exact = load_capture(write_capture(folder))
+    exact = load_capture(write_capture(folder, count, 2))
     for frame in exact.frames:
         rgba = teacher.render(torch.from_numpy(frame.expression), frame.camera)
         color = rgba.color / rgba.alpha.clamp_min(1e-6)[..., None]
@@ -124,7 +111,7 @@ def turned(folder: Path) -> tuple[Capture, Capture]:
     for frame, pose in zip(exact.frames, poses, strict=True):
         camera = moved_camera(frame.camera, pose, torch.zeros(3), 0.1)
         frames.append(dataclasses.replace(frame, viewmat=camera.viewmat.numpy()))
-    return exact, dataclasses.replace(exact, frames=tuple(frames), poses_estimated=True)
+    return teacher, exact, dataclasses.replace(exact, frames=tuple(frames), poses_estimated=True)
 
 
 def errors(exact: Capture, found: list[np.ndarray]) -> np.ndarray:
@@ -135,21 +122,39 @@ def errors(exact: Capture, found: list[np.ndarray]) -> np.ndarray:
     return np.degrees(np.arccos(np.clip((np.trace((u @ v).T @ motions, axis1=1, axis2=2) - 1) / 2, -1, 1)))
 
 
-def test_poses_come_closer_to_the_exact_ones(tmp_path: Path) -> None:
-    exact, wrong = turned(tmp_path / "capture")
-    trainer = Trainer(wrong, CONFIG, Budget(iterations=400), refine=True)
+def test_poses_come_to_the_exact_ones_where_the_avatar_is_right(tmp_path: Path) -> None:
+    """Six visits to each frame; the expressions are taken to be right, too."""
+    teacher, exact, wrong = turned(tmp_path / "capture")
+    frames = TrainingFrames(wrong.split("train"), torch.device("cpu"))
+    refinement = Refinement(RefinementConfig(pose=Rate(1.0)), teacher, frames.expressions)
+    background = torch.zeros(3)
+    for visit in range(6):
+        for number in range(len(frames)):
+            frame = refinement.corrected(number, frames[number])
+            with torch.no_grad():
+                gaussians = teacher.gaussians(frame.expression, frame.camera)
+            seen = rasterize(gaussians, frame.camera, background=background, antialiased=teacher.antialiased)
+            motion = refinement.motion(seen, frame.over(background), frame)
+            refinement.learn([number], motion[None], torch.empty(1, 0), 0.05 + 0.1 * visit, 0.1)
+    before = errors(exact, [frame.viewmat for frame in wrong.split("train")])
+    after = errors(exact, [np.array(frame["viewmat"]) for frame in refinement.frames(wrong.split("train"))])
+    assert np.median(before) > 2.5
+    assert np.median(after) < 0.15 * np.median(before), (before, after)
+
+
+def test_training_brings_poses_closer_to_the_exact_ones(tmp_path: Path) -> None:
+    _, exact, wrong = turned(tmp_path / "capture", 24)
+    trainer = Trainer(wrong, CONFIG, Budget(iterations=240), refine=True)
     trainer.train()
     assert trainer.refinement is not None
-    found = trainer.refinement.frames(wrong.split("train"))
     before = errors(exact, [frame.viewmat for frame in wrong.split("train")])
-    after = errors(exact, [np.array(frame["viewmat"]) for frame in found])
-    assert np.median(before) > 3
-    assert np.median(after) < 0.4 * np.median(before), (before, after)
+    after = errors(exact, [np.array(frame["viewmat"]) for frame in trainer.refinement.frames(wrong.split("train"))])
+    assert np.median(after) < 0.6 * np.median(before), (before, after)
 
 
 def test_corrections_are_small_at_rest_where_the_expression_is_and_zero_on_average(tmp_path: Path) -> None:
     capture = load_capture(write_capture(tmp_path / "capture", 8, 2))
-    trainer = Trainer(capture, CONFIG, Budget(iterations=60), refine=True)
+    trainer = Trainer(capture, CONFIG, Budget(iterations=40), refine=True)
     trainer.train()
     assert trainer.refinement is not None
     turn, move = trainer.refinement.sizes()
@@ -165,15 +170,17 @@ def test_corrections_are_small_at_rest_where_the_expression_is_and_zero_on_avera
 
 
 def test_a_restored_trainer_goes_on_with_its_corrections(tmp_path: Path) -> None:
-    capture = load_capture(write_capture(tmp_path / "capture"))
-    first, second = (Trainer(capture, CONFIG, Budget(iterations=100), refine=True) for _ in range(2))
-    for _ in range(40):
+    capture = load_capture(write_capture(tmp_path / "capture", 8, 2))
+    first, second = (Trainer(capture, CONFIG, Budget(iterations=50), refine=True) for _ in range(2))
+    for _ in range(20):
         first.step()
     tensors, numbers = first.state()
     tensors = {name: value.clone() for name, value in tensors.items()}
-    expected = [first.step().loss for _ in range(30)]
+    corrections = [value for name, value in tensors.items() if name.startswith("refinement.")]
+    assert len(corrections) == 5 and all(value.any() for value in corrections)
+    expected = [first.step().loss for _ in range(12)]
     second.restore(tensors, json.loads(json.dumps(numbers)))
-    assert [second.step().loss for _ in range(30)] == pytest.approx(expected, rel=1e-4)
+    assert [second.step().loss for _ in range(12)] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_run_keeps_corrections_and_the_avatar_does_not(
@@ -182,7 +189,7 @@ def test_the_run_keeps_corrections_and_the_avatar_does_not(
     folder, out = write_capture(tmp_path / "capture", 8, 2), tmp_path / "run"
     data = json.loads((folder / "capture.json").read_text())
     (folder / "capture.json").write_text(json.dumps(data | {"poses": "estimated"}))
-    command = ["train", str(folder), "--iterations", "40", "--gaussians", "300", "--out"]
+    command = ["train", str(folder), "--iterations", "6", "--gaussians", "200", "--out"]
     assert cli.main([*command, str(out)]) == 0
     found = json.loads((out / CORRECTED).read_text())["frames"]
     assert [frame["name"] for frame in found] == [f"{n:04d}" for n in range(8)]
