@@ -169,4 +169,5 @@ def averaged(
         coverage += np.float32(share) * each
     image = mean((got.image for got in pictures), iter(shares), 4)
     depth = mean_depth([got.depth for got in pictures])
-    return client.Picture(image, depth, coverage if covered else None, passes=planes)
+    farthest = max((got.farthest for got in pictures), default=0.0)
+    return client.Picture(image, depth, coverage if covered else None, passes=planes, farthest=farthest)

@@ -12,6 +12,7 @@ from ..core.images import over_colour
 from .ahead import render_ahead
 from .failures import reported
 from .frame import background_of
+from .holdouts import ineffective_holdouts
 from .native_panels import ENGINE
 from .passes import has_vectors, planes_of, wanted_passes
 from .pictures import hidden_by_avatars, picture
@@ -42,8 +43,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         background, warning = background_of(depsgraph.scene)
-        if warning:
-            self.report({'WARNING'}, warning)
+        for told in filter(None, [warning, *ineffective_holdouts(depsgraph)]):
+            self.report({'WARNING'}, told)
         layer = depsgraph.view_layer
         shot = read_shot(self, depsgraph, has_vectors(depsgraph.scene, layer))
         if not any(obj.headgas.is_avatar for obj in bpy.data.objects):
