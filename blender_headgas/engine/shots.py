@@ -78,18 +78,18 @@ def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, wi
     scene = depsgraph.scene
     layer = depsgraph.view_layer.name
     region = region_of(scene.render, engine.resolution_x, engine.resolution_y)
-    views = _views(engine, scene, layer)
+    views, camera = _views(engine, scene, layer), _camera_of_frame(engine, depsgraph)
     exposures = list(_exposures(scene))
     frame, subframe, inverse = scene.frame_current, scene.frame_subframe, inverse_of(scene)
     if len(exposures) == 1 and not with_motion:
-        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views, 1.0),), None, inverse)
+        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views, camera),), None, inverse)
     moments: list[Moment] = []
 
     def at(time: float, weight: float) -> Moment:
         if engine.test_break():
             raise client.Cancelled("The render")
         engine.frame_set(math.floor(time), time - math.floor(time))
-        return _moment(engine, depsgraph, region, views, weight)
+        return _moment(engine, depsgraph, region, views, camera, weight)
 
     try:
         for time, weight in exposures:
@@ -114,7 +114,8 @@ def read_shot_at(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph,
     now, subframe = scene.frame_current, scene.frame_subframe
     try:
         engine.frame_set(frame, 0.0)
-        moment = _moment(engine, depsgraph, region, _views(engine, scene, depsgraph.view_layer.name), 1.0)
+        views = _views(engine, scene, depsgraph.view_layer.name)
+        moment = _moment(engine, depsgraph, region, views, _camera_of_frame(engine, depsgraph))
         return Shot(frame, depsgraph.view_layer.name, region, (moment,))
     finally:
         engine.frame_set(now, subframe)
@@ -153,13 +154,19 @@ def _exposures(scene: bpy.types.Scene) -> Iterator[tuple[float, float]]:
             yield now + (start + place) * render.motion_blur_shutter, opening / total
 
 
+def _camera_of_frame(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object:
+    """The camera, as an original, of the whole exposure: another time may be on the other side of a cut."""
+    return (engine.camera_override or depsgraph.scene.camera).original
+
+
 def _moment(
-    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion, views: list[str], weight: float
-) -> Moment:
+    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion, views: list[str],
+    camera: bpy.types.Object, weight: float = 1.0,
+) -> Moment:  # fmt: skip
     cameras = {}
     for view in views:
         engine.active_view_set(view)
-        cameras[view] = _camera(engine, depsgraph, region)
+        cameras[view] = _camera(engine, depsgraph, region, camera.evaluated_get(depsgraph))
     names, avatars = seen_avatars(depsgraph)
     hidden = {view: hidden_by_holdouts(depsgraph, camera) for view, camera in cameras.items()} if avatars else {}
     found = {view: covered for view, covered in hidden.items() if covered is not None}
@@ -206,11 +213,12 @@ def _views(engine: bpy.types.RenderEngine, scene: bpy.types.Scene, layer: str) -
     return names
 
 
-def _camera(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion) -> Camera:
-    """The camera of the active view."""
+def _camera(
+    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion, camera: bpy.types.Object
+) -> Camera:
+    """What the evaluated `camera` is in the active view."""
     scene = depsgraph.scene
     width, height = engine.resolution_x, engine.resolution_y
-    camera = (engine.camera_override or scene.camera).evaluated_get(depsgraph)
     seen = camera_of(camera, depsgraph, width, height, region)
     check_sharp(camera)
     if not scene.render.use_multiview:
