@@ -32,8 +32,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
         """Tells Blender which passes a frame has."""
-        for name, channels, kind, _ in wanted_passes(scene, renderlayer):
-            self.register_pass(scene, renderlayer, name, len(channels), channels, kind)
+        for wanted in wanted_passes(scene, renderlayer):
+            self.register_pass(scene, renderlayer, wanted.name, len(wanted.channels), wanted.channels, wanted.kind)
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Renders one view layer of one frame; on failure no image is written and an animation ends."""
