@@ -42,6 +42,7 @@ class Picture(NamedTuple):
     passes: Mapping[str, np.ndarray] = {}  # [H,W] or [H,W,C] by name, those that were asked for
     seconds: float = 0.0  # that the backend took
     farthest: float = math.inf  # metres along the view: no depth limit behind it hides anything
+    held: np.ndarray | None = None  # [H,W] how much meshes that are holdouts hide of what is behind all avatars
 
 
 def split_frame(data: memoryview | bytes | None, layout: Layout) -> Picture:

@@ -15,7 +15,7 @@ from .frame import background_of
 from .holdouts import ineffective_holdouts
 from .native_panels import ENGINE
 from .passes import has_vectors, planes_of, wanted_passes
-from .pictures import hidden_by_avatars, picture
+from .pictures import hidden_of_background, picture
 from .planes import check_size, write_plane
 from .shots import Shot, read_shot
 from .stamps import stamp
@@ -60,7 +60,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
                 render_ahead(self, depsgraph, shot, got.seconds, "coverage" in sources, list(got.passes))
             image = got.image
             if background is not None:
-                image = over_colour(image, background, hidden_by_avatars(shot, got))
+                image = over_colour(image, background, hidden_of_background(shot, got))
             self._hand_over(shot, view, planes_of(wanted, got, image, shot))
         stamp(self, shot)
         if any(item.name.startswith("CryptoObject") for item in wanted):

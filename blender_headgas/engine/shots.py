@@ -78,18 +78,18 @@ def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, wi
     scene = depsgraph.scene
     layer = depsgraph.view_layer.name
     region = region_of(scene.render, engine.resolution_x, engine.resolution_y)
-    views, camera = _views(engine, scene, layer), _camera_of_frame(engine, depsgraph)
+    views = _views(engine, depsgraph)
     exposures = list(_exposures(scene))
     frame, subframe, inverse = scene.frame_current, scene.frame_subframe, inverse_of(scene)
     if len(exposures) == 1 and not with_motion:
-        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views, camera),), None, inverse)
+        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views),), None, inverse)
     moments: list[Moment] = []
 
     def at(time: float, weight: float) -> Moment:
         if engine.test_break():
             raise client.Cancelled("The render")
         engine.frame_set(math.floor(time), time - math.floor(time))
-        return _moment(engine, depsgraph, region, views, camera, weight)
+        return _moment(engine, depsgraph, region, views, weight)
 
     try:
         for time, weight in exposures:
@@ -114,8 +114,7 @@ def read_shot_at(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph,
     now, subframe = scene.frame_current, scene.frame_subframe
     try:
         engine.frame_set(frame, 0.0)
-        views = _views(engine, scene, depsgraph.view_layer.name)
-        moment = _moment(engine, depsgraph, region, views, _camera_of_frame(engine, depsgraph))
+        moment = _moment(engine, depsgraph, region, _views(engine, depsgraph))
         return Shot(frame, depsgraph.view_layer.name, region, (moment,))
     finally:
         engine.frame_set(now, subframe)
@@ -154,21 +153,16 @@ def _exposures(scene: bpy.types.Scene) -> Iterator[tuple[float, float]]:
             yield now + (start + place) * render.motion_blur_shutter, opening / total
 
 
-def _camera_of_frame(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object:
-    """The camera, as an original, of the whole exposure: another time may be on the other side of a cut."""
-    return (engine.camera_override or depsgraph.scene.camera).original
-
-
 def _moment(
-    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion, views: list[str],
-    camera: bpy.types.Object, weight: float = 1.0,
+    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion,
+    views: dict[str, bpy.types.Object], weight: float = 1.0,
 ) -> Moment:  # fmt: skip
     cameras = {}
-    for view in views:
+    for view, camera in views.items():
         engine.active_view_set(view)
         cameras[view] = _camera(engine, depsgraph, region, camera.evaluated_get(depsgraph))
     names, avatars = seen_avatars(depsgraph)
-    hidden = {view: hidden_by_holdouts(depsgraph, camera) for view, camera in cameras.items()} if avatars else {}
+    hidden = {view: hidden_by_holdouts(depsgraph, camera) for view, camera in cameras.items()}
     found = {view: covered for view, covered in hidden.items() if covered is not None}
     return Moment(weight, avatars, names, cameras, found)
 
@@ -204,13 +198,19 @@ def _same(one: Moment, other: Moment) -> bool:
     return numbers(one) == numbers(other)
 
 
-def _views(engine: bpy.types.RenderEngine, scene: bpy.types.Scene, layer: str) -> list[str]:
-    if not scene.render.use_multiview:
-        return [""]
-    result = engine.begin_result(0, 0, 1, 1, layer=layer)
-    names = [view.name for view in result.views]
-    engine.end_result(result, cancel=True)
-    return names
+def _views(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> dict[str, bpy.types.Object]:
+    """The names of a frame's views, and the cameras (originals) of their whole exposure: another time may lie on the
+    other side of a cut."""
+    names = [""]
+    if depsgraph.scene.render.use_multiview:
+        result = engine.begin_result(0, 0, 1, 1, layer=depsgraph.view_layer.name)
+        names = [view.name for view in result.views]
+        engine.end_result(result, cancel=True)
+    cameras = {}
+    for name in names:
+        engine.active_view_set(name)
+        cameras[name] = (engine.camera_override or depsgraph.scene.camera).original
+    return cameras
 
 
 def _camera(

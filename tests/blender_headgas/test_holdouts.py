@@ -61,6 +61,28 @@ def test_edges_are_soft_and_passes_are_cut(scene, mesh, avatar, tmp_path):
     assert (layers["ViewLayer.Normal.Y"] == -1).all()
 
 
+@pytest.mark.parametrize("engine", ['HEADGAS', 'HEADGAS_CYCLES'])
+@pytest.mark.parametrize("avatars", ["half", "none", "blurred"])
+def test_a_mesh_is_a_hole_in_the_world_too(scene, mesh, avatar, tmp_path, engine, avatars):
+    scene.render.engine, scene.render.film_transparent = engine, False
+    scene.world = bpy.data.worlds.new("world")
+    if bpy.app.version < (5, 0, 0):
+        scene.world.use_nodes = True
+    background = next(node for node in scene.world.node_tree.nodes if node.type == 'BACKGROUND')
+    background.inputs["Color"].default_value = (0.0, 0.0, 0.5, 1.0)
+    avatar.headgas.filepath = str(write_avatar(tmp_path / "half.safetensors"))
+    if avatars == "none":
+        avatar.hide_render = True
+    if avatars == "blurred":
+        avatar.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver.expression = "frame"
+        scene.render.use_motion_blur, scene.headgas_render.motion_samples = True, 2
+    alpha = _rgba(render_layers(tmp_path / "hole.exr"))[..., 3]
+    left, right = _COLUMNS < 23, _COLUMNS > 24  # Cycles blurs the edge
+    assert np.allclose(alpha[right], 1, atol=1e-4)
+    before = 0.0 if avatars == "none" else 0.5
+    assert np.allclose(alpha[left & _BEHIND], 0, atol=1e-4) and np.allclose(alpha[left & ~_BEHIND], before, atol=1e-4)
+
+
 def test_moving_meshes_blur(scene, mesh, tmp_path):
     for frame, aside in ((0, -2500.0), (2, -1500.0)):
         mesh.location.x = aside
