@@ -92,7 +92,7 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
             planes = {render_pass.name: render_pass for render_pass in passes if render_pass.view_id == number}
             scene, depth = (read_plane(planes[name], width, height) for name in ("Combined", "Depth"))
             limit = depth_of_soft_edges(scene, depth)
-            front, whole = self._pictures(shot, view, limit, shows_what_is_behind(scene, limit).any())
+            front, whole = self._pictures(shot, view, limit, bool(shows_what_is_behind(scene, limit).any()))
             hidden, cut = hidden_by_avatars(shot, front), np.zeros_like(depth, bool)
             for moment in shot.moments:
                 if view in moment.hidden:
@@ -120,7 +120,7 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
 def _begin(backend: client.Backend, shot: Shot) -> bool:
     """Has the backend render a shot's avatars while Cycles is at work; returns whether it does. Of several moments or
     views it could begin but one."""
-    if len(shot.moments) > 1 or len(shot.views) > 1:
+    if len(shot.moments) != 1 or len(shot.views) != 1:
         return False
     moment, view = shot.moments[0], shot.views[0]
     return backend.render_ahead(moment.avatars, moment.cameras[view], bool(shot.holdouts))

@@ -87,7 +87,9 @@ def _has_holdout(tree: bpy.types.NodeTree) -> bool:
 
 
 def _nodes_of(material: bpy.types.Material | None) -> bpy.types.NodeTree | None:
-    has_nodes = material is not None and (bpy.app.version >= (5, 0, 0) or material.use_nodes)
+    if material is None:
+        return None
+    has_nodes = bpy.app.version >= (5, 0, 0) or material.use_nodes  # since 5.0 every material has
     return material.node_tree if has_nodes else None
 
 
