@@ -13,7 +13,7 @@ from ..core.cryptomatte import ranked
 from .shots import Shot
 
 _INDEX = "Object Index" if bpy.app.version >= (5, 0, 0) else "IndexOB"
-_LONGEST = 63  # bytes of a pass's name
+_LONGEST = 63 if bpy.app.version >= (5, 0, 0) else 40  # bytes of a name; with layer and view 63 in files of 4.x
 _OPAQUE = 0.5  # alpha from which a pixel has an object's index, as Cycles' alpha threshold
 
 
