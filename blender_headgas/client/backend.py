@@ -146,6 +146,7 @@ class Backend:
                 }
                 result = self._rendered(params, depth_limit, patience)
                 told = {"legend": str(result.get("legend", "")), "seconds": result.get("milliseconds", 0.0) / 1e3}
+                told["farthest"] = result.get("farthest", math.inf)
                 if name is not None:
                     return self._pixels.frame(layout)._replace(**told)
                 data = self._guarded(lambda: self._receive(self._process.encoding, layout, patience))
@@ -172,10 +173,10 @@ class Backend:
 
     def render_ahead(
         self, avatars: Sequence[PosedAvatar], camera: Camera, coverage: bool = False, passes: Sequence[str] = ()
-    ) -> None:
-        """Has a frame made without waiting: the same `render`, asked for next, takes it."""
+    ) -> bool:
+        """Has a frame made without waiting: the same `render`, asked for next, takes it. Returns whether it begins."""
         if not self._process.shares_memory or not self._lock.acquire(blocking=False):
-            return
+            return False
         try:
             layout = Layout(camera.width, camera.height, len(avatars) if coverage else 0, tuple(passes))
             name = self._pixels.reserve(layout.bytes)
@@ -183,10 +184,12 @@ class Backend:
                 params = self._frame(avatars, camera, name, coverage, passes, never)
                 self._connection.send_ahead("render", params)
                 self._ahead = params
+                return True
         except ConnectionLost:  # the next request finds out why
             self._ahead = None
         finally:
             self._lock.release()
+        return False
 
     def convert(self, source: Path, **told: Any) -> tuple[Path, list[str]]:
         """Has another program's avatar written as one of ours beside itself: that file, and warnings for the user.

@@ -3,6 +3,7 @@
 """The memory that the backend draws into: ours, shared, and as large as the largest frame so far."""
 
 import logging
+import math
 import os
 import zlib
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ class Picture(NamedTuple):
     legend: str = ""  # what the colours of an inspection mean, for the user
     passes: Mapping[str, np.ndarray] = {}  # [H,W] or [H,W,C] by name, those that were asked for
     seconds: float = 0.0  # that the backend took
+    farthest: float = math.inf  # metres along the view: no depth limit behind it hides anything
+    held: np.ndarray | None = None  # [H,W] how much meshes that are holdouts hide of what is behind all avatars
 
 
 def split_frame(data: memoryview | bytes | None, layout: Layout) -> Picture:

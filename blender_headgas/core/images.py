@@ -5,6 +5,7 @@
 import numpy as np
 
 DEPTH_OF_NOTHING = 1e10  # metres; what Blender's Depth pass holds where nothing is hit
+_ROUNDING = 1e-4  # far above that of float32 depths, and far below what is seen
 _WIDEST_EDGE = 32  # pixels that a blurred edge may be away from where its depth was measured
 
 
@@ -36,6 +37,14 @@ def depth_of_soft_edges(scene: np.ndarray, depth: np.ndarray) -> np.ndarray:
             break
         filled[found] = around[found]
     return filled
+
+
+def hides_nothing(limit: np.ndarray, covered: np.ndarray, farthest: float) -> bool:
+    """Whether a depth limit [H,W] (metres) lies behind all of a picture wherever it has `covered` [H,W] anything.
+
+    farthest: metres, of the picture's farthest part.
+    """
+    return bool((limit[covered > 0] > farthest * (1 + _ROUNDING) + _ROUNDING).all())
 
 
 def grown(mask: np.ndarray) -> np.ndarray:

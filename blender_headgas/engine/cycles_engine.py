@@ -9,12 +9,13 @@ import bpy
 import numpy as np
 from cycles import CyclesRender
 
+from .. import client
 from ..core.errors import HeadGaSError
-from ..core.images import depth_of_soft_edges, grown, merged, shows_what_is_behind
+from ..core.images import depth_of_soft_edges, grown, hides_nothing, merged, shows_what_is_behind
 from ..core.messages import listed
 from ..rig import visible_avatars
 from .failures import reported
-from .holdouts import shapeless_holdouts
+from .holdouts import ineffective_holdouts
 from .native_panels import CYCLES_ENGINE
 from .pictures import ask, hidden_by_avatars, picture
 from .planes import check_size, read_plane, write_plane
@@ -41,6 +42,7 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         super().__init__(*args, **kwargs)
         self.session = None  # of Cycles
         self._shots: dict[str, Shot] = {}
+        self._begun: set[str] = set()  # layers whose avatars the backend renders while Cycles is at work
 
     def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
         """Cycles' passes, and Depth, which Cycles fills wherever it exists: merging needs it."""
@@ -67,15 +69,18 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
             with reported(self, shot.frame):
                 self._merge(shot)
                 stamp(self, shot)
+        self._begun.clear()
 
     def _read(self, depsgraph: bpy.types.Depsgraph) -> None:
         shot = read_shot(self, depsgraph)
         if not shot.files:
             return
         _check_control_meshes(depsgraph)
-        for name in shapeless_holdouts(depsgraph):
-            self.report({'WARNING'}, f"'{name}' is a holdout without a surface: it does not cut out avatars")
-        ask(self, shot, lambda backend: None)  # what is missing is told before Cycles works for an hour
+        for warning in ineffective_holdouts(depsgraph):
+            self.report({'WARNING'}, warning)
+        # what is missing is told before Cycles works for an hour
+        if ask(self, shot, lambda backend: _begin(backend, shot)):
+            self._begun.add(shot.layer)
         self._shots[shot.layer] = shot
 
     def _merge(self, shot: Shot) -> None:
@@ -87,9 +92,7 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
             planes = {render_pass.name: render_pass for render_pass in passes if render_pass.view_id == number}
             scene, depth = (read_plane(planes[name], width, height) for name in ("Combined", "Depth"))
             limit = depth_of_soft_edges(scene, depth)
-            front = whole = picture(self, shot, view, limit, bool(shot.holdouts))
-            if shows_what_is_behind(scene, limit).any():
-                whole = picture(self, shot, view)
+            front, whole = self._pictures(shot, view, limit, bool(shows_what_is_behind(scene, limit).any()))
             hidden, cut = hidden_by_avatars(shot, front), np.zeros_like(depth, bool)
             for moment in shot.moments:
                 if view in moment.hidden:
@@ -98,6 +101,29 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
             image = merged(scene, limit, front.image, whole.image, hidden, cut)
             write_plane(planes["Combined"], image)
             write_plane(planes["Depth"], np.where(front.image[..., 3] >= 0.5, front.depth, limit))
+
+    def _pictures(
+        self, shot: Shot, view: str, limit: np.ndarray, see_through: bool
+    ) -> tuple[client.Picture, client.Picture]:
+        """The avatars before the depths `limit` [H,W]; and all of them, where that was made or is seen through."""
+        coverage = bool(shot.holdouts)
+        if not (see_through or shot.layer in self._begun):
+            front = picture(self, shot, view, limit, coverage)
+            return front, front
+        whole = picture(self, shot, view, None, coverage)
+        covered = whole.image[..., 3] if whole.coverage is None else whole.coverage.sum(0)
+        if hides_nothing(limit, covered, whole.farthest):
+            return whole, whole
+        return picture(self, shot, view, limit, coverage), whole
+
+
+def _begin(backend: client.Backend, shot: Shot) -> bool:
+    """Has the backend render a shot's avatars while Cycles is at work; returns whether it does. Of several moments or
+    views it could begin but one."""
+    if len(shot.moments) != 1 or len(shot.views) != 1:
+        return False
+    moment, view = shot.moments[0], shot.views[0]
+    return backend.render_ahead(moment.avatars, moment.cameras[view], bool(shot.holdouts))
 
 
 def _check_control_meshes(depsgraph: bpy.types.Depsgraph) -> None:

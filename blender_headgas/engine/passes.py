@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The passes of our own engine: which of them a view layer asks for, and what they hold."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import bpy
@@ -12,6 +13,7 @@ from ..core.cryptomatte import ranked
 from .shots import Shot
 
 _INDEX = "Object Index" if bpy.app.version >= (5, 0, 0) else "IndexOB"
+_LONGEST = 63 if bpy.app.version >= (5, 0, 0) else 40  # bytes of a name; with layer and view 63 in files of 4.x
 _OPAQUE = 0.5  # alpha from which a pixel has an object's index, as Cycles' alpha threshold
 
 
@@ -45,6 +47,7 @@ class Wanted(NamedTuple):
     channels: str
     kind: str  # Blender's type of its socket
     source: str  # what it is made of: a plane of the backend's answer, or "" where it is none of them
+    avatar: str = ""  # the object whose alpha it is
 
 
 def wanted_passes(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> list[Wanted]:
@@ -65,9 +68,32 @@ def wanted_passes(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> list[Wa
         levels = (layer.pass_cryptomatte_depth + 1) // 2
         passes += [Wanted(f"CryptoObject{level:02d}", "rgba", 'COLOR', "coverage") for level in range(levels)]
     if own.use_avatar_alphas:
-        names = [obj.name for obj in scene.objects if obj.type == 'MESH' and obj.headgas.is_avatar]
-        passes += [Wanted(f"Alpha {name}", "A", 'VALUE', "coverage") for name in names]
+        passes += _alphas(scene)
     return passes
+
+
+def _alphas(scene: bpy.types.Scene) -> Iterator[Wanted]:
+    """A pass for each avatar of a scene, those of collections that are instanced included. Long names are cut as
+    Blender would cut them; of the same ones the second and all further have a number."""
+    instanced = {obj.instance_collection for obj in scene.objects if obj.instance_type == 'COLLECTION'} - {None}
+    objects = [*scene.objects, *(obj for group in sorted(instanced, key=_name) for obj in group.all_objects)]
+    taken: set[str] = set()
+    for avatar in dict.fromkeys(obj.name for obj in objects if obj.type == 'MESH' and obj.headgas.is_avatar):
+        title, number = _cut(f"Alpha {avatar}", ""), 1
+        while title in taken:
+            number += 1
+            title = _cut(f"Alpha {avatar}", f" {number}")
+        taken.add(title)
+        yield Wanted(title, "A", 'VALUE', "coverage", avatar)
+
+
+def _name(collection: bpy.types.Collection) -> str:
+    return collection.name
+
+
+def _cut(name: str, end: str) -> str:
+    """A name that a pass can have, with this end."""
+    return name.encode()[: _LONGEST - len(end)].decode(errors="ignore") + end
 
 
 def has_vectors(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bool:
@@ -88,7 +114,7 @@ def planes_of(
     if picture.coverage is not None:
         objects = list(dict.fromkeys(shot.names))  # instances count as the object that they are made of
         covered = np.stack([picture.coverage[[name == each for each in shot.names]].sum(0) for name in objects])
-        planes |= {f"Alpha {name}": plane for name, plane in zip(objects, covered, strict=True)}
+        planes |= {item.name: covered[objects.index(item.avatar)] for item in wanted if item.avatar in objects}
         seen = np.array([name not in shot.holdouts for name in objects])
         indices = np.array([bpy.data.objects[name].pass_index for name in objects], np.float32)
         shown = covered * seen[:, None, None]

@@ -53,6 +53,9 @@ def picture(
     taken: list[tuple[float, client.Picture]] = []
     for number, moment in enumerate(shot.moments):
         if not moment.avatars:  # all are hidden at this time, or in this view layer
+            if view in moment.hidden:
+                nothing = averaged([], shape, len(shot.names), passes)
+                taken.append((moment.weight, nothing._replace(held=moment.hidden[view].share)))
             continue
         got = _rendered(engine, shot, view, number, limit, coverage, passes)
         if view in moment.hidden:
@@ -106,7 +109,8 @@ def cut_out(whole: client.Picture, front: client.Picture, hidden: Covered) -> cl
         else:
             passes[name] = np.where(hides[..., None], front.passes[name], plane)
     image, depth = mixed(whole.image, front.image, share[..., None]), np.where(hides, front.depth, whole.depth)
-    return whole._replace(image=image, depth=depth, coverage=coverage, passes=passes)
+    before = front.image[..., 3] if front.coverage is None else front.coverage.sum(0)
+    return whole._replace(image=image, depth=depth, coverage=coverage, passes=passes, held=share * (1 - before))
 
 
 def hidden_by_avatars(shot: Shot, got: client.Picture) -> np.ndarray | None:
@@ -114,6 +118,12 @@ def hidden_by_avatars(shot: Shot, got: client.Picture) -> np.ndarray | None:
     if not shot.holdouts or got.coverage is None:
         return None
     return got.coverage.sum(0) - got.image[..., 3]
+
+
+def hidden_of_background(shot: Shot, got: client.Picture) -> np.ndarray | None:
+    """How much [H,W] of each pixel holdouts of any kind hide of what is behind all; None where there are none."""
+    hidden = [plane for plane in (hidden_by_avatars(shot, got), got.held) if plane is not None]
+    return sum(hidden[1:], hidden[0]) if hidden else None
 
 
 def _around(shot: Shot, view: str) -> Around | None:
@@ -163,10 +173,13 @@ def averaged(
             planes[name] = summed / np.maximum(np.linalg.norm(summed, axis=-1, keepdims=True), 1e-12)
         else:
             planes[name] = mean(iter(own), iter(shares), *((PASSES[name],) if PASSES[name] > 1 else ()))
-    covered = [got.coverage for got in pictures if got.coverage is not None]
+    covered = [(share, got.coverage) for share, got in taken if got.coverage is not None]
     coverage = np.zeros((count, *shape), np.float32)
-    for share, each in zip(shares, covered, strict=False):
-        coverage += np.float32(share) * each
+    for share, plane in covered:
+        coverage += np.float32(share) * plane
     image = mean((got.image for got in pictures), iter(shares), 4)
     depth = mean_depth([got.depth for got in pictures])
-    return client.Picture(image, depth, coverage if covered else None, passes=planes)
+    farthest = max((got.farthest for got in pictures), default=0.0)
+    held = [(share, got.held) for share, got in taken if got.held is not None]
+    hidden = mean((plane for _, plane in held), (share for share, _ in held)) if held else None
+    return client.Picture(image, depth, coverage if covered else None, passes=planes, farthest=farthest, held=hidden)

@@ -12,9 +12,10 @@ from ..core.images import over_colour
 from .ahead import render_ahead
 from .failures import reported
 from .frame import background_of
+from .holdouts import ineffective_holdouts
 from .native_panels import ENGINE
 from .passes import has_vectors, planes_of, wanted_passes
-from .pictures import hidden_by_avatars, picture
+from .pictures import hidden_of_background, picture
 from .planes import check_size, write_plane
 from .shots import Shot, read_shot
 from .stamps import stamp
@@ -31,8 +32,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
         """Tells Blender which passes a frame has."""
-        for name, channels, kind, _ in wanted_passes(scene, renderlayer):
-            self.register_pass(scene, renderlayer, name, len(channels), channels, kind)
+        for wanted in wanted_passes(scene, renderlayer):
+            self.register_pass(scene, renderlayer, wanted.name, len(wanted.channels), wanted.channels, wanted.kind)
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Renders one view layer of one frame; on failure no image is written and an animation ends."""
@@ -42,8 +43,8 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         background, warning = background_of(depsgraph.scene)
-        if warning:
-            self.report({'WARNING'}, warning)
+        for told in filter(None, [warning, *ineffective_holdouts(depsgraph)]):
+            self.report({'WARNING'}, told)
         layer = depsgraph.view_layer
         shot = read_shot(self, depsgraph, has_vectors(depsgraph.scene, layer))
         if not any(obj.headgas.is_avatar for obj in bpy.data.objects):
@@ -59,7 +60,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
                 render_ahead(self, depsgraph, shot, got.seconds, "coverage" in sources, list(got.passes))
             image = got.image
             if background is not None:
-                image = over_colour(image, background, hidden_by_avatars(shot, got))
+                image = over_colour(image, background, hidden_of_background(shot, got))
             self._hand_over(shot, view, planes_of(wanted, got, image, shot))
         stamp(self, shot)
         if any(item.name.startswith("CryptoObject") for item in wanted):

@@ -78,11 +78,11 @@ def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, wi
     scene = depsgraph.scene
     layer = depsgraph.view_layer.name
     region = region_of(scene.render, engine.resolution_x, engine.resolution_y)
-    views = _views(engine, scene, layer)
+    views = _views(engine, depsgraph)
     exposures = list(_exposures(scene))
     frame, subframe, inverse = scene.frame_current, scene.frame_subframe, inverse_of(scene)
     if len(exposures) == 1 and not with_motion:
-        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views, 1.0),), None, inverse)
+        return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views),), None, inverse)
     moments: list[Moment] = []
 
     def at(time: float, weight: float) -> Moment:
@@ -114,7 +114,7 @@ def read_shot_at(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph,
     now, subframe = scene.frame_current, scene.frame_subframe
     try:
         engine.frame_set(frame, 0.0)
-        moment = _moment(engine, depsgraph, region, _views(engine, scene, depsgraph.view_layer.name), 1.0)
+        moment = _moment(engine, depsgraph, region, _views(engine, depsgraph))
         return Shot(frame, depsgraph.view_layer.name, region, (moment,))
     finally:
         engine.frame_set(now, subframe)
@@ -154,14 +154,15 @@ def _exposures(scene: bpy.types.Scene) -> Iterator[tuple[float, float]]:
 
 
 def _moment(
-    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion, views: list[str], weight: float
-) -> Moment:
+    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion,
+    views: dict[str, bpy.types.Object], weight: float = 1.0,
+) -> Moment:  # fmt: skip
     cameras = {}
-    for view in views:
+    for view, camera in views.items():
         engine.active_view_set(view)
-        cameras[view] = _camera(engine, depsgraph, region)
+        cameras[view] = _camera(engine, depsgraph, region, camera.evaluated_get(depsgraph))
     names, avatars = seen_avatars(depsgraph)
-    hidden = {view: hidden_by_holdouts(depsgraph, camera) for view, camera in cameras.items()} if avatars else {}
+    hidden = {view: hidden_by_holdouts(depsgraph, camera) for view, camera in cameras.items()}
     found = {view: covered for view, covered in hidden.items() if covered is not None}
     return Moment(weight, avatars, names, cameras, found)
 
@@ -197,20 +198,27 @@ def _same(one: Moment, other: Moment) -> bool:
     return numbers(one) == numbers(other)
 
 
-def _views(engine: bpy.types.RenderEngine, scene: bpy.types.Scene, layer: str) -> list[str]:
-    if not scene.render.use_multiview:
-        return [""]
-    result = engine.begin_result(0, 0, 1, 1, layer=layer)
-    names = [view.name for view in result.views]
-    engine.end_result(result, cancel=True)
-    return names
+def _views(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> dict[str, bpy.types.Object]:
+    """The names of a frame's views, and the cameras (originals) of their whole exposure: another time may lie on the
+    other side of a cut."""
+    names = [""]
+    if depsgraph.scene.render.use_multiview:
+        result = engine.begin_result(0, 0, 1, 1, layer=depsgraph.view_layer.name)
+        names = [view.name for view in result.views]
+        engine.end_result(result, cancel=True)
+    cameras = {}
+    for name in names:
+        engine.active_view_set(name)
+        cameras[name] = (engine.camera_override or depsgraph.scene.camera).original
+    return cameras
 
 
-def _camera(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion) -> Camera:
-    """The camera of the active view."""
+def _camera(
+    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, region: PixelRegion, camera: bpy.types.Object
+) -> Camera:
+    """What the evaluated `camera` is in the active view."""
     scene = depsgraph.scene
     width, height = engine.resolution_x, engine.resolution_y
-    camera = (engine.camera_override or scene.camera).evaluated_get(depsgraph)
     seen = camera_of(camera, depsgraph, width, height, region)
     check_sharp(camera)
     if not scene.render.use_multiview:

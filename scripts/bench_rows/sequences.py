@@ -1,16 +1,19 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows about sequences: Blender's Render Animation beside `headgas render`, the same frames as PNG files, in turns.
+"""Rows about sequences: Blender's Render Animation beside `headgas render --take --cameras` of the same shot, as PNG
+files, in turns. Blender writes take and cameras of its scene first.
 
 This file runs in the backend's Python, and again in Blender's: environments of scripts/test.py.
 """
 
+import io
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -26,14 +29,12 @@ _CLOSE = 2  # of 255: both round
 
 
 def sequence_rows(bench) -> Iterator:
-    """The time from Blender's camera to a PNG file; the ratio says how fast that is beside the backend alone."""
+    """The time from Blender's camera to a PNG file; the ratio says how fast that is beside the command."""
     import torch
 
     from bench_rows.scenes import moving_head
-    from headgas.avatars import load_avatar, save_avatar
-    from headgas.splatting import set_threads
+    from headgas.avatars import save_avatar
 
-    set_threads(bench.most)
     pythons = [environment.interpreter(environment.VENV / "blender" / v) for v in environment.DEMO_BLENDERS]
     blender = next((python for python in pythons if python.is_file()), None)
     if blender is None:
@@ -48,11 +49,10 @@ def sequence_rows(bench) -> Iterator:
             "colors": torch.zeros(3, 3, dtype=torch.uint8),
         }
         save_avatar(path, made, "modes", {}, triangle)
-        avatar = load_avatar(path, bench.device).avatar
         with _Blender(blender, folder, bench) as rendering:
             own, theirs = [], []
             for _ in range(1 if bench.quick else ROUNDS):
-                own.append(_rendered(avatar, folder))
+                own.append(_rendered(folder, bench))
                 theirs.append(rendering.seconds())
             _check_same(folder)
         best, rate = min(theirs), FRAMES / min(theirs)
@@ -62,27 +62,18 @@ def sequence_rows(bench) -> Iterator:
         )
 
 
-def _rendered(avatar, folder: Path) -> float:
-    """The seconds that the library takes for all frames, each as `headgas render` makes it."""
-    import torch
+def _rendered(folder: Path, bench) -> float:
+    """The seconds that the command takes for all frames, without the start of Python."""
+    from headgas import cli
 
-    from headgas.avatars.rendering import PlacedAvatar, linear_to_srgb, render_frame
-    from headgas.files import save_image
-    from headgas.splatting import Camera
-
-    focal = LENS / 36 * SIZE[0]
-    K = torch.tensor([[focal, 0, SIZE[0] / 2], [0, focal, SIZE[1] / 2], [0, 0, 1]])
-    viewmat = torch.tensor([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, DISTANCE], [0, 0, 0, 1]])
-    camera = Camera(viewmat, K, *SIZE)
+    shot = ["--take", folder / "take.json", "--cameras", folder / "cameras.json"]
+    where = ["--out", folder / "own", "--device", bench.device.type, "--threads", bench.most]
+    said = io.TextIOWrapper(io.BytesIO())
     started = time.perf_counter()
-    for frame in range(1, FRAMES + 1):
-        expression = torch.zeros(len(avatar.expression_space.names))
-        expression[0] = frame / FRAMES
-        image, _ = render_frame([PlacedAvatar(avatar, expression, torch.eye(4))], camera)
-        alpha = image[..., 3:]
-        straight = linear_to_srgb(image[..., :3] / alpha.clamp_min(1e-6))
-        picture = (torch.cat([straight, alpha], -1).clamp(0, 1) * 255).round().to(torch.uint8)
-        save_image(folder / "own" / f"{frame:04d}.png", picture.cpu().numpy())
+    with redirect_stdout(said), redirect_stderr(said):
+        status = cli.main([str(word) for word in ("render", folder / "avatar.safetensors", *shot, *where)])
+    if status:
+        raise RuntimeError("'headgas render' failed")
     return time.perf_counter() - started
 
 
@@ -157,6 +148,8 @@ def _serve(folder: Path) -> None:
     render.image_settings.file_format, render.image_settings.color_mode = 'PNG', 'RGBA'
     render.filepath = str(folder / "blender" / "####")
     scene.frame_start, scene.frame_end = 1, FRAMES
+    bpy.ops.headgas.export_take(filepath=str(folder / "take.json"), format='JSON')
+    bpy.ops.headgas.export_cameras(filepath=str(folder / "cameras.json"))
     for _ in sys.stdin:
         started = time.perf_counter()
         bpy.ops.render.render(animation=True)

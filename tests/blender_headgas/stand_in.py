@@ -86,10 +86,10 @@ def read_layers(path: Path) -> dict[str, np.ndarray]:
     data = path.read_bytes()
     place, attributes = 8, {}
     while data[place]:
-        name, kind = (part.decode() for part in data[place:].split(b"\0", 2)[:2])
+        name, kind = data[place:].split(b"\0", 2)[:2]
         place += len(name) + len(kind) + 2
         size = struct.unpack_from("<i", data, place)[0]
-        attributes[name] = data[place + 4 : place + 4 + size]
+        attributes[name.decode()] = data[place + 4 : place + 4 + size]
         place += 4 + size
     left, top, right, bottom = struct.unpack("<4i", attributes["dataWindow"])
     width, height = right - left + 1, bottom - top + 1

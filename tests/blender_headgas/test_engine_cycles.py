@@ -186,6 +186,27 @@ def render_still_exr(scene, tmp_path) -> np.ndarray:
     return _rgba(render_layers(tmp_path / "still.exr"))
 
 
+def test_the_backend_renders_while_cycles_does(stage, service, tmp_path):
+    """Where nothing is in its way, what it made meanwhile is what is shown: nothing is left to do afterwards."""
+    meanwhile = []
+
+    def look(*_: object) -> None:
+        meanwhile.append(service.asked(1))
+
+    bpy.app.handlers.render_stats.append(look)
+    try:
+        sliced = render_still_exr(stage, tmp_path)
+    finally:
+        bpy.app.handlers.render_stats.remove(look)
+    assert any(meanwhile)
+    assert [request["depth_limit"] is not False for request in service.requests] == [False, True]
+    next(obj for obj in bpy.data.objects if obj.name.startswith("plane")).location.y = 40000.0
+    stage.camera.data.clip_end, stage.render.film_transparent = 1e6, False
+    behind = render_still_exr(stage, tmp_path)
+    assert [request["depth_limit"] is not False for request in service.requests] == [False, True, False]
+    assert (behind[..., 3] >= sliced[..., 3] - 1e-4).all() and np.abs(behind - sliced).max() > 0.1
+
+
 def test_control_meshes_cast_shadows_but_are_never_seen(stage, tmp_path):
     avatar = next(obj for obj in bpy.data.objects if obj.headgas.is_avatar)
     assert not avatar.visible_camera and avatar.visible_shadow and avatar.visible_glossy and avatar.visible_diffuse

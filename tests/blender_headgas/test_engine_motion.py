@@ -52,6 +52,26 @@ def test_the_shutter_is_sampled_at_sub_frames(scene, avatar, service, tmp_path, 
     assert np.array_equal(again, image)
 
 
+def test_a_frame_after_a_cut_has_nothing_of_the_camera_before(scene, avatar, service, tmp_path):
+    """Its shutter opens before the cut, and its vectors look back across it."""
+    other = scene.camera.copy()
+    other.location.x = 5.0
+    scene.collection.objects.link(other)
+    for frame, camera in ((1, scene.camera), (5, other)):
+        scene.timeline_markers.new("cut", frame=frame).camera = camera
+    scene.render.motion_blur_position, scene.headgas_render.motion_samples = 'CENTER', 4
+    scene.view_layers[0].use_pass_vector = True
+    scene.frame_set(5)
+    for blurred in (True, False):
+        scene.render.use_motion_blur = blurred
+        render_still(tmp_path / "frame.exr")
+    cameras = [request["camera"] for request in service.requests]
+    around = service.requests[-1]["around"]  # within Cycles there is none
+    cameras += [around[moment]["camera"] for moment in ("before", "after")] if around else []
+    assert len(cameras) >= 5 and {-camera["viewmat"][0][3] for camera in cameras} == {5.0}
+    assert scene.frame_current == 5 and scene.camera == other
+
+
 def test_what_stands_still_is_rendered_once(scene, avatar, service, tmp_path):
     scene.frame_set(20)
     render_still(tmp_path / "still.exr")

@@ -57,6 +57,23 @@ def test_every_pass_is_written(scene, avatars, service, tmp_path):
     assert re.search(rb"cryptomatte/542cafa/manifest\0string\0...." + manifest, header, re.S)
 
 
+def test_avatars_with_long_names_and_instances_have_alphas_of_their_own(scene, avatars, service, tmp_path):
+    """Two names that are alike as far as a pass's name can be long; the second avatar is in the scene as instances."""
+    scene.view_layers[0].headgas_passes.use_avatar_alphas = True
+    long = "An avatar whose name is as long as old Blenders allow it, "
+    avatars[0].name, avatars[1].name = long + "é", long + "è"
+    cast = bpy.data.collections.new("cast")
+    cast.objects.link(avatars[1])
+    scene.collection.objects.unlink(avatars[1])
+    for _ in range(2):
+        instance = bpy.data.objects.new("instance", None)
+        instance.instance_type, instance.instance_collection = 'COLLECTION', cast
+        scene.collection.objects.link(instance)
+    layers = render_layers(tmp_path / "alphas.exr")
+    shares = [layers[name].mean() for name in sorted(layers) if ".Alpha " in name]
+    assert sorted(shares) == pytest.approx([1 / 3, 2 / 3])  # columns take turns
+
+
 def test_passes_cost_nothing_where_no_view_layer_asks(scene, avatars, service, tmp_path):
     assert {name.split(".")[1] for name in render_layers(tmp_path / "one.exr")} == {"Combined"}
     request = service.requests[-1]

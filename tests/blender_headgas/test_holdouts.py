@@ -61,6 +61,28 @@ def test_edges_are_soft_and_passes_are_cut(scene, mesh, avatar, tmp_path):
     assert (layers["ViewLayer.Normal.Y"] == -1).all()
 
 
+@pytest.mark.parametrize("engine", ['HEADGAS', 'HEADGAS_CYCLES'])
+@pytest.mark.parametrize("avatars", ["half", "none", "blurred"])
+def test_a_mesh_is_a_hole_in_the_world_too(scene, mesh, avatar, tmp_path, engine, avatars):
+    scene.render.engine, scene.render.film_transparent = engine, False
+    scene.world = bpy.data.worlds.new("world")
+    if bpy.app.version < (5, 0, 0):
+        scene.world.use_nodes = True
+    background = next(node for node in scene.world.node_tree.nodes if node.type == 'BACKGROUND')
+    background.inputs["Color"].default_value = (0.0, 0.0, 0.5, 1.0)
+    avatar.headgas.filepath = str(write_avatar(tmp_path / "half.safetensors"))
+    if avatars == "none":
+        avatar.hide_render = True
+    if avatars == "blurred":
+        avatar.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver.expression = "frame"
+        scene.render.use_motion_blur, scene.headgas_render.motion_samples = True, 2
+    alpha = _rgba(render_layers(tmp_path / "hole.exr"))[..., 3]
+    left, right = _COLUMNS < 23, _COLUMNS > 24  # Cycles blurs the edge
+    assert np.allclose(alpha[right], 1, atol=1e-4)
+    before = 0.0 if avatars == "none" else 0.5
+    assert np.allclose(alpha[left & _BEHIND], 0, atol=1e-4) and np.allclose(alpha[left & ~_BEHIND], before, atol=1e-4)
+
+
 def test_moving_meshes_blur(scene, mesh, tmp_path):
     for frame, aside in ((0, -2500.0), (2, -1500.0)):
         mesh.location.x = aside
@@ -68,6 +90,36 @@ def test_moving_meshes_blur(scene, mesh, tmp_path):
     scene.render.use_motion_blur, scene.headgas_render.motion_samples = True, 4
     alpha = _rgba(render_layers(tmp_path / "blurred.exr"))[..., 3]
     assert len(np.unique(alpha[5].round(3))) > 3 and alpha[5, 0] == 0 and alpha[5, -1] == 1
+
+
+@pytest.mark.parametrize("engine", ['HEADGAS', 'HEADGAS_CYCLES'])
+def test_faces_with_holdout_materials_hide_what_is_behind_them(scene, mesh, tmp_path, capfd, engine):
+    """The square's left half has a Holdout material; the right half mixes Holdout with what glows."""
+    mesh.is_holdout, scene.render.engine = False, engine
+    mesh.data.clear_geometry()
+    mesh.data.from_pydata(
+        [(x, 0, z) for x in (-2e3, 2e3, 6e3) for z in (-2e3, 2e3)], [], [(0, 2, 3, 1), (2, 4, 5, 3)]
+    )
+    mesh.data.polygons[1].material_index = 1
+    glow = mesh.data.materials[0]
+    mixed, whole = glow.copy(), glow.copy()
+    for material in (whole, mixed):
+        tree = material.node_tree
+        holdout = tree.nodes.new('ShaderNodeHoldout')
+        surface = tree.get_output_node('ALL').inputs["Surface"]
+        if material is mixed:
+            mix = tree.nodes.new('ShaderNodeMixShader')
+            tree.links.new(holdout.outputs[0], mix.inputs[1])
+            tree.links.new(surface.links[0].from_socket, mix.inputs[2])
+            holdout = mix
+        tree.links.new(holdout.outputs[0], surface)
+    mesh.data.materials[0] = whole
+    mesh.data.materials.append(mixed)
+    alpha = _rgba(render_layers(tmp_path / "cut.exr"))[..., 3]
+    left = _COLUMNS < 23  # what mixes begins in the next column, and Cycles blurs edges
+    assert np.allclose(alpha[left], np.where(_BEHIND, 0, 1)[left], atol=1e-4)
+    assert alpha[5, 40] == 1
+    assert f"'{mixed.name}' is a holdout in part" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("what", ["collection", "instance", "not seen by the camera", "only this layer"])

@@ -132,6 +132,7 @@ def _render(params: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
     camera = params["camera"]
     legend = params["inspect"]["mode"] if params["inspect"] else ""
     result = {"width": camera["width"], "height": camera["height"], "legend": legend}
+    result["farthest"] = camera["width"] - 1 + 1000.0 * (camera["height"] - 1)
     result["milliseconds"] = 1e3 * (time.perf_counter() - started)
     if params["pixels"] is None:
         return result, frame.tobytes()

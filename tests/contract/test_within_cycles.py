@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Both real programs: a plane of Cycles slices the head where the backend says that it must."""
 
+import os
+import signal
+
 import bpy
 import numpy as np
 import pytest
@@ -30,6 +33,36 @@ def test_a_plane_slices_the_head(scene, head, material, tmp_path, transparent): 
     assert ((whole - front)[..., 3] > 0.1).sum() > 100 and (front[..., 3] > 0.1).sum() > 100
     z = layers["ViewLayer.Depth.Z"]
     assert np.abs(z - np.where(front[..., 3] >= 0.5, depth, distance)).max() < 1e-4
+
+
+def _rgba(layers: dict[str, np.ndarray]) -> np.ndarray:
+    return np.stack([layers[f"ViewLayer.Combined.{channel}"] for channel in "RGBA"], -1)
+
+
+def test_what_was_made_while_cycles_worked_is_what_stands_before_a_wall(scene, head, real_service, tmp_path):  # noqa: F811
+    """Nothing of it is left to be made; also where the backend is killed meanwhile."""
+    scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 1, False, False
+    alone = _rgba(render_layers(tmp_path / "alone.exr"))
+    scene.render.engine = 'HEADGAS_CYCLES'
+    _add_glowing_plane(scene, 5.0, (0.7, 0.2, 0.1))
+    expected = alone + (1 - alone[..., 3:]) * np.array([0.7, 0.2, 0.1, 1.0])
+    begun, killed = [], []
+
+    def kill(*_: object) -> None:
+        backend = real_service.running()
+        if backend is not None and backend._ahead is not None:
+            begun.append(backend.pid)
+            if not killed:
+                killed.append(backend.pid)
+                os.kill(backend.pid, signal.SIGTERM)
+
+    bpy.app.handlers.render_stats.append(kill)
+    try:
+        for name in ("killed", "whole"):
+            assert np.abs(_rgba(render_layers(tmp_path / f"{name}.exr")) - expected).max() < _CLOSE
+    finally:
+        bpy.app.handlers.render_stats.remove(kill)
+    assert killed and set(begun) > set(killed)
 
 
 def _add_glowing_plane(scene, distance: float, colour: tuple[float, float, float]) -> None:

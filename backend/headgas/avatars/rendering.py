@@ -110,6 +110,15 @@ class Stage:
         """Those of all avatars."""
         return _joined(self.groups)
 
+    @property
+    @torch.inference_mode()
+    def farthest(self) -> float:
+        """The camera-space z in metres of the farthest centre: no depth limit behind it hides anything."""
+        if not self.groups or not len(self.gaussians):
+            return 0.0
+        depths = self.gaussians.means @ self.camera.viewmat[2, :3] + self.camera.viewmat[2, 3]
+        return float(depths.max()) * self.unit - self.moved_back
+
     @torch.inference_mode()
     def rasterized(self, colors: Tensor | None = None) -> Rendering:
         """The Gaussians blended, in `colors` [N,3] of all avatars' Gaussians instead of their own where given.

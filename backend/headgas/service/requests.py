@@ -44,6 +44,7 @@ class _Picture(NamedTuple):
 
     planes: list[torch.Tensor]  # float32: RGBA [H,W,4], depth [H,W]; as asked for coverage [A,H,W] and passes
     legend: str  # what the colours mean, where something else than the avatars' own are shown
+    farthest: float  # metres, see `Stage.farthest`
 
 
 class Requests:
@@ -55,7 +56,7 @@ class Requests:
         self._device = device
         self._avatars: OrderedDict[tuple[str, int, int], Checkpoint] = OrderedDict()
         self._last_asked: tuple[list[Any], str] = [], ""  # the same question has the same answer
-        self._last_picture = _Picture([], "")
+        self._last_picture = _Picture([], "", 0.0)
         self._inspector: Inspector | None = None
         self._lock = threading.Lock()
         self._uploads = Uploads()
@@ -164,6 +165,7 @@ class Requests:
         else:
             _write_pixels(params["pixels"], planes)
         facts = {"width": camera.width, "height": camera.height, "legend": self._last_picture.legend}
+        facts["farthest"] = self._last_picture.farthest
         return facts | {"milliseconds": (time.perf_counter() - started) * 1e3}, pixels
 
     def _picture(self, stage: Stage, avatars: list[Avatar], inspect: Any, coverage: bool) -> _Picture:
@@ -174,7 +176,8 @@ class Requests:
             inspection = self._inspection(inspect)
             assert self._inspector is not None
             stage, image, depth, legend = self._inspector.view(stage, avatars, inspection)
-        return _Picture([image, depth, stage.coverage(image)] if coverage else [image, depth], legend)
+        planes = [image, depth, stage.coverage(image)] if coverage else [image, depth]
+        return _Picture(planes, legend, stage.farthest)
 
     def _passes(self, stage: Stage, camera: Camera, names: list[str], around: Any) -> list[torch.Tensor]:
         unknown = [name for name in names if name not in PASSES]
