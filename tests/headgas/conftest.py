@@ -5,7 +5,8 @@
 import io
 import json
 import math
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ import torch
 from PIL import Image
 
 from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
+from headgas.splatting import compiling
+from headgas.training import initialization
 
 SIZE = 48  # pixels
 _SMOOTH = 4  # samples along each edge of a pixel
 NAMES = ("jawOpen", "eyeBlinkLeft", "browInnerUp")
+HULL_GRID = initialization._GRID
 
 
 def look_at(yaw: float, distance: float = 0.6) -> np.ndarray:
@@ -110,6 +114,21 @@ def write_capture(folder: Path, frames: int = 24, test: int = 6, seed: int = 0, 
     data["frames"] = entries
     (folder / "capture.json").write_text(json.dumps(data), encoding="utf-8")
     return folder
+
+
+def copy_kernels(cache: Path, but: str) -> None:
+    """Makes `cache`, for a NUMBA_CACHE_DIR, hold what this machine has compiled, but for the files of the source `but`;
+    nothing in it says what is compiled. Compiling everything takes half a minute."""
+    folder = compiling._FOLDER
+    shutil.copytree(folder, cache / "kernels" / folder.name, ignore=shutil.ignore_patterns(f"{but}.*", "*.compiled"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def coarse_hull() -> Iterator[None]:
+    """Trainings in this process begin from a hull of a 27th of the voxels: it would take most of a short one's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initialization, "_GRID", HULL_GRID // 3)
+        yield
 
 
 @pytest.fixture

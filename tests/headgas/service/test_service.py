@@ -30,7 +30,7 @@ from headgas.service.requests import Requests
 from headgas.splatting import Camera
 from headgas.splatting.splats import Splats
 from tests.headgas.avatars.test_splats import some_splats
-from tests.headgas.conftest import intrinsics, look_at, small_avatar
+from tests.headgas.conftest import copy_kernels, intrinsics, look_at, small_avatar
 
 WAIT = 60  # seconds
 SIZE = 40  # pixels
@@ -347,6 +347,7 @@ def test_a_taken_port_is_a_clear_error(service: Service) -> None:
 
 
 def test_kernels_are_compiled_in_the_background_and_the_client_can_follow(tmp_path: Path, avatar_path: str) -> None:
+    copy_kernels(tmp_path, but="tiles")  # seconds remain to be compiled, and first of all
     key = secrets.token_bytes(16)
     environment = os.environ | {"HEADGAS_KEY": key.hex(), "NUMBA_CACHE_DIR": str(tmp_path)}
     process = subprocess.Popen(

@@ -8,50 +8,62 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from headgas import cli
 from headgas.avatars import Avatar, load_avatar
 from headgas.errors import HeadGaSError
+from headgas.training import initialization
 from headgas.training.processes import Processes
 from headgas.training.run import AVATAR, METRICS, RESUME, THUMBNAIL
 from headgas.training.telling import STATUS
-from tests.headgas.conftest import write_capture
+from tests.headgas.conftest import HULL_GRID, write_capture
 
-ALONE = [sys.executable, "-m", "headgas"]
 TOGETHER = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "headgas"]
 PATIENCE = 240
 
 
-def train(program: list[str], capture: Path, out: Path, *options: str) -> list[str]:
-    return [*program, "train", str(capture), "--out", str(out), "--device", "cpu", "--gaussians", "2800", *options]
+def train(capture: Path, out: Path, *options: str) -> list[str]:
+    return ["train", str(capture), "--out", str(out), "--device", "cpu", "--gaussians", "2800", *options]
 
 
-def both_ways(tmp_path: Path, *options: str) -> list[Avatar]:
-    """What one process makes of two frames per step, and what two make of one each."""
+@pytest.fixture
+def both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., list[Avatar]]:
+    """What one process, this one, makes of two frames per step, and what two make of one each."""
+    monkeypatch.setattr(initialization, "_GRID", HULL_GRID)
+    return lambda *options: _both_ways(tmp_path, capsys, *options)
+
+
+def _both_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> list[Avatar]:
     capture = write_capture(tmp_path / "capture")
-    for program, out, own in ((ALONE, "alone", ("--batch", "2")), (TOGETHER, "together", ())):
-        command = train(program, capture, tmp_path / out, "--basis", "float32", *own, *options)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("avatar.safetensors") == 1
+    options = ("--basis", "float32", *options)
+    assert cli.main(train(capture, tmp_path / "alone", "--batch", "2", *options)) == 0
+    assert capsys.readouterr().out.count("avatar.safetensors") == 1
+    command = [*TOGETHER, *train(capture, tmp_path / "together", *options)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("avatar.safetensors") == 1
     files = [sorted(p.name for p in (tmp_path / out).iterdir()) for out in ("alone", "together")]
     assert files[0] == files[1] == sorted([AVATAR, METRICS, "preview.png", STATUS, THUMBNAIL])
     return [load_avatar(tmp_path / out / AVATAR).avatar for out in ("alone", "together")]
 
 
-def test_two_processes_train_what_one_does_with_two_frames_per_step(tmp_path: Path) -> None:
-    alone, together = both_ways(tmp_path, "--preset", "headgas", "--iterations", "60")
+def test_two_processes_train_what_one_does_with_two_frames_per_step(both_ways: Callable) -> None:
+    alone, together = both_ways("--preset", "headgas", "--iterations", "60")
     assert together.count == alone.count > 2500
     for name, values in alone.tensors().items():
         torch.testing.assert_close(together.tensors()[name], values, rtol=1e-3, atol=1e-5, msg=name)
 
 
-def test_two_processes_pay_for_motion_once(tmp_path: Path) -> None:
+def test_two_processes_pay_for_motion_once(both_ways: Callable) -> None:
     """Seven steps: Gaussians as round as at first turn by rounding alone, and soon all differ by that."""
-    alone, together = both_ways(tmp_path, "--preset", "modes", "--iterations", "7")
+    alone, together = both_ways("--preset", "modes", "--iterations", "7")
     for name, values in alone.tensors().items():
         assert (together.tensors()[name] - values).abs().mean() < 1e-5, name
     mixed, likewise = (avatar.get_parameter("mixer.weight") for avatar in (alone, together))
@@ -75,13 +87,13 @@ def _children(process: subprocess.Popen) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes through /proc")
 def test_one_process_dying_ends_all_and_the_run_resumes(tmp_path: Path) -> None:
     capture, out = write_capture(tmp_path / "capture"), tmp_path / "run"
-    command = train(TOGETHER, capture, out, "--iterations", "400")
-    environment = os.environ | {"HEADGAS_SAVE_SECONDS": "0.5"}
+    command = [*TOGETHER, *train(capture, out, "--iterations", "200")]
+    environment = os.environ | {"HEADGAS_SAVE_SECONDS": "0.1"}
     with (tmp_path / "errors").open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         deadline = time.monotonic() + PATIENCE
         while not (out / RESUME).is_file() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(0.01)
         assert process.poll() is None, "the run ended before one of its processes could be killed"
         os.kill(_children(process)[-1], signal.SIGKILL)
         assert process.wait(timeout=60) != 0
@@ -92,7 +104,7 @@ def test_one_process_dying_ends_all_and_the_run_resumes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "starting anew" not in done.stderr
     lines = [json.loads(line) for line in (out / METRICS).read_text(encoding="utf-8").splitlines()]
-    assert lines[-1]["iteration"] == load_avatar(out / AVATAR).header["training"]["iterations"] == 400
+    assert lines[-1]["iteration"] == load_avatar(out / AVATAR).header["training"]["iterations"] == 200
 
 
 def test_frames_that_cannot_be_dealt_equally_are_refused() -> None:
