@@ -29,7 +29,7 @@ SMALL = TrainingConfig(
     max_gaussians=900,
     densify_events=5,
 )
-STEPS = 400
+STEPS = 280
 
 
 def test_psnr(capture: Path, out: Path) -> float:
