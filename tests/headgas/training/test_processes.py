@@ -113,8 +113,8 @@ def test_one_process_dying_ends_all_and_the_run_resumes(
     tmp_path: Path, together: Callable, caplog: pytest.LogCaptureFixture
 ) -> None:
     capture, out = write_capture(tmp_path / "capture"), tmp_path / "run"
-    command = train(capture, out, "--iterations", "200")
-    environment = os.environ | {"HEADGAS_SAVE_SECONDS": "0.1"}
+    command = train(capture, out, "--iterations", "200", "--gaussians", "300")
+    environment = os.environ | {"HEADGAS_SAVE_SECONDS": "0.3"}
     with (tmp_path / "errors").open("w") as errors:
         process = subprocess.Popen([*TOGETHER, *command], stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         deadline = time.monotonic() + PATIENCE

@@ -84,8 +84,8 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     """Killed in the middle without warning; the resumed run ends with the steps that the whole run was to have."""
     capture, out = write_capture(tmp_path / "capture"), tmp_path / "run"
     command = [sys.executable, "-m", "headgas", "train", str(capture), "--out", str(out), "--iterations", "200"]
-    command += ["--gaussians", "1500"]
-    environment = os.environ | {"HEADGAS_SAVE_SECONDS": "0.1"}
+    command += ["--gaussians", "500"]
+    environment = os.environ | {"HEADGAS_SAVE_SECONDS": "0.3"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
     deadline = time.monotonic() + 120
     while not (out / "resume.safetensors").is_file() and time.monotonic() < deadline and process.poll() is None:
