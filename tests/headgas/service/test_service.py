@@ -23,10 +23,12 @@ import torch
 import headgas
 from headgas.avatars import load_avatar, save_avatar
 from headgas.avatars.rendering import PlacedAvatar, Stage, render_frame
+from headgas.errors import HeadGaSError
 from headgas.evaluation.inspection import Inspection, Inspector
 from headgas.exchange.ply import write_ply
 from headgas.service.messages import PROTOCOL
 from headgas.service.requests import Requests
+from headgas.service.server import serve
 from headgas.splatting import Camera
 from headgas.splatting.splats import Splats
 from tests.headgas.avatars.test_splats import some_splats
@@ -326,16 +328,21 @@ def test_shutdown_ends_the_service() -> None:
     assert process.wait(WAIT) == 0
 
 
-@pytest.mark.parametrize("key", [None, "", "no hexadecimal"])
-def test_without_a_key_nothing_is_served(key: str | None) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "HEADGAS_KEY"}
-    environment |= {} if key is None else {"HEADGAS_KEY": key}
+def test_without_a_key_nothing_is_served() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "headgas", "serve"],
-        env=environment, capture_output=True, text=True, timeout=WAIT, check=False,
+        env={name: value for name, value in os.environ.items() if name != "HEADGAS_KEY"},
+        capture_output=True, text=True, timeout=WAIT, check=False,
     )  # fmt: skip
     assert finished.returncode == 2
     assert "HEADGAS_KEY" in finished.stderr and "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("key", ["", "no hexadecimal"])
+def test_what_is_no_key_serves_nothing(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("HEADGAS_KEY", key)
+    with pytest.raises(HeadGaSError, match="HEADGAS_KEY holds no key"):
+        serve("127.0.0.1", 0, torch.device("cpu"), False)
 
 
 def test_a_taken_port_is_a_clear_error(service: Service) -> None:
