@@ -53,8 +53,17 @@ def pytest_unconfigure() -> None:
         os._exit(_status)
 
 
+def new_file() -> None:
+    """An empty file, and an extension that remembers nothing. The factory settings would bring both, too, but Blender's
+    own add-ons with them, which take twice as long: a test that changes Blender's preferences sets them back."""
+    if ADDON in bpy.context.preferences.addons:
+        bpy.ops.preferences.addon_disable(module=ADDON)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    enable_extension()
+
+
 def enable_extension() -> None:
-    """Enables it again after a test that went back to Blender's factory settings."""
+    """Enables it where it is not."""
     if ADDON not in bpy.context.preferences.addons:
         bpy.ops.preferences.addon_enable(module=ADDON)
 
@@ -62,8 +71,7 @@ def enable_extension() -> None:
 @pytest.fixture
 def scene(tmp_path: Path):
     """The scene of a new file with a camera 1 m in front of the origin, rendered by HeadGaS into float images."""
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    enable_extension()
+    new_file()
     scene = bpy.context.scene
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     scene.collection.objects.link(camera)

@@ -322,9 +322,10 @@ class Backend:
                 f"{error}{self._process.log_tail()}", "Try again; the time limit is in the preferences of HeadGaS"
             ) from None
         except ConnectionLost as error:
-            meaning = self._process.lost(error)
-            self._process.kill()
-            raise meaning from None
+            try:
+                raise self._process.lost(error) from None  # named, it would hold itself by its traceback's frame
+            finally:
+                self._process.kill()
 
 
 def _camera(camera: Camera) -> dict[str, Any]:

@@ -95,8 +95,12 @@ class BackendProcess:
 
     def check_alive(self) -> None:
         """Raises, with the end of its log, when the child has died."""
-        if death := self.death():
-            raise death
+        death = self.death()
+        try:
+            if death is not None:
+                raise death
+        finally:
+            del death  # it would hold itself by its traceback, and the engine that waits, which Blender frees
 
     def lost(self, error: ConnectionLost) -> HeadGaSError:
         """What a broken connection means: mostly the child's death, which it comes a moment before."""

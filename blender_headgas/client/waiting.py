@@ -60,6 +60,9 @@ def in_thread(function: Callable[[], _Result], patience: Patience) -> _Result:
         except queue.Empty:
             patience.spend()
             continue
-        if error is not None:
-            raise error
-        return result
+        try:
+            if error is not None:
+                raise error
+            return result
+        finally:
+            del error  # it would hold itself by its traceback, and whoever waits

@@ -5,20 +5,20 @@
 from pathlib import Path
 
 import bpy
-from bpy_extras.io_utils import ExportHelper
 
 from ..core.errors import HeadGaSError
 from ..core.files import write_bytes
 from ..engine import native_splats
 from ..rig import avatar_of
 from ..rig.sampling import evaluated_at
+from .export_take import AvatarExport
 from .reporting import reported
 from .selection import has_channels
 
 _OWN_AXES = {".ply": "blender", ".spz": "opengl"}
 
 
-class HEADGAS_OT_bake_sequence(bpy.types.Operator, ExportHelper):
+class HEADGAS_OT_bake_sequence(bpy.types.Operator, AvatarExport):
     """Write the active avatar as Gaussian splats where it stands in the world, a file for each frame of the scene: they
     render without HeadGaS"""
 
@@ -44,15 +44,6 @@ class HEADGAS_OT_bake_sequence(bpy.types.Operator, ExportHelper):
             ('OPENCV', "Y Down", "X right, Y down, Z away from the viewer, as 3D Gaussian Splatting has it"),
         ),
     )
-
-    @property
-    def filename_ext(self) -> str:
-        """What the file selector makes names end in."""
-        return f".{self.format.lower()}"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_channels(cls, context)
 
     @reported
     def execute(self, context: bpy.types.Context) -> set[str]:

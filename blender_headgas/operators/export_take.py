@@ -18,7 +18,20 @@ from .reporting import reported
 from .selection import has_channels
 
 
-class HEADGAS_OT_export_take(bpy.types.Operator, ExportHelper):
+class AvatarExport(ExportHelper):
+    """An export of the active avatar into one of several formats"""
+
+    @property
+    def filename_ext(self) -> str:
+        """What the file selector makes names end in."""
+        return f".{self.format.lower()}"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return has_channels(cls, context)
+
+
+class HEADGAS_OT_export_take(bpy.types.Operator, AvatarExport):
     """Export the active avatar's motion over the scene's frames: as CSV, as Live Link Face writes it, or as JSON, from
     which 'headgas render' renders it without Blender"""
 
@@ -34,15 +47,6 @@ class HEADGAS_OT_export_take(bpy.types.Operator, ExportHelper):
             ('JSON', "HeadGaS (.json)", "The avatar's parameters and the head's place, for 'headgas render'"),
         ),
     )
-
-    @property
-    def filename_ext(self) -> str:
-        """What the file selector makes names end in."""
-        return f".{self.format.lower()}"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_channels(cls, context)
 
     @reported
     def execute(self, context: bpy.types.Context) -> set[str]:

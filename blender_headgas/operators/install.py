@@ -13,7 +13,7 @@ from ..client import discovery, installing
 from ..client.launch import opened_folders, own_folders, preferences, require_online, user_folder
 from ..client.tasks import Task
 from ..core.errors import HeadGaSError
-from .reporting import reported
+from .reporting import is_rendering, reported
 from .service import run_beside
 
 DETECT, INSTALL = "detect", "install"
@@ -62,10 +62,7 @@ class HEADGAS_OT_install_backend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        if bpy.app.is_job_running('RENDER'):
-            cls.poll_message_set("Wait until the render has finished")
-            return False
-        return True
+        return not is_rendering(cls)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_confirm(

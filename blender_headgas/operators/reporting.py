@@ -12,6 +12,14 @@ from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 
 
+def is_rendering(operator: type[bpy.types.Operator]) -> bool:
+    """Whether Blender renders just now; says so where it does."""
+    rendering = bpy.app.is_job_running('RENDER')
+    if rendering:
+        operator.poll_message_set("Wait until the render has finished")
+    return rendering
+
+
 def reported(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any, bpy.types.Context], set[str]]:
     """An operator's `execute` whose HeadGaSError becomes a report, and the operator is cancelled."""
 

@@ -17,7 +17,7 @@ from ..core.messages import listed
 from ..engine.frame import camera_of, region_of
 from ..engine.unfinished import broken_files, missing_frames, shows_avatars
 from ..rig import avatar_path, avatars_in, expression_of, visible_avatars
-from .reporting import reported
+from .reporting import is_rendering, reported
 
 _SIDE = 32  # pixels of the picture that is rendered as a test
 _BEFORE = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 1], [0, 0, 0, 1]])  # a metre before a face, looking at it
@@ -32,10 +32,7 @@ class HEADGAS_OT_check_shot(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        if bpy.app.is_job_running('RENDER'):
-            cls.poll_message_set("Wait until the render has finished")
-            return False
-        return True
+        return not is_rendering(cls)
 
     @reported
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -14,7 +14,7 @@ from ..client.tasks import Task
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
 from ..rig.windows import redraw
-from .reporting import reported
+from .reporting import is_rendering, reported
 
 TASK = "backend"  # one at a time tests, restarts or stops it
 _REFRESH = "memory"
@@ -28,8 +28,7 @@ class BackendOperator(bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         task = client.tasks.task(TASK)
-        if bpy.app.is_job_running('RENDER'):
-            cls.poll_message_set("Wait until the render has finished")
+        if is_rendering(cls):
             return False
         if task is not None and not task.done:
             cls.poll_message_set("Wait until that is done")

@@ -24,7 +24,7 @@ from blender_headgas.core.errors import HeadGaSError  # noqa: E402
 
 @pytest.fixture
 def scene():
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     return bpy.context.scene
 
 

@@ -27,7 +27,7 @@ from blender_headgas.core.errors import HeadGaSError  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def empty():
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
 
 def drive(keys, name, target, path="", bone="", component="ROT_X"):

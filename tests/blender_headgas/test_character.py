@@ -18,7 +18,7 @@ MOUTH_LOW, MOUTH_HIGH = -0.125, -0.03  # heights (m) between chin and nose
 
 @pytest.fixture(scope="module")
 def head():
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     return build_demo_character()
 
 

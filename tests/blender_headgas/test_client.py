@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The client against a backend that misbehaves: every failure is a message in time, and nothing is left behind."""
 
+import gc
 import os
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import bpy
@@ -14,6 +16,7 @@ import pytest
 from avatar_files import write_avatar
 from bl_ext.user_default.headgas import client
 from bl_ext.user_default.headgas.client import discovery, pixels, process
+from bl_ext.user_default.headgas.client.waiting import Patience, in_thread, never
 from bl_ext.user_default.headgas.core.cameras import Camera
 from bl_ext.user_default.headgas.core.errors import HeadGaSError
 from bl_ext.user_default.headgas.core.inspection import Inspection
@@ -330,3 +333,25 @@ def test_nothing_outlives_blender(service, tmp_path, end):
         assert "leaked" not in text and "Traceback" not in text, text
     if end == _WITHOUT_A_WINDOW:
         assert "AS EXPECTED" in text and status == 1, text
+
+
+def test_an_error_does_not_hold_whoever_waited():
+    """A render engine that is freed after Blender has freed its own part cannot end Cycles' session any more."""
+
+    class Waiter:
+        pass
+
+    def wait(waiter: Waiter) -> None:
+        in_thread(lambda: int("x"), Patience("nothing", 9.0, never, lambda: None))
+
+    waiter = Waiter()
+    held = weakref.ref(waiter)
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(ValueError):
+            wait(waiter)
+        del waiter
+        assert held() is None
+    finally:
+        gc.enable()

@@ -9,6 +9,8 @@ from avatar_files import write_avatar
 from mathutils import Matrix
 from stand_in import read_layers, render_layers, render_still
 
+from tests.compositing import make_glow
+
 _CLOSE = 2e-3  # of colours up to 1: files hold float32, but Cycles' sums depend on the order of its threads
 
 
@@ -28,15 +30,7 @@ def plane(scene, distance: float, color: tuple[float, float, float], size: float
     mesh = bpy.data.meshes.new("plane")
     half = size / 2
     mesh.from_pydata([(-half, 0, -half), (half, 0, -half), (half, 0, half), (-half, 0, half)], [], [(0, 1, 2, 3)])
-    material = bpy.data.materials.new("glow")
-    if bpy.app.version < (5, 0, 0):
-        material.use_nodes = True
-    tree = material.node_tree
-    glow = tree.nodes.new('ShaderNodeEmission')
-    glow.inputs["Color"].default_value = (*color, 1.0)
-    output = next(node for node in tree.nodes if node.type == 'OUTPUT_MATERIAL')
-    tree.links.new(glow.outputs["Emission"], output.inputs["Surface"])
-    mesh.materials.append(material)
+    make_glow(mesh, color)
     obj = bpy.data.objects.new("plane", mesh)
     scene.collection.objects.link(obj)
     obj.matrix_world = Matrix.Translation((0.0, distance - 1.0, 0.0))

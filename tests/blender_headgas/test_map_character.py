@@ -48,9 +48,9 @@ def test_the_list_shows_pairs_by_region_and_what_stayed_alone(pair):
     assert [row.gain for row in review.rows][:4] == [0.5, 0.5, 1.0, 1.0]
 
 
-def test_accepting_makes_drivers_that_run_without_python(pair):
+def test_accepting_makes_drivers_that_run_without_python(pair, monkeypatch):
     face, actor = pair
-    bpy.context.preferences.filepaths.use_scripts_auto_execute = False
+    monkeypatch.setattr(bpy.context.preferences.filepaths, "use_scripts_auto_execute", False)
     mapped(pair)
     assert sorted(drivers.ours(face)) == ["browInnerUp", "jawOpen", "mouthSmileLeft"]
     for channel in drivers.ours(face):

@@ -9,6 +9,8 @@ from avatar_files import write_avatar
 from stand_in import read_pixels, render_still
 from test_engine_cycles import plane
 
+from tests.compositing import links_of, users_nodes
+
 _CLOSE = 5e-3
 
 
@@ -27,35 +29,10 @@ def _tree(scene):
     return scene.compositing_node_group if bpy.app.version >= (5, 0, 0) else scene.node_tree
 
 
-def _users_nodes(scene):
-    """A tree of the user's own, which doubles the image's blue."""
-    if bpy.app.version >= (5, 0, 0):
-        tree = scene.compositing_node_group = bpy.data.node_groups.new("mine", 'CompositorNodeTree')
-        tree.interface.new_socket("Image", in_out='OUTPUT', socket_type='NodeSocketColor')
-        output = tree.nodes.new('NodeGroupOutput')
-    else:
-        scene.use_nodes = True
-        tree = scene.node_tree
-        tree.nodes.clear()
-        output = tree.nodes.new('CompositorNodeComposite')
-    layers, exposure = tree.nodes.new('CompositorNodeRLayers'), tree.nodes.new('CompositorNodeExposure')
-    layers.scene = scene
-    exposure.inputs["Exposure"].default_value = 1.0
-    tree.links.new(layers.outputs["Image"], exposure.inputs["Image"])
-    tree.links.new(exposure.outputs[0], output.inputs[0])
-    return tree
-
-
-def _links(tree) -> set[tuple[str, str, str, str]]:
-    return {
-        (link.from_node.name, link.from_socket.name, link.to_node.name, link.to_socket.name) for link in tree.links
-    }
-
-
 @pytest.mark.parametrize("users", [False, True])
 def test_the_compositor_shows_avatars_before_and_behind(stage, tmp_path, users):
-    tree = _users_nodes(stage) if users else None
-    before = _links(tree) if tree else None
+    tree = users_nodes(stage) if users else None
+    before = links_of(tree) if tree else None
     alone = render_still(tmp_path / "alone.exr")
     assert bpy.ops.headgas.set_up_compositing() == {'FINISHED'}
     assert len(bpy.data.scenes) == 2 and bpy.data.scenes["Scene Avatars"].render.engine == 'HEADGAS'
@@ -70,7 +47,7 @@ def test_the_compositor_shows_avatars_before_and_behind(stage, tmp_path, users):
     assert bpy.ops.headgas.remove_compositing() == {'FINISHED'}
     assert len(bpy.data.scenes) == 1 and not stage.view_layers[0].use_pass_z
     if users:
-        assert _links(_tree(stage)) == before
+        assert links_of(_tree(stage)) == before
     assert np.abs(render_still(tmp_path / "again.exr") - alone).max() < _CLOSE
 
 

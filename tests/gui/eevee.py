@@ -11,6 +11,10 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.compositing import links_of, make_glow, users_nodes
+
 _CLOSE = 0.01
 _FRONT, _BACK = (0.8, 0.1, 0.1), (0.1, 0.3, 0.6)
 
@@ -23,8 +27,8 @@ def main(folder: Path) -> None:
     scene.render.use_overwrite = True
     _plane("front", -0.3, _FRONT, 0.0)
     _plane("back", 0.4, _BACK, -1.0)
-    tree = _own_nodes(scene)
-    before = _links(tree)
+    tree = users_nodes(scene)
+    before = links_of(tree)
     control = next(obj for obj in scene.objects if obj.headgas.is_avatar)
     control.visible_camera = False
     alone = _rendered(scene, folder / "alone.exr")
@@ -34,7 +38,7 @@ def main(folder: Path) -> None:
     avatar = _rendered(second, folder / "avatars.exr")
     _compare(image, alone, avatar)
     assert bpy.ops.headgas.remove_compositing() == {'FINISHED'}
-    assert list(bpy.data.scenes) == [scene] and _links(tree) == before
+    assert list(bpy.data.scenes) == [scene] and links_of(tree) == before
     assert np.abs(_rendered(scene, folder / "again.exr") - alone).max() < _CLOSE
     print("EEVEE is as it should be")
 
@@ -56,41 +60,8 @@ def _plane(name: str, y: float, color: tuple[float, float, float], left: float) 
     """A glowing plane across the camera's view, from `left` to the right, at y metres."""
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata([(left, y, -1), (1, y, -1), (1, y, 1), (left, y, 1)], [], [(0, 1, 2, 3)])
-    material = bpy.data.materials.new(name)
-    if bpy.app.version < (5, 0, 0):
-        material.use_nodes = True
-    tree = material.node_tree
-    glow = tree.nodes.new('ShaderNodeEmission')
-    glow.inputs["Color"].default_value = (*color, 1.0)
-    output = next(node for node in tree.nodes if node.type == 'OUTPUT_MATERIAL')
-    tree.links.new(glow.outputs["Emission"], output.inputs["Surface"])
-    mesh.materials.append(material)
+    make_glow(mesh, color)
     bpy.context.scene.collection.objects.link(bpy.data.objects.new(name, mesh))
-
-
-def _own_nodes(scene: bpy.types.Scene) -> bpy.types.NodeTree:
-    """A compositor of the user's own, which doubles the light."""
-    if bpy.app.version >= (5, 0, 0):
-        tree = scene.compositing_node_group = bpy.data.node_groups.new("mine", 'CompositorNodeTree')
-        tree.interface.new_socket("Image", in_out='OUTPUT', socket_type='NodeSocketColor')
-        output = tree.nodes.new('NodeGroupOutput')
-    else:
-        scene.use_nodes = True
-        tree = scene.node_tree
-        tree.nodes.clear()
-        output = tree.nodes.new('CompositorNodeComposite')
-    layers, exposure = tree.nodes.new('CompositorNodeRLayers'), tree.nodes.new('CompositorNodeExposure')
-    layers.scene = scene
-    exposure.inputs["Exposure"].default_value = 1.0
-    tree.links.new(layers.outputs["Image"], exposure.inputs["Image"])
-    tree.links.new(exposure.outputs[0], output.inputs[0])
-    return tree
-
-
-def _links(tree: bpy.types.NodeTree) -> set[tuple[str, str, str, str]]:
-    return {
-        (link.from_node.name, link.from_socket.name, link.to_node.name, link.to_socket.name) for link in tree.links
-    }
 
 
 def _rendered(scene: bpy.types.Scene, path: Path) -> np.ndarray:

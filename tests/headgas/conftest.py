@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small captures and avatars that the tests make themselves."""
 
+import io
 import json
 import math
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,13 @@ import torch
 from PIL import Image
 
 from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
+from headgas.splatting import compiling
+from headgas.training import initialization
 
 SIZE = 48  # pixels
 _SMOOTH = 4  # samples along each edge of a pixel
 NAMES = ("jawOpen", "eyeBlinkLeft", "browInnerUp")
+HULL_GRID = initialization._GRID
 
 
 def look_at(yaw: float, distance: float = 0.6) -> np.ndarray:
@@ -41,6 +47,14 @@ def paint(viewmat: np.ndarray, expression: np.ndarray, size: int = SIZE) -> np.n
     alpha = fine[..., 3:].mean((1, 3))
     color = (fine[..., :3] * fine[..., 3:]).mean((1, 3)) / np.maximum(alpha, 1e-6)
     return (np.concatenate([color, alpha], -1) * 255 + 0.5).astype(np.uint8)
+
+
+@cache
+def _png(yaw: float, expression: tuple[float, ...]) -> bytes:
+    """A frame's picture: captures of one seed begin alike, so few have to be painted."""
+    file = io.BytesIO()
+    Image.fromarray(paint(look_at(yaw), np.array(expression))).save(file, "PNG")
+    return file.getvalue()
 
 
 def _paint_aliased(viewmat: np.ndarray, expression: np.ndarray, size: int) -> np.ndarray:
@@ -72,8 +86,9 @@ def write_capture(folder: Path, frames: int = 24, test: int = 6, seed: int = 0, 
     entries = []
     for number in range(frames + test):
         expression = generator.random(3) * (generator.random(3) < 0.7)
-        viewmat = look_at(generator.uniform(-0.4, 0.4))
-        Image.fromarray(paint(viewmat, expression)).save(folder / f"images/{number:04d}.png")
+        yaw = generator.uniform(-0.4, 0.4)
+        viewmat = look_at(yaw)
+        (folder / f"images/{number:04d}.png").write_bytes(_png(yaw, tuple(expression)))
         entries.append(
             {
                 "name": f"{number:04d}",
@@ -99,6 +114,21 @@ def write_capture(folder: Path, frames: int = 24, test: int = 6, seed: int = 0, 
     data["frames"] = entries
     (folder / "capture.json").write_text(json.dumps(data), encoding="utf-8")
     return folder
+
+
+def copy_kernels(cache: Path, but: str) -> None:
+    """Makes `cache`, for a NUMBA_CACHE_DIR, hold what this machine has compiled, but for the files of the source `but`;
+    nothing in it says what is compiled. Compiling everything takes half a minute."""
+    folder = compiling._FOLDER
+    shutil.copytree(folder, cache / "kernels" / folder.name, ignore=shutil.ignore_patterns(f"{but}.*", "*.compiled"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def coarse_hull() -> Iterator[None]:
+    """Trainings in this process begin from a hull of a 27th of the voxels: it would take most of a short one's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initialization, "_GRID", HULL_GRID // 3)
+        yield
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each pixel blends, Gaussian by Gaussian: how many, and the depth at which it has half of what it shows."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,8 +25,7 @@ def count_contributions(
 ) -> Tensor:
     """How many Gaussians `rasterize` blends into each pixel [H,W] int32, on the CPU; without a gradient."""
     counts = torch.zeros(camera.height, camera.width, dtype=torch.int32)
-    with announced("the counting of Gaussians", 1):
-        _fill(counts, _count, gaussians, camera, antialiased, near)
+    _fill(counts, torch.empty(0, 0), gaussians, camera, antialiased, near)
     return counts
 
 
@@ -40,23 +37,23 @@ def median_depths(
     As `rasterize` blends, on the CPU; without a gradient. Half of its own alpha, not 0.5: soft edges have a depth, too.
     """
     medians = torch.empty(camera.height, camera.width)
-    with announced("median depths", 2):
-        _fill(medians, _medians, gaussians, camera, antialiased, near)
+    _fill(torch.empty(0, 0, dtype=torch.int32), medians, gaussians, camera, antialiased, near)
     return medians
 
 
 def _fill(
-    image: Tensor, kernel: Callable, gaussians: Gaussians, camera: Camera, antialiased: bool, near: float
+    counts: Tensor, medians: Tensor, gaussians: Gaussians, camera: Camera, antialiased: bool, near: float
 ) -> None:
-    """Run a kernel for every tile of what `rasterize` would blend."""
+    """Look at every pixel of what `rasterize` would blend, for the one of the two that is not empty."""
     settings = settings_of(camera, False, antialiased, EPS2D, near, ALPHA_THRESHOLD, ALPHA_MAX)
     arrays = tuple(array_of(tensor.cpu()) for tensor in vars(gaussians).values())
     rows, touched, depths, entries = project_arrays(arrays, NO_OFFSETS, settings)
     lists = list_tiles(touched, depths, entries, settings)
-    run(
-        kernel, settings.tiles, rows, depths, lists.listed, lists.first_of_tile, settings.columns,
-        f32(np.log2(settings.alpha_threshold)), settings.alpha_max, image.numpy(),
-    )  # fmt: skip
+    with announced("what pixels blend", 2):
+        run(
+            _look, settings.tiles, rows, depths, lists.listed, lists.first_of_tile, settings.columns,
+            f32(np.log2(settings.alpha_threshold)), settings.alpha_max, counts.numpy(), medians.numpy(),
+        )  # fmt: skip
 
 
 @compiled
@@ -81,9 +78,10 @@ def _walk(rows, listed, first, end, x, y, log_threshold, alpha_max, stop):
 
 
 @compiled
-def _count(work, blocks, rows, depths, listed, first_of_tile, columns, log_threshold, alpha_max, counts):
-    """counts [H,W]; the rest as in `tiles.blend`, one tile a block."""
-    height, width = counts.shape
+def _look(work, blocks, rows, depths, listed, first_of_tile, columns, log_threshold, alpha_max, counts, medians):
+    """counts and medians: [H,W] each, or [0,0] where nobody wants it; depths [N]; the rest as in `tiles.blend`, one
+    tile a block."""
+    height, width = max(counts.shape[0], medians.shape[0]), max(counts.shape[1], medians.shape[1])
     while True:
         tile = fetch_add(work, 0)
         if tile >= blocks:
@@ -93,25 +91,11 @@ def _count(work, blocks, rows, depths, listed, first_of_tile, columns, log_thres
         for row in range(top, min(height, top + TILE_HEIGHT)):
             for column in range(left, min(width, left + TILE_WIDTH)):
                 x, y = f32(column) + f32(0.5), f32(row) + f32(0.5)
-                _, _, counts[row, column] = _walk(rows, listed, first, end, x, y, log_threshold, alpha_max, f32(0))
-        fetch_add(work, 8)
-
-
-@compiled
-def _medians(work, blocks, rows, depths, listed, first_of_tile, columns, log_threshold, alpha_max, medians):
-    """medians [H,W], depths [N]; the rest as in `tiles.blend`, one tile a block."""
-    height, width = medians.shape
-    while True:
-        tile = fetch_add(work, 0)
-        if tile >= blocks:
-            return
-        top, left = tile // columns * TILE_HEIGHT, tile % columns * TILE_WIDTH
-        first, end = first_of_tile[tile], first_of_tile[tile + 1]
-        for row in range(top, min(height, top + TILE_HEIGHT)):
-            for column in range(left, min(width, left + TILE_WIDTH)):
-                x, y = f32(column) + f32(0.5), f32(row) + f32(0.5)
-                through, _, _ = _walk(rows, listed, first, end, x, y, log_threshold, alpha_max, f32(0))
-                half = f32(0.5) * (f32(1) + through)
-                _, middle, _ = _walk(rows, listed, first, end, x, y, log_threshold, alpha_max, half)
-                medians[row, column] = depths[middle] if middle >= 0 else _NOWHERE
+                through, _, count = _walk(rows, listed, first, end, x, y, log_threshold, alpha_max, f32(0))
+                if counts.size > 0:
+                    counts[row, column] = count
+                if medians.size > 0:
+                    half = f32(0.5) * (f32(1) + through)
+                    _, middle, _ = _walk(rows, listed, first, end, x, y, log_threshold, alpha_max, half)
+                    medians[row, column] = depths[middle] if middle >= 0 else _NOWHERE
         fetch_add(work, 8)

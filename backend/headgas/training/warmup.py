@@ -16,7 +16,7 @@ from headgas.avatars.shading import shade
 from headgas.avatars.skinning import skin, turned_quaternions
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
-from headgas.splatting.pixels import count_contributions, median_depths
+from headgas.splatting.pixels import count_contributions
 from headgas.training.rank_one_adam import RankOneAdam
 from headgas.training.ssim import ssim
 
@@ -130,8 +130,7 @@ ALL = tuple(
             *RENDERING,
             *TRAINING,
             Kernels("the blending of compact features", 1, _blend_compact),
-            Kernels("median depths", 2, lambda: median_depths(_some(), _camera())),
-            Kernels("the counting of Gaussians", 1, lambda: count_contributions(_some(), _camera())),
+            Kernels("what pixels blend", 2, lambda: count_contributions(_some(), _camera())),
             Kernels("the gradients of the rasterizer for 4 channels", 3, lambda: _draw(True, True)),
         )
     )

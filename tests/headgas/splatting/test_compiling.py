@@ -14,8 +14,14 @@ import pytest
 import headgas
 from headgas.splatting import kernel_folder
 
-SCRIPT = """
-import logging, sys
+WITHOUT_TORCH = """
+import sys, types
+import headgas
+package = sys.modules["headgas.splatting"] = types.ModuleType("headgas.splatting")
+package.__path__ = [headgas.__path__[0] + "/splatting"]
+"""  # whose import takes most of the time that these many short processes have
+SCRIPT = WITHOUT_TORCH + """
+import logging
 import numpy as np
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 from headgas.splatting.compiling import announced, compiled
@@ -129,7 +135,7 @@ def test_old_folders_are_removed_but_none_that_is_in_use(tmp_path: Path) -> None
     current = folder_used(tmp_path, "current", 0)
     recent = [folder_used(tmp_path, f"recent-{day}", day) for day in range(1, 8)]
     old, held = folder_used(tmp_path, "old", 31), folder_used(tmp_path, "held", 40)
-    holding = "import sys; from pathlib import Path; from headgas.splatting import kernel_folder as k; "
+    holding = WITHOUT_TORCH + "from pathlib import Path; from headgas.splatting import kernel_folder as k; "
     holding += "k._hold(Path(sys.argv[1])); print(flush=True); sys.stdin.read()"
     holder = subprocess.Popen(
         [sys.executable, "-c", holding, str(held)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import headgas
 from headgas.training.warmup import ALL, RENDERING
+from tests.headgas.conftest import copy_kernels
 
 
 def compile_all(cache: Path) -> tuple[str, list[str]]:
@@ -21,11 +22,13 @@ def compile_all(cache: Path) -> tuple[str, list[str]]:
 
 
 def test_the_command_compiles_everything_once_and_says_what_it_does(tmp_path: Path) -> None:
+    copy_kernels(tmp_path, but="pixels")
     out, messages = compile_all(tmp_path)
     assert len(messages) == len(ALL), messages
     for number, (kernels, message) in enumerate(zip(ALL, messages, strict=True), 1):
         assert message.startswith(f"compiling {number} of {len(ALL)}: {kernels.what}, once per machine, about ")
     assert out == f"{len(ALL)} kernels compiled; all are ready."
+    assert len([*tmp_path.rglob("pixels._look*.nbc")]) == 1
     assert compile_all(tmp_path) == ("All kernels are compiled.", [])
 
 
