@@ -12,7 +12,7 @@ import numpy as np
 from headgas import files
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Box, Capture, Frame, seen_range
-from headgas.captures.fields import Fields, frames_of, read_json
+from headgas.captures.fields import Fields, WrongFields, frames_of, read_json
 from headgas.errors import HeadGaSError
 
 FILE = "capture.json"
@@ -46,7 +46,7 @@ def read_folder(folder: Path, report: Callable[[HeadGaSError], None]) -> Capture
         try:
             frame = _frame(folder, path, number, entry, space)
             if frame.name in frames:
-                raise HeadGaSError(f"{path}, frame {number}: the name {frame.name!r} is used twice.")
+                raise WrongFields(f"{path}, frame {number}: the name {frame.name!r} is used twice.", vars(frame))
             frames[frame.name] = frame
         except HeadGaSError as error:
             report(error)
