@@ -3,13 +3,15 @@
 """A character is captured by Cycles and by EEVEE, its avatar takes its place, and its pictures are tracked as a video."""
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
 
 from .harness import Picture, Screen, Until, Walk, box_of, region_of, write_png
-from .product import install, open_sidebar, settled
+from .product import ADDON, install, open_sidebar, settled
 
 _SIDE = 160  # pixels of a captured picture
 _CHANNELS = {"jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthSmileLeft", "mouthSmileRight"}
@@ -24,11 +26,17 @@ def walk(screen: Screen) -> Walk:
     head = _character(screen)
     yield from _show_panel(screen, "HEADGAS_PT_capture")
     yield from _preview(screen)
-    cycles = yield from _capture(screen, "cycles", 4, samples=4)
-    eevee = yield from _capture(screen, "eevee", _FRAMES, engine='EEVEE', samples=8)
+    cycles = yield from _capture(screen, "cycles", _FRAMES)
+    slots = [slot.material for slot in head.material_slots]
+    for slot in head.material_slots:
+        slot.material = None  # without a graphics card EEVEE takes minutes to make skin and hair ready
+    eevee = yield from _capture(screen, "eevee", 4, engine='EEVEE')
+    for slot, material in zip(head.material_slots, slots, strict=True):
+        slot.material = material
     _compare(cycles, eevee)
+    bpy.context.scene.headgas_training.capture = str(cycles)
     yield from _train_and_connect(screen, head)
-    yield from _track(screen, eevee)
+    yield from _track(screen, cycles)
 
 
 def _character(screen: Screen) -> bpy.types.Object:
@@ -78,20 +86,19 @@ def _preview(screen: Screen) -> Walk:
     screen.keep((yield "previewed"), "capture_preview", box_of(region_of(screen.area(), 'UI')))
 
 
-def _capture(screen: Screen, name: str, frames: int, engine: str = 'CYCLES', samples: int = 4) -> Walk:
+def _capture(screen: Screen, name: str, frames: int, engine: str = 'CYCLES') -> Walk:
     """A capture beside the window, which goes on meanwhile. Gives its folder."""
     settings, folder = bpy.context.scene.headgas_capture, screen.folder / name
-    settings.engine, settings.frames, settings.samples = engine, frames, samples
-    settings.test_frames, settings.folder = int(engine == 'EEVEE'), ""
+    settings.engine, settings.frames, settings.folder = engine, frames, ""
     with screen.over():
         bpy.ops.headgas.capture_character('EXEC_DEFAULT', directory=str(folder))
-    total = frames + settings.test_frames
     yield Until(lambda: _told(folder).get("done", 0) > 1 or _state(folder) == "failed", "a frame is there", _LIMIT)
     yield f"{name}_under_way"
     yield Until(lambda: _state(folder) not in ("starting", "rendering"), "the capture ends", _LIMIT)
     assert _state(folder) == "finished", _said(folder)
-    assert len(list((folder / "images").glob("*.png"))) == total
-    assert bpy.context.scene.headgas_training.capture == str(folder), "it is not the next to train on"
+    assert len(list((folder / "images").glob("*.png"))) == frames
+    training = bpy.context.scene.headgas_training
+    yield Until(lambda: training.capture and Path(training.capture) == folder, "it is the next to train on")
     yield f"{name}_captured"
     return folder
 
@@ -172,8 +179,7 @@ def _track(screen: Screen, capture: Path) -> Walk:
     yield 1.5
     yield "tracking"
     folder, settings = film.with_name("film capture"), bpy.context.scene.headgas_training
-    tracked = Until(lambda: settings.capture == str(folder) or not _goes_on(), "the video is tracked", _LIMIT)
-    yield tracked
+    yield Until(lambda: settings.capture == str(folder) or not _goes_on(), "the video is tracked", _LIMIT)
     yield 1.0
     picture = yield "tracked"
     if not (folder / _FACTS).is_file():
@@ -187,11 +193,7 @@ def _track(screen: Screen, capture: Path) -> Walk:
     screen.keep(picture, "track_video", box_of(region_of(screen.area(), 'UI')))
 
 
-def _task() -> object:
-    import sys
-
-    from .product import ADDON
-
+def _task() -> Any:
     return sys.modules[f"{ADDON}.client.tasks"].task("track")
 
 
