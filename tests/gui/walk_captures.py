@@ -1,30 +1,26 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A character is captured by Cycles and by EEVEE, its avatar takes its place, and its pictures are tracked as a video."""
+"""A character is captured by Cycles and by EEVEE; its avatar takes its place and follows its sliders."""
 
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import bpy
 import numpy as np
 
-from .harness import Picture, Screen, Until, Walk, box_of, region_of, write_png
-from .product import ADDON, install, open_sidebar, settled
+from .harness import Picture, Screen, Until, Walk, box_of, region_of
+from .product import install, only_panel, pixels_of, settled
 
 _SIDE = 160  # pixels of a captured picture
 _CHANNELS = {"jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthSmileLeft", "mouthSmileRight"}
-_FRAMES = 20  # fewer than a dozen can't be tracked
-_WALL = (90, 120, 150)
+_FRAMES = 20
 _LIMIT = 600  # seconds for what renders, on a busy machine
-_FACTS = "tracking.json"
 
 
 def walk(screen: Screen) -> Walk:
     yield from install(screen)
     head = _character(screen)
-    yield from _show_panel(screen, "HEADGAS_PT_capture")
+    yield from only_panel(screen, "HEADGAS_PT_capture")
     yield from _preview(screen)
     cycles = yield from _capture(screen, "cycles", _FRAMES)
     slots = [slot.material for slot in head.material_slots]
@@ -36,7 +32,6 @@ def walk(screen: Screen) -> Walk:
     _compare(cycles, eevee)
     bpy.context.scene.headgas_training.capture = str(cycles)
     yield from _train_and_connect(screen, head)
-    yield from _track(screen, cycles)
 
 
 def _character(screen: Screen) -> bpy.types.Object:
@@ -52,16 +47,6 @@ def _character(screen: Screen) -> bpy.types.Object:
         bpy.ops.view3d.view_axis(type='FRONT')
         bpy.ops.view3d.view_selected(use_all_regions=False)
     return head
-
-
-def _show_panel(screen: Screen, name: str) -> Walk:
-    """Only one panel of the tab is unfolded, at its top."""
-    for other in ("HEADGAS_PT_capture", "HEADGAS_PT_training", "HEADGAS_PT_runs"):
-        panel = getattr(bpy.types, other)
-        bpy.utils.unregister_class(panel)
-        panel.bl_options = set() if other == name else {'DEFAULT_CLOSED'}
-        bpy.utils.register_class(panel)
-    yield from open_sidebar(screen)
 
 
 def _preview(screen: Screen) -> Walk:
@@ -108,9 +93,9 @@ def _compare(cycles: Path, eevee: Path) -> None:
     one, other = (json.loads((folder / "capture.json").read_text())["frames"][0] for folder in (cycles, eevee))
     for field in ("viewmat", "K", "expression"):
         assert np.allclose(one[field], other[field], atol=1e-6), field
-    mattes = [_pixels(folder / "images" / "0000.png")[..., 3] > 0.5 for folder in (cycles, eevee)]
+    mattes = [pixels_of(folder / "images" / "0000.png")[..., 3] > 0.5 for folder in (cycles, eevee)]
     shared = (mattes[0] & mattes[1]).sum() / (mattes[0] | mattes[1]).sum()
-    depths = [_pixels(folder / one["depth"])[..., 0] * 65535 * one["depth_unit"] for folder in (cycles, eevee)]
+    depths = [pixels_of(folder / one["depth"])[..., 0] * 65535 * one["depth_unit"] for folder in (cycles, eevee)]
     inside = mattes[0] & mattes[1] & (depths[0] > 0) & (depths[1] > 0)
     apart = np.abs(depths[0] - depths[1])[inside]
     print(f"Cycles and EEVEE: mattes {shared:.4f} alike, depth {1e3 * np.median(apart):.2f} mm apart")
@@ -152,60 +137,6 @@ def _train_and_connect(screen: Screen, head: bpy.types.Object) -> Walk:
     screen.keep(opened, "capture_connected", box_of(region_of(screen.area())), 60)
 
 
-def _track(screen: Screen, capture: Path) -> Walk:
-    """The captured pictures before a wall, as if they were filmed."""
-    film = screen.folder / "film"
-    film.mkdir()
-    for number, path in enumerate(sorted((capture / "images").glob("*.png"))):
-        pixels = _pixels(path)
-        over = pixels[..., :3] * pixels[..., 3:] + np.array(_WALL) / 255 * (1 - pixels[..., 3:])
-        large = np.repeat(np.repeat(over, 3, 0), 3, 1)
-        write_png(film / f"{number:04d}.png", (np.clip(large, 0, 1) * 255 + 0.5).astype(np.uint8))
-    yield from _show_panel(screen, "HEADGAS_PT_training")
-    windows = bpy.context.window_manager.windows
-    with screen.over():
-        bpy.ops.headgas.track_video('INVOKE_DEFAULT')
-    yield Until(lambda: len(windows) == 2, "the file browser is open")
-    yield 1.5
-    yield "track_browser"
-    browser = windows[1]
-    area = browser.screen.areas[0]
-    area.spaces.active.params.directory = str(film).encode()
-    area.spaces.active.params.filename = "0000.png"
-    yield 1.0
-    with bpy.context.temp_override(window=browser, area=area):
-        bpy.ops.file.execute()
-    yield Until(lambda: len(windows) == 1, "the file browser is gone")
-    yield 1.5
-    yield "tracking"
-    folder, settings = film.with_name("film capture"), bpy.context.scene.headgas_training
-    yield Until(lambda: settings.capture == str(folder) or not _goes_on(), "the video is tracked", _LIMIT)
-    yield 1.0
-    picture = yield "tracked"
-    if not (folder / _FACTS).is_file():
-        assert "is not installed" in _failure(), _failure()
-        print("The face tracker is not on this machine, and nothing may be downloaded: not tried")
-        return
-    facts = json.loads((folder / _FACTS).read_text())
-    print("Tracked:", facts["frames"], facts["advice"])
-    assert facts["frames"]["train"] >= 12 and facts["advice"]
-    assert bpy.ops.headgas.open_tracking_report.poll() and (folder / "tracking.html").is_file()
-    screen.keep(picture, "track_video", box_of(region_of(screen.area(), 'UI')))
-
-
-def _task() -> Any:
-    return sys.modules[f"{ADDON}.client.tasks"].task("track")
-
-
-def _goes_on() -> bool:
-    task = _task()
-    return task is not None and not task.done
-
-
-def _failure() -> str:
-    return str(getattr(_task(), "error", ""))
-
-
 def _changed(screen: Screen, one: Picture, other: Picture) -> float:
     """The share of the 3D view's pixels that differ."""
     where = region_of(screen.area())
@@ -226,14 +157,3 @@ def _state(folder: Path) -> str:
 def _said(folder: Path) -> str:
     log = folder / "capture.log"
     return f"{_told(folder)}\n{log.read_text()[-2000:] if log.is_file() else ''}"
-
-
-def _pixels(path: Path) -> np.ndarray:
-    """Stored values [H,W,4] in 0..1, row 0 on top."""
-    image = bpy.data.images.load(str(path))
-    image.colorspace_settings.name, image.alpha_mode = "Non-Color", "CHANNEL_PACKED"
-    flat = np.empty(4 * image.size[0] * image.size[1], np.float32)
-    image.pixels.foreach_get(flat)
-    pixels = flat.reshape(image.size[1], image.size[0], 4)[::-1].copy()
-    bpy.data.images.remove(image)
-    return pixels
