@@ -85,6 +85,7 @@ def test_a_killed_capture_goes_on_with_what_it_began_with(settings, scene, tmp_p
     assert not capture_watch.look() and scene.headgas_training.capture == settings.folder
 
 
+@pytest.mark.skipif(bpy.app.version < (5, 0, 0), reason="takes its time; the walk 'captures' has EEVEE of Blender 4")
 def test_eevee_sees_what_cycles_sees(settings, tmp_path):
     """The same cameras, mattes and depths. Where there are no graphics Blender ends, and we say what to choose."""
     bpy.ops.headgas.find_capture_channels()
