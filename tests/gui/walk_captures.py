@@ -134,7 +134,9 @@ def _train_and_connect(screen: Screen, head: bpy.types.Object) -> Walk:
     assert not head.hide_viewport and avatar.hide_viewport
     assert _changed(screen, opened, swapped) > 0.02, "the avatar and the character look the same"
     assert _changed(screen, character, swapped) < 0.3
-    screen.keep(opened, "capture_connected", box_of(region_of(screen.area())), 60)
+    left, top, width, height = box_of(region_of(screen.area()))
+    width -= region_of(screen.area(), 'UI').width  # it names a folder of this machine
+    screen.keep(opened, "capture_connected", (left, top, width, height), 60)
 
 
 def _changed(screen: Screen, one: Picture, other: Picture) -> float:

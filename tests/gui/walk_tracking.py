@@ -37,7 +37,8 @@ def walk(screen: Screen) -> Walk:
     facts = json.loads((folder / "tracking.json").read_text(encoding="utf-8"))
     assert facts["frames"]["train"] + facts["frames"]["test"] > 14 and facts["advice"], facts["frames"]
     assert (folder / "tracking.html").is_file() and bpy.ops.headgas.open_tracking_report.poll()
-    screen.keep(picture, "track_video", box_of(region_of(screen.area(), 'UI')))
+    left, top, width, _ = box_of(region_of(screen.area(), 'UI'))
+    screen.keep(picture, "track_video", (left, top, width - 24, 498))  # below, it names a folder of this machine
 
 
 def _film(folder: Path) -> Path:

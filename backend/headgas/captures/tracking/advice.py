@@ -60,4 +60,4 @@ def _advice(facts: Mapping[str, Any], channels: Sequence[Channel]) -> Iterator[s
     if facts["errors"]["stable"] > _MISFIT * facts["eyes_apart"]:
         yield "The landmarks fit the head badly: is the video distorted (a wide-angle lens), or are there two people?"
     if facts["focal_from"] == "prior":
-        yield "The focal length is a guess. If you know your lens (26mm, say), give it with --focal."
+        yield "The focal length is a guess. If you know your lens (26mm, say), give it: Lens, or --focal."
