@@ -20,6 +20,7 @@ from headgas.avatars import HeadGaSConfig, load_avatar, save_avatar
 from headgas.avatars.framing import parallel, visible_bounds
 from headgas.avatars.rendering import PlacedAvatar, Stage, linear_to_srgb, render_frame
 from headgas.captures import load_capture
+from headgas.errors import HeadGaSError
 from headgas.evaluation.inspection import Inspection, Inspector
 from headgas.training.config import PRESETS, TrainingConfig
 from tests.headgas.conftest import NAMES, SIZE, small_avatar, write_capture
