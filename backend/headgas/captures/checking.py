@@ -93,6 +93,7 @@ def check_capture(path: Path | str) -> Checked:
     looked = _each(_looked_at, capture.frames)
     wrong = [frame for problem in problems if (frame := _files_of(problem)) is not None]
     messages += [message for found, _ in [*looked, *_each(_looked_at, wrong)] for message in found]
+    messages = list(dict.fromkeys(messages))  # a layout's own expressions are read, and complained of, twice
     mattes = [matte for _, matte in looked if matte is not None]
     train = [frame for frame in capture.frames if frame.split == "train"]
     if not train:

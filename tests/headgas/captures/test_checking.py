@@ -13,6 +13,8 @@ from PIL import Image
 
 from headgas import cli
 from headgas.captures import check_capture
+from tests.headgas.captures.layouts.datasets import write_insta
+from tests.headgas.captures.layouts.head import shots
 from tests.headgas.conftest import NAMES, SIZE, look_at
 
 Edit = Callable[[Callable[[dict], None]], Path]
@@ -80,6 +82,15 @@ def test_in_a_transforms_folder_too(tmp_path: Path) -> None:
         assert words in problems, problems
     for words in ("frame 1: the field 'w'", "frame 2: the field 'transform_matrix'", f"2 is 9×{SIZE}"):
         assert words in problems, problems
+
+
+def test_a_published_layout_s_problems_are_told_once(tmp_path: Path) -> None:
+    write_insta(tmp_path, shots(6))
+    data = json.loads((tmp_path / "transforms_train.json").read_text("utf-8"))
+    data["frames"][1]["transform_matrix"] = np.zeros((4, 4)).tolist()
+    (tmp_path / "transforms_train.json").write_text(json.dumps(data), "utf-8")
+    (problem,) = check_capture(tmp_path).problems
+    assert "transforms_train.json, frame 1" in problem and "transform_matrix" in problem
 
 
 def test_the_cameras_angles_are_the_head_s(edit_capture: Edit) -> None:
