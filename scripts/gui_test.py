@@ -22,7 +22,7 @@ import window
 
 OUT = environment.ROOT / "out" / "gui"
 USUAL = ("basics", "viewport", "talking_head", "training")  # what test.py has the time for
-WALKS = (*USUAL, "objects", "views", "motion", "command_line")
+WALKS = (*USUAL, "objects", "views", "motion", "captures", "tracking", "command_line")
 NO_TESTS = 5
 SCREENS = {"cost": (1252, 1162)}  # walks that need another screen, in pixels
 _LIMIT = 900  # seconds for a walk, on a busy machine

@@ -126,7 +126,13 @@ def evaluate(options: argparse.Namespace) -> None:
         print(f"poses refined: PSNR {refined['psnr']:.2f} dB, SSIM {refined['ssim']:.4f}")
     print(f"LPIPS: {lpips}")
     print(f"PSNR around eyes and mouth: {regions or 'not measured (the capture has no landmarks)'}")
-    print(f"{result.frames_per_second:.1f} frames/s, {row['gaussians']:,} Gaussians, {row['bytes'] / 1e6:.1f} MB")
+    rate = result.frames_per_second
+    print(f"{rate:.1f} frames/s, {row['gaussians']:,} Gaussians, {row['bytes'] / 1e6:.1f} MB")
+    if rendered := capture.rendered:
+        print(
+            f"a frame takes {rendered.engine} {rendered.seconds:.2f} s and the avatar {1 / rate:.4f} s: "
+            f"{rendered.seconds * rate:.0f} times as fast, with {result.psnr:.2f} dB"
+        )
 
 
 def explain(options: argparse.Namespace) -> None:

@@ -20,10 +20,11 @@ from ..client.detached import reap, start_detached
 from ..client.process import end_of_log
 from ..core.errors import HeadGaSError
 from ..core.files import write_text
-from .order import Order, read_order, same_pictures
+from .order import EEVEE, Order, read_order, same_pictures
 from .writer import DEPTHS, IMAGES, MANIFEST, POINTS, make_folders
 
 PLAN, SOURCE, STATUS, LOG = "capture.plan.json", "capture.blend", "capture.status.json", "capture.log"
+_NO_GRAPHICS = "EEVEE needs a graphics card and its driver: where there is none, choose Cycles."
 IDLE, STARTING, RENDERING, STOPPED, FAILED, FINISHED = "idle", "starting", "rendering", "stopped", "failed", "finished"
 _PACKAGE = Path(__file__).resolve().parents[1]
 # The extension as a package of another name: it need not be enabled where it works.
@@ -122,7 +123,7 @@ def status_of(folder: Path) -> JobStatus:
         if told.pid != begun[0]:
             return replace(told, state=FAILED, message=f"The capture could not be started{end_of_log(folder / LOG)}")
     if told.is_running and birth_of(told.pid) != told.birth:
-        return replace(told, state=FAILED, message=f"The capture was ended{end_of_log(folder / LOG)}")
+        return replace(told, state=FAILED, message=f"The capture was ended{end_of_log(folder / LOG)}{_hint(folder)}")
     return told
 
 
@@ -147,6 +148,12 @@ def plan_of(folder: Path) -> Order | None:
         return read_order((folder / PLAN).read_text(encoding="utf-8"), folder / PLAN)
     except (OSError, HeadGaSError):
         return None
+
+
+def _hint(folder: Path) -> str:
+    """What may have ended it: Blender itself ends where EEVEE cannot draw."""
+    plan = plan_of(folder)
+    return f"\n{_NO_GRAPHICS}" if plan is not None and plan.engine == EEVEE else ""
 
 
 def _begin(folder: Path) -> None:

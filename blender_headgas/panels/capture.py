@@ -165,7 +165,7 @@ def _draw_job(layout: bpy.types.UILayout, folder: Path, characters: int) -> None
         row.operator("headgas.stop_capture", text="", icon='X')
     elif status.state == FINISHED:
         said = f": {status.seconds_per_frame:.1f} s a frame" if status.rendered else ""
-        layout.label(text=f"Captured{said}. Next: Train Avatar", icon='CHECKMARK')
+        draw_text(layout, f"Captured{said}. Next: Train Avatar", characters, 'CHECKMARK')
     elif status.state in (FAILED, STOPPED) and status.done:
         layout.label(text=describe(status), icon='PAUSE')
         row = layout.row(align=True)

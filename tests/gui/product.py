@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from .harness import Screen, Until, Walk, region_of
 
@@ -82,3 +83,24 @@ def open_sidebar(screen: Screen) -> Walk:
     yield 0.3
     region_of(area, 'UI').active_panel_category = "HeadGaS"
     yield 0.3
+
+
+def only_panel(screen: Screen, name: str) -> Walk:
+    """Of the panels that make avatars, one is unfolded in the sidebar."""
+    for other in ("HEADGAS_PT_capture", "HEADGAS_PT_training", "HEADGAS_PT_runs"):
+        panel = getattr(bpy.types, other)
+        bpy.utils.unregister_class(panel)
+        panel.bl_options = set() if other == name else {'DEFAULT_CLOSED'}
+        bpy.utils.register_class(panel)
+    yield from open_sidebar(screen)
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    """A picture's stored values [H,W,4] in 0..1, row 0 on top."""
+    image = bpy.data.images.load(str(path))
+    image.colorspace_settings.name, image.alpha_mode = "Non-Color", "CHANNEL_PACKED"
+    flat = np.empty(4 * image.size[0] * image.size[1], np.float32)
+    image.pixels.foreach_get(flat)
+    pixels = flat.reshape(image.size[1], image.size[0], 4)[::-1].copy()
+    bpy.data.images.remove(image)
+    return pixels

@@ -20,6 +20,7 @@ from headgas.avatars import HeadGaSConfig, load_avatar, save_avatar
 from headgas.avatars.framing import parallel, visible_bounds
 from headgas.avatars.rendering import PlacedAvatar, Stage, linear_to_srgb, render_frame
 from headgas.captures import load_capture
+from headgas.errors import HeadGaSError
 from headgas.evaluation.inspection import Inspection, Inspector
 from headgas.training.config import PRESETS, TrainingConfig
 from tests.headgas.conftest import NAMES, SIZE, small_avatar, write_capture
@@ -89,6 +90,21 @@ def test_evaluate(folder: Path, capsys: Capture, tmp_path: Path) -> None:
     assert cli.main([*arguments, "--split", "all"]) == 0
     text = capsys.readouterr().out
     assert "mean of 6 frames (all)" in text and text.count("\n") >= 6
+    assert "times as fast" not in text
+
+
+def test_evaluate_tells_the_speed_beside_the_renderer_s(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    capture = shutil.copytree(folder / "capture", tmp_path / "capture")
+    data = json.loads((capture / "capture.json").read_text("utf-8"))
+    data["rendered"] = {"engine": "CYCLES", "samples": 12, "seconds_per_frame": 2.5}
+    (capture / "capture.json").write_text(json.dumps(data), "utf-8")
+    assert cli.main(["evaluate", str(folder / "avatar.safetensors"), str(capture)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("a frame takes CYCLES 2.50 s and the avatar 0.") and last.endswith(" dB")
+    data["rendered"]["seconds_per_frame"] = "long"
+    (capture / "capture.json").write_text(json.dumps(data), "utf-8")
+    with pytest.raises(HeadGaSError, match="rendered: the field 'seconds_per_frame'"):
+        load_capture(capture)
 
 
 def test_render_writes_straight_alpha(folder: Path, capsys: Capture, tmp_path: Path) -> None:

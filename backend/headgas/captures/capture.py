@@ -125,6 +125,14 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """How Blender rendered a capture of a character."""
+
+    engine: str
+    seconds: float  # per frame
+
+
+@dataclass(frozen=True)
 class Capture:
     """The frames of one head; `expression_space` holds the range that the training frames show."""
 
@@ -133,6 +141,7 @@ class Capture:
     frames: tuple[Frame, ...]
     points: Path | None = None  # float32 .npy [n,3], surface points in head space
     poses_estimated: bool = False  # by a tracker: cameras and expressions are a little wrong, and training refines them
+    rendered: Rendered | None = None  # where it is a character's, and how long a frame took was written down
 
     def split(self, name: str) -> tuple[Frame, ...]:
         """The frames of one split; "all" gives every frame.

@@ -16,6 +16,8 @@ import numpy as np
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Capture, Frame, seen_range, spread
 from headgas.captures.expressions import other_names, read_expressions
+from headgas.captures.fields import WrongFields
+from headgas.captures.layouts.reading import image_size
 from headgas.captures.reading import read_capture, refusal
 from headgas.errors import HeadGaSError
 
@@ -89,7 +91,9 @@ def check_capture(path: Path | str) -> Checked:
     messages = [line for problem in problems for line in problem.message.splitlines()]
     messages += [error.message for error in _files_problems(capture)]
     looked = _each(_looked_at, capture.frames)
-    messages += [problem for found, _ in looked for problem in found]
+    wrong = [frame for problem in problems if (frame := _files_of(problem)) is not None]
+    messages += [message for found, _ in [*looked, *_each(_looked_at, wrong)] for message in found]
+    messages = list(dict.fromkeys(messages))  # a layout's own expressions are read, and complained of, twice
     mattes = [matte for _, matte in looked if matte is not None]
     train = [frame for frame in capture.frames if frame.split == "train"]
     if not train:
@@ -100,6 +104,23 @@ def check_capture(path: Path | str) -> Checked:
     )
     checked.warnings.extend(_warnings(checked, train))
     return checked
+
+
+def _files_of(problem: HeadGaSError) -> Frame | None:
+    """The files of a frame with wrong fields, to be looked at all the same; None where its image is not known."""
+    right = problem.right if isinstance(problem, WrongFields) else {}
+    if (image := right.get("image")) is None:
+        return None
+    width, height = right["camera"][1:] if "camera" in right else (right.get("width"), right.get("height"))
+    if width is None or height is None:
+        try:
+            width, height = image_size(image)
+        except HeadGaSError:
+            width = height = 0  # looking at it says that it cannot be read
+    return Frame(
+        right.get("name", image.stem), "train", image, width, height, np.eye(4), np.eye(3), np.zeros(0),
+        depth=right.get("depth"),
+    )  # fmt: skip
 
 
 def _files_problems(capture: Capture) -> Iterator[HeadGaSError]:

@@ -33,6 +33,14 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return data
 
 
+class WrongFields(HeadGaSError):
+    """Some fields of a frame cannot be used; `right` are the values of the others, by their names."""
+
+    def __init__(self, message: str, right: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.right = right
+
+
 class Fields:
     """The fields of one JSON object, checked as they are read."""
 
@@ -53,7 +61,7 @@ class Fields:
         """What each reader returns, by its name.
 
         Raises:
-            HeadGaSError: some of them failed; a line for each.
+            WrongFields: some of them failed; a line for each.
         """
         values, failures = dict[str, Any](), list[str]()
         for name, read in readers.items():
@@ -62,7 +70,7 @@ class Fields:
             except HeadGaSError as error:
                 failures.append(error.message)
         if failures:
-            raise HeadGaSError("\n".join(failures))
+            raise WrongFields("\n".join(failures), values)
         return values
 
     def text(self, field: str, default: Any = _REQUIRED) -> str:

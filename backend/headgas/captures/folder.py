@@ -11,8 +11,8 @@ import numpy as np
 
 from headgas import files
 from headgas.avatars.expression_space import ExpressionSpace
-from headgas.captures.capture import Box, Capture, Frame, seen_range
-from headgas.captures.fields import Fields, frames_of, read_json
+from headgas.captures.capture import Box, Capture, Frame, Rendered, seen_range
+from headgas.captures.fields import Fields, WrongFields, frames_of, read_json
 from headgas.errors import HeadGaSError
 
 FILE = "capture.json"
@@ -46,13 +46,24 @@ def read_folder(folder: Path, report: Callable[[HeadGaSError], None]) -> Capture
         try:
             frame = _frame(folder, path, number, entry, space)
             if frame.name in frames:
-                raise HeadGaSError(f"{path}, frame {number}: the name {frame.name!r} is used twice.")
+                raise WrongFields(f"{path}, frame {number}: the name {frame.name!r} is used twice.", vars(frame))
             frames[frame.name] = frame
         except HeadGaSError as error:
             report(error)
     kept = tuple(frames.values())
     points = fields.path("points", folder) if "points" in fields else None
-    return Capture(folder, seen_range(space, kept) if kept else space, kept, points, fields.poses_estimated())
+    seen = seen_range(space, kept) if kept else space
+    return Capture(folder, seen, kept, points, fields.poses_estimated(), _rendered(fields))
+
+
+def _rendered(fields: Fields) -> Rendered | None:
+    """How the capture was rendered, where it says how long that took."""
+    if "rendered" not in fields:
+        return None
+    said = Fields(fields.data["rendered"], f"{fields.where}, rendered")
+    if "seconds_per_frame" not in said:  # all frames were there already
+        return None
+    return Rendered(said.text("engine"), said.number("seconds_per_frame"))
 
 
 def _frame(folder: Path, path: Path, number: int, entry: Any, space: ExpressionSpace) -> Frame:

@@ -15,7 +15,7 @@ import numpy as np
 
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Box, Capture, Frame, seen_range
-from headgas.captures.fields import Fields, frames_of, read_json
+from headgas.captures.fields import Fields, WrongFields, frames_of, read_json
 from headgas.errors import HeadGaSError
 
 # Files in order of their claim to a frame; where only transforms.json exists, it says the split itself.
@@ -66,7 +66,7 @@ def read_transforms(folder: Path, report: Callable[[HeadGaSError], None]) -> Cap
             try:
                 frame = _frame(folder, fields, number, entry, space, split)
                 if frame.name in frames:
-                    raise HeadGaSError(f"{path}, frame {number}: the image {frame.name!r} is used twice.")
+                    raise WrongFields(f"{path}, frame {number}: the image {frame.name!r} is used twice.", vars(frame))
                 frames[frame.name] = frame
             except HeadGaSError as error:
                 report(error)

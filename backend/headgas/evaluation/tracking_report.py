@@ -57,7 +57,8 @@ def write_tracking_report(tracked: Tracked) -> Path:
         paragraph(
             f"The first {facts['named']} parameters are measured on the face and have names; they explain "
             f"{facts['explained']['named']:.0%} of what the landmarks do. {facts['components']} components follow, "
-            f"component_00 first: what else this face does. With them it is {facts['explained']['all']:.1%}."
+            f"component_00 first: what else this face does. With them it is {facts['explained']['all']:.1%}. What is "
+            "roughly measured moves with what its name says, but with other parts of the face as well."
         ),
         table(("channel", "reach", "trembling", "parameter"), [_channel_row(row) for row in facts["channels"]]),
     ]
@@ -153,7 +154,7 @@ def _fit_rows(tracked: Tracked) -> list[Sequence[str]]:
 
 
 def _channel_row(row: dict) -> Sequence[str]:
-    used = f"no: {row['problem']}" if row["problem"] else "yes"
+    used = f"no: {row['problem']}" if row["problem"] else "yes, roughly measured" if row["rough"] else "yes"
     return (row["name"], f"{row['reach']:.3f}", f"{row['noise']:.3f}", used)
 
 

@@ -13,6 +13,8 @@ from PIL import Image
 
 from headgas import cli
 from headgas.captures import check_capture
+from tests.headgas.captures.layouts.datasets import write_insta
+from tests.headgas.captures.layouts.head import shots
 from tests.headgas.conftest import NAMES, SIZE, look_at
 
 Edit = Callable[[Callable[[dict], None]], Path]
@@ -45,6 +47,50 @@ def test_all_frames_are_looked_at_and_one_may_have_several_problems(edit_capture
     for words in expected:
         assert any(all(word in problem for word in words) for problem in problems), words
     assert any("matte of frame 0006 is empty" in problem for problem in problems)
+
+
+def test_a_frame_with_a_wrong_field_is_looked_at_all_the_same(edit_capture: Edit, capture_folder: Path) -> None:
+    def change(data: dict) -> None:
+        data["frames"][2]["viewmat"][0] = [0.0] * 4
+        data["frames"][3]["expression"] = [0.5]
+        data["frames"][4].update(name="0003", width=2 * SIZE)
+        del data["frames"][5]["width"]
+
+    edit_capture(change)
+    (capture_folder / "images/0002.png").unlink()
+    Image.new("RGBA", (SIZE, SIZE)).save(capture_folder / "images/0003.png")
+    Image.new("RGBA", (SIZE, SIZE)).save(capture_folder / "images/0005.png")
+    problems = check_capture(capture_folder).problems
+    expected = [("frame 2", "viewmat"), ("0002.png", "cannot be read"), ("frame 3", "expression")]
+    expected += [("matte of frame 0003 is empty",), ("frame 5", "width"), ("matte of frame 0005 is empty",)]
+    expected += [("0004.png", f"its camera says {2 * SIZE}")]
+    for words in expected:
+        assert sum(all(word in problem for word in words) for problem in problems) == 1, (words, problems)
+
+
+def test_in_a_transforms_folder_too(tmp_path: Path) -> None:
+    frames = [{"file_path": f"{number}.png", "expression": [0.1]} for number in range(3)]
+    top = {"w": SIZE, "h": SIZE, "camera_angle_x": 0.5, "frames": frames}
+    frames[0]["transform_matrix"] = np.full((4, 4), np.nan).tolist()
+    frames[1].update(transform_matrix=np.eye(4).tolist(), w=0)
+    frames[2]["transform_matrix"] = np.diag([1.0, 1.0, 0.0, 1.0]).tolist()
+    (tmp_path / "transforms.json").write_text(json.dumps(top), encoding="utf-8")
+    Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "1.png")
+    Image.new("RGBA", (9, SIZE), "white").save(tmp_path / "2.png")
+    problems = " ".join(check_capture(tmp_path).problems)
+    for words in ("frame 0: the field 'transform_matrix'", "0.png: the image of frame 0 cannot be read", "no alpha"):
+        assert words in problems, problems
+    for words in ("frame 1: the field 'w'", "frame 2: the field 'transform_matrix'", f"2 is 9×{SIZE}"):
+        assert words in problems, problems
+
+
+def test_a_published_layout_s_problems_are_told_once(tmp_path: Path) -> None:
+    write_insta(tmp_path, shots(6))
+    data = json.loads((tmp_path / "transforms_train.json").read_text("utf-8"))
+    data["frames"][1]["transform_matrix"] = np.zeros((4, 4)).tolist()
+    (tmp_path / "transforms_train.json").write_text(json.dumps(data), "utf-8")
+    (problem,) = check_capture(tmp_path).problems
+    assert "transforms_train.json, frame 1" in problem and "transform_matrix" in problem
 
 
 def test_the_cameras_angles_are_the_head_s(edit_capture: Edit) -> None:

@@ -37,6 +37,8 @@ def advice(facts: Mapping[str, Any], channels: Sequence[Channel]) -> list[str]:
 def _advice(facts: Mapping[str, Any], channels: Sequence[Channel]) -> Iterator[str]:
     frames = facts["frames"]
     seen = sum((frames["train"], frames["test"], *frames["dropped"].values()))
+    if frames["missing"] > _MANY * seen:
+        yield f"The last {frames['missing']} frames of the video cannot be read: is it cut off, or damaged?"
     for reason, count in frames["dropped"].items():
         if reason in _REASONS and count > _MANY * seen:
             yield f"{count} of {seen} frames cannot be used; {_REASONS[reason]}."
@@ -58,4 +60,4 @@ def _advice(facts: Mapping[str, Any], channels: Sequence[Channel]) -> Iterator[s
     if facts["errors"]["stable"] > _MISFIT * facts["eyes_apart"]:
         yield "The landmarks fit the head badly: is the video distorted (a wide-angle lens), or are there two people?"
     if facts["focal_from"] == "prior":
-        yield "The focal length is a guess. If you know your lens (26mm, say), give it with --focal."
+        yield "The focal length is a guess. If you know your lens (26mm, say), give it: Lens, or --focal."

@@ -29,6 +29,7 @@ class Observations:
     width: int  # pixels
     height: int  # pixels
     rate: float  # frames per second; 0 for a folder of pictures
+    declared: int  # frames that the video says it has: more than F where it is damaged
 
     @property
     def found(self) -> np.ndarray:
@@ -58,9 +59,10 @@ class Tracker:
             with np.load(out, allow_pickle=False) as arrays:
                 landmarks = arrays["landmarks"].astype(np.float64)
                 width, height = (int(value) for value in arrays["size"])
-                rate, sharpness = float(arrays["rate"]), arrays["sharpness"].astype(np.float64)
+                rate, declared = float(arrays["rate"]), int(arrays["declared"])
+                sharpness = arrays["sharpness"].astype(np.float64)
         assert landmarks.shape[1:] == (COUNT, 3)
-        return Observations(landmarks, sharpness, width, height, rate)
+        return Observations(landmarks, sharpness, width, height, rate, declared)
 
     def cut(self, boxes: np.ndarray, size: int, out: Path, on_progress: Callable[[int, int], None]) -> None:
         """Writes `out/NNNNNN.png` and `NNNNNN_matte.png`, size × size pixels, for boxes [n,4]: frame, x, y, side.

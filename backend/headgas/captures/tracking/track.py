@@ -259,6 +259,7 @@ def _facts(
             "train": int(train.sum()),
             "test": int((~train).sum()),
             "dropped": dict(Counter(reason for _, reason in dropped)),
+            "missing": max(0, observed.declared - len(observed.landmarks)),
         },
         "dropped": [{"frame": number, "reason": reason} for number, reason in dropped],
         "eyes_apart": _eyes_apart(landmarks),
@@ -274,7 +275,8 @@ def _facts(
         "yaw": _ends(yaw[train]),
         "pitch": _ends(pitch[train]),
         "channels": [
-            {"name": c.name, "reach": c.reach, "noise": c.noise, "problem": c.problem} for c in expressions.channels
+            {"name": c.name, "reach": c.reach, "noise": c.noise, "rough": c.is_rough, "problem": c.problem}
+            for c in expressions.channels
         ],
         "named": expressions.named,
         "components": len(expressions.names) - expressions.named,

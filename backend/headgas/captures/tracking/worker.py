@@ -8,7 +8,8 @@ how far it is, one JSON object a line: {"done": frames, "of": frames}, at last {
 
     {"job": "landmarks", "source", "rate", "out": FILE.npz}
         landmarks [F,478,3] float32, pixels of the picture (z: the same scale, smaller is nearer), nan without a face;
-        sharpness [F]; size [2]: width and height; rate: frames per second, 0 for a folder
+        sharpness [F]; size [2]: width and height; rate: frames per second, 0 for a folder; declared: frames that the
+        source says it has
     {"job": "pictures", "source", "rate", "boxes": FILE.npy, "size", "out": FOLDER}
         boxes [n,4]: frame, x, y, side; writes NNNNNN.png and, of equal size, NNNNNN_matte.png
 
@@ -47,7 +48,8 @@ class Source:
             return
         self._video = cv2.VideoCapture(str(path))
         if not self._video.isOpened():
-            raise Unusable(f"{path}: cannot be read as a video.")
+            raise Unusable(f"{path}: cannot be read as a video. Is it whole?")
+        self._video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # phones store pictures lying on their side
         recorded = float(self._video.get(cv2.CAP_PROP_FPS))
         self._stride = max(1, round(recorded / rate))
         self.rate = recorded / self._stride
@@ -106,6 +108,7 @@ def landmarks(job):
     if not found:
         raise Unusable(f"{job['source']}: has no frames.")
     arrays = {"landmarks": np.stack(found), "sharpness": np.array(sharpness, np.float32)}
+    arrays["declared"] = np.array(source.count)
     np.savez(job["out"], size=np.array(size), rate=np.array(source.rate), **arrays)
 
 

@@ -115,7 +115,8 @@ def main() -> None:
         seen = dict(arrays)
     print("a library's chatter", flush=True)
     if job["job"] == "landmarks":
-        np.savez(job["out"], **seen, size=np.array((WIDTH, HEIGHT)), rate=np.array(25.0))
+        declared = np.array(len(seen["landmarks"]) + seen.pop("cut", 0))
+        np.savez(job["out"], **seen, size=np.array((WIDTH, HEIGHT)), rate=np.array(25.0), declared=declared)
     else:
         for number, x, y, side in np.load(job["boxes"]):
             scale = job["size"] / side

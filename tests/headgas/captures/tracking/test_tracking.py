@@ -173,7 +173,8 @@ def test_the_focal_length_is_said_or_photographed_or_guessed(tmp_path: Path) -> 
 
 
 def test_the_advice_names_what_was_not_shown() -> None:
-    facts = {"frames": {"train": 400, "test": 50, "dropped": {"the face is blurred": 90}}, "eyes_apart": 120.0}
+    facts = {"frames": {"train": 400, "test": 50, "dropped": {"the face is blurred": 90}, "missing": 60}}
+    facts["eyes_apart"] = 120.0
     facts |= {"yaw": [-30.0, 4.0], "pitch": [-12.0, 12.0], "errors": {"stable": 1.0}, "focal_from": "given"}
     zeros = np.zeros(3)
     names = ("eyeBlinkLeft", "mouthWide", "mouthPucker", "browInnerUp", "eyeLookInLeft")
@@ -181,6 +182,7 @@ def test_the_advice_names_what_was_not_shown() -> None:
     channels.append(Channel("jawOpen", zeros, 0.0, 0.0, "hardly moved"))
     said = advice(facts, channels)
     assert [sentence.partition(":")[0] for sentence in said] == [
+        "The last 60 frames of the video cannot be read",
         "90 of 540 frames cannot be used; many frames are blurred",
         "You never turned your head right",
         "You never opened your mouth wide",
@@ -239,3 +241,36 @@ def test_the_real_tracker_finds_the_face(tmp_path: Path, monkeypatch: pytest.Mon
     yaw = [np.degrees(np.arctan2(-frame.viewmat[2, 0], frame.viewmat[2, 1])) for frame in frames]
     assert max(yaw) - min(yaw) > 15  # it looks to both sides
     assert 0.1 < frames[0].load_rgba()[..., 3].mean() < 0.8
+
+
+_ON_ITS_SIDE = """
+import struct, sys
+import cv2, numpy as np
+sys.path.insert(0, sys.argv[1])
+import worker
+path, picture = sys.argv[2], np.zeros((48, 64, 3), np.uint8)
+picture[:, :20] = 255  # is stored at the left
+writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 30, (64, 48))
+for _ in range(3):
+    writer.write(picture)
+writer.release()
+data = bytearray(open(path, "rb").read())
+matrix = data.find(b"tkhd") + 44
+data[matrix : matrix + 20] = struct.pack(">5i", 0, 1 << 16, 0, -1 << 16, 0)  # a quarter turn clockwise
+open(path, "wb").write(data)
+source = worker.Source(path, 30)
+shown = [picture for _, picture in source]
+assert len(shown) == source.count == 3 and shown[0].shape == (64, 48, 3), (source.count, shown[0].shape)
+assert shown[0][:16].mean() > 200 and shown[0][30:].mean() < 50, "what is stored at the left is not on top"
+"""
+
+
+def test_a_phone_s_video_stands_upright(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Phones store their pictures lying on their side, and say so."""
+    monkeypatch.undo()
+    if not is_ready():
+        pytest.skip("the tracker's environment is not made: the first `headgas track` downloads about 130 MB")
+    python, folder = environment.tracker_python(lambda share, text: None, offline=True), str(observing._WORKER.parent)
+    command = [str(python), "-I", "-c", _ON_ITS_SIDE, folder, str(tmp_path / "film.mp4")]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
