@@ -3,6 +3,8 @@
 """Training frames as tensors, shuffled epoch by epoch: in memory as far as that is allowed, else decoded ahead."""
 
 import os
+import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from headgas.splatting import Camera
 CACHE = 2_000_000_000  # bytes
 _BOX_MARGIN = 8  # pixels around the matte: the perceptual loss sees the silhouette too
 _MOST_DECODERS = 8  # threads
+_POLITENESS = 10  # of 19: training's own threads go first, decoders take what they leave
 _AHEAD = 32  # frames that are decoded before they are needed,
 _AHEAD_SHARE = 0.25  # as far as they take no more of the cache than this
 
@@ -74,7 +77,7 @@ class TrainingFrames:
             return
         self._ahead = max(1, min(_AHEAD, int(_AHEAD_SHARE * cache) // max(sizes)))
         self._room = cache - self._ahead * max(sizes)
-        self._decoders = ThreadPoolExecutor(max(1, min(cores // 2, _MOST_DECODERS)), "decoder")
+        self._decoders = ThreadPoolExecutor(max(1, min(cores // 2, _MOST_DECODERS)), "decoder", _give_way)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -124,6 +127,14 @@ class TrainingFrames:
             raise HeadGaSError(error.message, error.hint or hint) from None
         color, matte = (torch.from_numpy(part.copy()).to(self._device) for part in (pixels[..., :3], pixels[..., 3]))
         return _Picture(color, matte, _head_box(pixels[..., 3]))
+
+
+def _give_way() -> None:
+    """A decoder that takes a core in the middle of a kernel makes its other threads wait. On Linux a thread has a
+    priority of its own."""
+    if sys.platform == "linux":
+        here = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, here, min(19, os.getpriority(os.PRIO_PROCESS, here) + _POLITENESS))
 
 
 def _bytes(frame: Frame) -> int:
