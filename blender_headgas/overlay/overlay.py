@@ -75,8 +75,7 @@ class Overlay:
         if not viewport_settings(context.scene).show:
             return lines
         lines += [line for line in (self.failure, self.waits, self._maker.stage()) if line]
-        is_drawn = self._failed is None and viewport.shown is not None and viewport.wish is not None
-        if is_drawn and viewport.is_stale:
+        if viewport.shown and viewport.wish and viewport.is_stale and self._failed is None:
             shown, now = viewport.shown.wish.time, viewport.wish.time
             lines.append(f"avatars of frame {shown:g}" if shown != now else "avatars are being updated")
         if viewport.frame is not None and viewport.frame.picture.legend:
