@@ -85,6 +85,8 @@ class TrainingConfig:
     initial_gaussians: int = 2_500  # HeadGaS: 2,500 centres on the face model's mesh
     max_gaussians: int = 12_000  # choice: what two CPU cores train at 256² in minutes
     batch: int = 1  # frames per step
+    small_until: float = 0.0  # share of the run; choice: large motions are found in small pictures (docs/methods.md)
+    small_side: int = 64  # pixels on a small picture's longer side
 
     # Loss. HeadGaS: 0.8 L1 + 0.2 SSIM + 0.1 perceptual after 10k iterations
     l1_weight: float = 0.8
@@ -123,7 +125,7 @@ def _gaussian_head(**options: Any) -> TrainingConfig:
     return TrainingConfig(model=model, rates=GAUSSIAN_HEAD_RATES, penalty_weight=0.06)
 
 
-_MODES = TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.2)
+_MODES = TrainingConfig(model=ModesConfig(), rates=MODES_RATES, penalty_weight=0.2, small_until=0.25)
 _MOTION = ("means", "quaternions")
 _RESOLUTIONS = (16, 32, 64, 128)  # GaussianHead, up to its fourth version: 64 to 512
 # Our own model, both papers' models, and what their ablations compare them with
@@ -131,6 +133,7 @@ PRESETS: dict[str, TrainingConfig] = {
     "modes": _MODES,
     "modes_no_code": replace(_MODES, rates=MODES_RATES | {"code": Rate(0.0)}),  # only from where a Gaussian is
     "modes_no_price": replace(_MODES, penalty_weight=0.0),  # moving costs nothing
+    "modes_full_size": replace(_MODES, small_until=0.0),  # pictures as large as they are from the first step on
     "headgas": TrainingConfig(),
     "headgas_concat": _variant(blended="nothing"),  # the expression is concatenated to the MLP's input
     "headgas_motion": _variant(predicted=_MOTION),  # colour and opacity stay, Gaussians move

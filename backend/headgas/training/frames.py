@@ -7,17 +7,18 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headgas.captures import Frame
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
 CACHE = 2_000_000_000  # bytes
+_NO_MATTE = 1e-6  # there a colour means nothing
 _BOX_MARGIN = 8  # pixels around the matte: the perceptual loss sees the silhouette too
 _MOST_DECODERS = 8  # threads
 _POLITENESS = 10  # of 19: training's own threads go first, decoders take what they leave
@@ -39,6 +40,23 @@ class TrainingFrame:
         """The photograph over a background [3]: [H,W,3]."""
         matte = self.matte[..., None]
         return self.color * matte + background * (1 - matte)
+
+    def shrunk(self, side: int) -> "TrainingFrame":
+        """The frame in whole blocks of pixels averaged, with no more than `side` of them on the longer side.
+
+        What is left of a block at the right and lower edges is cut off.
+        """
+        block = -(-max(self.camera.width, self.camera.height) // side)
+        if block <= 1 or min(self.camera.width, self.camera.height) < block:
+            return self
+        matte = self.matte[..., None]
+        layers = torch.cat([self.color * matte, matte], -1).permute(2, 0, 1)[None]
+        small = nn.functional.avg_pool2d(layers, block)[0].permute(1, 2, 0).contiguous()
+        color = small[..., :3] / small[..., 3:].clamp_min(_NO_MATTE)
+        height, width = small.shape[:2]
+        K = self.camera.K / self.camera.K.new_tensor([[block], [block], [1]])
+        camera = replace(self.camera, K=K, width=width, height=height)
+        return replace(self, color=color, matte=small[..., 3], head=(slice(None), slice(None)), camera=camera)
 
 
 @dataclass(frozen=True)

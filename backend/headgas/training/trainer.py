@@ -179,10 +179,12 @@ class Trainer:
         frames = [self._frames[number] for number in chosen]
         if refinement is not None:
             frames = [refinement.corrected(number, frame) for number, frame in zip(chosen, frames, strict=True)]
+        if small := progress < self.config.small_until:
+            frames = [frame.shrunk(self.config.small_side) for frame in frames]
         expressions = torch.stack([frame.expression for frame in frames]).requires_grad_(refinement is not None)
         features, drawn = self.avatar.study(expressions, [frame.camera for frame in frames])
         offsets = torch.zeros(len(frames), self.avatar.count, 2, device=self.device, requires_grad=True)
-        perceptual = self._perceptual if progress >= self.config.perceptual_from else None
+        perceptual = None if small or progress < self.config.perceptual_from else self._perceptual
         total, scores, motions = torch.zeros((), device=self.device), [], []
         for number, frame, gaussians, shift in zip(numbers, frames, drawn, offsets, strict=True):
             random = np.random.default_rng((self._seed, number)).random(3, np.float32)

@@ -3,7 +3,9 @@
 """Training frames: the same from memory and from the disk, in no more memory than is allowed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from PIL import Image
 from headgas import cli
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
-from headgas.splatting import get_threads, set_threads
+from headgas.splatting import Camera, Gaussians, Rendering, get_threads, rasterize, set_threads
 from headgas.training.frames import FrameOrder, TrainingFrames
 from headgas.training.trainer import Budget, Trainer
 from tests.headgas.conftest import SIZE, write_capture
@@ -54,6 +56,36 @@ def test_streamed_frames_are_those_in_memory(folder: Path) -> None:
         rgba = torch.from_numpy(frames[number].load_rgba())
         assert torch.equal(one.color, rgba[..., :3]) and torch.equal(one.matte, rgba[..., 3])
     assert streamed.bytes_kept > 6 * PICTURE
+
+
+def test_shrunk_frames_show_the_mean_of_every_block(folder: Path) -> None:
+    """Over any background, with the camera that sees so; what is small enough stays as it is."""
+    frame = TrainingFrames(load_capture(folder).split("train"), CPU)[0]
+    side = SIZE // 5  # no divisor of it
+    block = -(-SIZE // side)
+    small, background = frame.shrunk(side), torch.tensor([0.9, 0.1, 0.4])
+    count = SIZE // block
+    assert (small.camera.width, small.camera.height) == (count, count) and count <= side
+    whole = frame.over(background)[: count * block, : count * block]
+    means = whole.reshape(count, block, count, block, 3).mean((1, 3))
+    torch.testing.assert_close(small.over(background), means, rtol=0, atol=1e-6)
+    point = torch.tensor([0.02, -0.03, 0.6])
+    large, less = (camera.K @ point / point[2] for camera in (frame.camera, small.camera))
+    torch.testing.assert_close(less[:2], large[:2] / block)
+    assert frame.shrunk(SIZE) is frame
+
+
+def test_pictures_grow_while_training_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(SMALL, small_until=0.3, small_side=SIZE // 4)
+    trainer, widths = Trainer(load_capture(folder), config, Budget(iterations=10)), []
+
+    def watched(gaussians: Gaussians, camera: Camera, **options: Any) -> Rendering:
+        widths.append(camera.width)
+        return rasterize(gaussians, camera, **options)
+
+    monkeypatch.setattr("headgas.training.trainer.rasterize", watched)
+    trainer.train()
+    assert widths == [SIZE // 4] * 3 + [SIZE] * 7
 
 
 def test_frames_that_were_not_announced_come_all_the_same(folder: Path) -> None:
