@@ -9,6 +9,7 @@ PRESETS: tuple[tuple[str, str, str], ...] = (
     ("linear_motion", "Linear Motion", "Means move by a linear map of the expression, as in GPAvatar"),
     ("modes_no_code", "Modes, No Code", "For research: a Gaussian's motion comes from its place alone"),
     ("modes_no_price", "Modes, No Price", "For research: motion costs nothing"),
+    ("modes_full_size", "Modes, Full Size", "For research: training begins with pictures as large as they are"),
     ("headgas_concat", "HeadGaS, Concatenated", "For research: the expression goes straight into the network"),
     ("headgas_motion", "HeadGaS, Motion", "For research: colours and opacities stay, Gaussians move"),
     ("headgas_all", "HeadGaS, All", "For research: everything follows the expression"),
