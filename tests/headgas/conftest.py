@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig
-from headgas.splatting import compiling
+from headgas.splatting import compiling, get_threads, set_threads
 from headgas.training import initialization
 
 SIZE = 48  # pixels
@@ -167,3 +167,12 @@ def small_avatar(count: int = 60, seed: int = 0, names: tuple[str, ...] = NAMES,
             weight = avatar.decoder.output_layer.weight
             weight.mul_(2).add_(torch.randn_like(weight), alpha=0.1)  # motion's start at zero
     return avatar.eval()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small pictures are not worth two; nothing depends on it."""
+    threads = get_threads()
+    set_threads(1)
+    yield
+    set_threads(threads)

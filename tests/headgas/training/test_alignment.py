@@ -2,29 +2,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The motion that takes a rendering to a photograph."""
 
-from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
-from headgas.splatting import Rendering, get_threads, rasterize, set_threads
+from headgas.splatting import Rendering, rasterize
 from headgas.splatting.example import egg
 from headgas.training.alignment import aligning_motion
 from headgas.training.refinement import moved_camera
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SCENE, CAMERA = egg(900, 96, 80, yaw=0.3, seed=1)
 CENTER, EXTENT = torch.tensor([0.05, -0.1, 0.1]), float(SCENE.means.norm(dim=1).median())
 HEAD = slice(4, 76), slice(8, 90)
 BACKGROUND = torch.tensor([0.2, 0.7, 0.4])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = get_threads()
-    set_threads(1)
-    yield
-    set_threads(threads)
 
 
 def drawn(pose: Tensor) -> Rendering:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training frames: the same from memory and from the disk, in no more memory than is allowed."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,15 @@ from PIL import Image
 from headgas import cli
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
-from headgas.splatting import Camera, Gaussians, Rendering, get_threads, rasterize, set_threads
+from headgas.splatting import Camera, Gaussians, Rendering, rasterize
 from headgas.training.frames import FrameOrder, TrainingFrames
 from headgas.training.trainer import Budget, Trainer
 from tests.headgas.conftest import SIZE, write_capture
 from tests.headgas.training.test_training import SMALL
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 PICTURE = 4 * SIZE * SIZE  # bytes
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """So small pictures are not worth two; nothing depends on it."""
-    threads = get_threads()
-    set_threads(1)
-    yield
-    set_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from headgas.avatars import ExpressionSpace, HeadGaS, load_avatar, read_header
 from headgas.avatars.trainable import TrainableAvatar
 from headgas.captures import Capture, load_capture
 from headgas.errors import HeadGaSError
-from headgas.splatting import Camera, get_threads, rasterize, set_threads
+from headgas.splatting import Camera, rasterize
 from headgas.splatting.example import egg
 from headgas.training.config import Rate, RefinementConfig, preset
 from headgas.training.frames import TrainingFrames
@@ -27,16 +26,8 @@ from headgas.training.run import CORRECTED, Run
 from headgas.training.trainer import Budget, Trainer
 from tests.headgas.conftest import NAMES, small_avatar, write_capture
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CONFIG = dataclasses.replace(preset("modes"), initial_gaussians=500, max_gaussians=900, densify_events=5)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """So small pictures are not worth two; nothing depends on it."""
-    threads = get_threads()
-    set_threads(1)
-    yield
-    set_threads(threads)
 
 
 def test_a_correction_moves_the_head_before_the_camera_does_its_part() -> None:
