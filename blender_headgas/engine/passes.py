@@ -76,7 +76,7 @@ def _alphas(scene: bpy.types.Scene) -> Iterator[Wanted]:
     """A pass for each avatar of a scene, those of collections that are instanced included. Long names are cut as
     Blender would cut them; of the same ones the second and all further have a number."""
     instanced = {obj.instance_collection for obj in scene.objects if obj.instance_type == 'COLLECTION'} - {None}
-    objects = [*scene.objects, *(obj for group in sorted(instanced, key=_name) for obj in group.all_objects)]
+    objects = [*scene.objects, *(obj for group in sorted(instanced, key=lambda group: group.name) for obj in group.all_objects)]
     taken: set[str] = set()
     for avatar in dict.fromkeys(obj.name for obj in objects if obj.type == 'MESH' and obj.headgas.is_avatar):
         title, number = _cut(f"Alpha {avatar}", ""), 1
@@ -85,10 +85,6 @@ def _alphas(scene: bpy.types.Scene) -> Iterator[Wanted]:
             title = _cut(f"Alpha {avatar}", f" {number}")
         taken.add(title)
         yield Wanted(title, "A", 'VALUE', "coverage", avatar)
-
-
-def _name(collection: bpy.types.Collection) -> str:
-    return collection.name
 
 
 def _cut(name: str, end: str) -> str:
