@@ -76,7 +76,8 @@ def _alphas(scene: bpy.types.Scene) -> Iterator[Wanted]:
     """A pass for each avatar of a scene, those of collections that are instanced included. Long names are cut as
     Blender would cut them; of the same ones the second and all further have a number."""
     instanced = {obj.instance_collection for obj in scene.objects if obj.instance_type == 'COLLECTION'} - {None}
-    objects = [*scene.objects, *(obj for group in sorted(instanced, key=lambda group: group.name) for obj in group.all_objects)]
+    groups = sorted(instanced, key=lambda group: group.name)
+    objects = [*scene.objects, *(obj for group in groups for obj in group.all_objects)]
     taken: set[str] = set()
     for avatar in dict.fromkeys(obj.name for obj in objects if obj.type == 'MESH' and obj.headgas.is_avatar):
         title, number = _cut(f"Alpha {avatar}", ""), 1
