@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import bpy
 
 _before_saving: dict[str, str] = {}  # object name -> link; to be restored when only a copy was saved
+_objects = 0  # that there were when newcomers were last looked for
 
 
 def relative_link(path: str, blend: str) -> str:
@@ -28,14 +29,18 @@ def register() -> None:
     """Starts to watch saving and appending."""
     bpy.app.handlers.save_pre.append(_relink)
     bpy.app.handlers.save_post.append(_restore_after_copy)
-    if hasattr(bpy.app.handlers, "blend_import_post"):  # 4.2 does not tell
+    if hasattr(bpy.app.handlers, "blend_import_post"):
         bpy.app.handlers.blend_import_post.append(_relink_appended)
+    else:  # Blender 4.2
+        bpy.app.handlers.depsgraph_update_post.append(_relink_newcomers)
 
 
 def unregister() -> None:
     """Stops it."""
     if hasattr(bpy.app.handlers, "blend_import_post"):
         bpy.app.handlers.blend_import_post.remove(_relink_appended)
+    else:
+        bpy.app.handlers.depsgraph_update_post.remove(_relink_newcomers)
     bpy.app.handlers.save_pre.remove(_relink)
     bpy.app.handlers.save_post.remove(_restore_after_copy)
 
@@ -70,6 +75,23 @@ def _relink_appended(imported: "bpy.types.BlendImportContext", *_: object) -> No
         if sources.get(obj) is not None and obj.headgas.filepath.startswith("//"):
             path = bpy.path.abspath(obj.headgas.filepath, library=sources[obj])
             obj.headgas.filepath = relative_link(os.path.normpath(path), bpy.data.filepath)
+
+
+@bpy.app.handlers.persistent
+def _relink_newcomers(*_: object) -> None:
+    """Blender 4.2 does not tell when it appends, but remembers where a mesh came from: where a link leads nowhere, it
+    may have led somewhere from there."""
+    global _objects
+    if len(bpy.data.objects) == _objects:
+        return
+    _objects = len(bpy.data.objects)
+    for obj in _own_avatars():
+        link, source = obj.headgas.filepath, obj.data.library_weak_reference
+        if source is None or not link.startswith("//") or os.path.isfile(bpy.path.abspath(link)):
+            continue
+        path = os.path.normpath(os.path.join(os.path.dirname(bpy.path.abspath(source.filepath)), link[2:]))
+        if os.path.isfile(path):
+            obj.headgas.filepath = relative_link(path, bpy.data.filepath)
 
 
 def _own_avatars() -> Iterator[bpy.types.Object]:
