@@ -81,7 +81,7 @@ def _relink_appended(imported: "bpy.types.BlendImportContext", *_: object) -> No
 def _relink_newcomers(*_: object) -> None:
     """Blender 4.2 does not tell when it appends, but remembers where a mesh came from: where a link leads nowhere, it
     may have led somewhere from there."""
-    global _objects
+    global _objects  # noqa: PLW0603 - the one registry of the process
     if len(bpy.data.objects) == _objects:
         return
     _objects = len(bpy.data.objects)
