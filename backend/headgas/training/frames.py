@@ -19,7 +19,8 @@ from headgas.splatting import Camera
 
 CACHE = 2_000_000_000  # bytes
 _NO_MATTE = 1e-6  # there a colour means nothing
-_BOX_MARGIN = 8  # pixels around the matte: the perceptual loss sees the silhouette too
+_HEAD = 127  # of 255: what is more than that in a matte is the head
+_BOX_MARGIN = 8  # pixels around it: the perceptual loss sees the silhouette too
 _MOST_DECODERS = 8  # threads
 _POLITENESS = 10  # of 19: training's own threads go first, decoders take what they leave
 _AHEAD = 32  # frames that are decoded before they are needed,
@@ -61,11 +62,22 @@ class TrainingFrame:
 
 @dataclass(frozen=True)
 class _Picture:
-    """A decoded image, in the bytes of its file: floats would take four times the memory."""
+    """What a decoded image shows of the head, in the bytes of its file: floats would take four times the memory."""
 
-    color: Tensor  # [H,W,3] uint8
-    matte: Tensor  # [H,W] uint8
+    color: Tensor  # [h,w,3] uint8
+    matte: Tensor  # [h,w] uint8
+    place: tuple[slice, slice]  # their rows and columns; elsewhere the matte is 0
     head: tuple[slice, slice]
+
+    @property
+    def bytes(self) -> int:
+        return self.color.numel() + self.matte.numel()
+
+    def padded(self, part: Tensor, height: int, width: int) -> Tensor:
+        """The colour or the matte of the whole frame, in 0..1."""
+        whole = torch.zeros(height, width, *part.shape[2:], device=part.device)
+        torch.div(part, 255, out=whole[self.place])
+        return whole
 
 
 class TrainingFrames:
@@ -103,8 +115,8 @@ class TrainingFrames:
     @property
     def bytes_kept(self) -> int:
         """What the pictures in memory take, those that are decoded ahead included."""
-        numbers = [*self._kept, *self._coming]
-        return sum(_bytes(self._frames[number]) for number in numbers)
+        coming = sum(_bytes(self._frames[number]) for number in self._coming)
+        return coming + sum(picture.bytes for picture in self._kept.values())
 
     @property
     def streams(self) -> bool:
@@ -131,10 +143,11 @@ class TrainingFrames:
         if picture is None:
             coming = self._coming.pop(number, None)
             picture = self._decoded(self._frames[number]) if coming is None else coming.result()
-            if (size := _bytes(self._frames[number])) <= self._room:
+            if picture.bytes <= self._room:
                 self._kept[number] = picture
-                self._room -= size
-        color, matte = (part.to(torch.float32).div_(255) for part in (picture.color, picture.matte))
+                self._room -= picture.bytes
+        size = self._frames[number].height, self._frames[number].width
+        color, matte = (picture.padded(part, *size) for part in (picture.color, picture.matte))
         return TrainingFrame(color, matte, picture.head, self.cameras[number], self.expressions[number])
 
     def _decoded(self, frame: Frame) -> _Picture:
@@ -143,8 +156,10 @@ class TrainingFrames:
         except HeadGaSError as error:
             hint = "`headgas check` lists everything that is wrong; --skip-damaged leaves such frames out."
             raise HeadGaSError(error.message, error.hint or hint) from None
-        color, matte = (torch.from_numpy(part.copy()).to(self._device) for part in (pixels[..., :3], pixels[..., 3]))
-        return _Picture(color, matte, _head_box(pixels[..., 3]))
+        place, shown = _box(pixels[..., 3] > 0), _box(pixels[..., 3] > _HEAD, _BOX_MARGIN)
+        cut = pixels[place]
+        color, matte = (torch.from_numpy(part.copy()).to(self._device) for part in (cut[..., :3], cut[..., 3]))
+        return _Picture(color, matte, place, shown)
 
 
 def _give_way() -> None:
@@ -159,15 +174,13 @@ def _bytes(frame: Frame) -> int:
     return 4 * frame.width * frame.height
 
 
-def _head_box(matte: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns around the head in a matte [H,W] of bytes."""
-    rows, columns = (np.flatnonzero((matte > 127).any(axis)) for axis in (1, 0))
-    if not len(rows):
+def _box(inside: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
+    """Rows and columns around what is inside [H,W], and a margin."""
+    lines = [np.flatnonzero(inside.any(axis)) for axis in (1, 0)]
+    if not len(lines[0]):
         return slice(None), slice(None)
-    first, last = ([line[i] for line in (rows, columns)] for i in (0, -1))
-    top, left = (max(0, int(line) - _BOX_MARGIN) for line in first)
-    bottom, right = (int(line) + 1 + _BOX_MARGIN for line in last)
-    return slice(top, bottom), slice(left, right)
+    rows, columns = (slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin) for line in lines)
+    return rows, columns
 
 
 class FrameOrder:

@@ -116,8 +116,8 @@ class Trainer:
         self._perceptual = perceptual
         self._seed = seed
         self._events = 0  # densification events so far
-        self._frames = TrainingFrames(capture.split("train"), self.device, cache)
-        self._order = FrameOrder(len(self._frames), seed)
+        self.frames = TrainingFrames(capture.split("train"), self.device, cache)
+        self._order = FrameOrder(len(self.frames), seed)
         count = min(config.initial_gaussians, config.max_gaussians)
         points = starting_points(capture, count, np.random.default_rng(seed))
         self.avatar = config.model.build(capture.expression_space, points).to(self.device)
@@ -126,7 +126,7 @@ class Trainer:
         self._optimizer = self._new_optimizer()
         self._basis_optimizer = self._new_basis_optimizer()
         self._densification = Densification(count, self.device)
-        expressions = self._frames.expressions
+        expressions = self.frames.expressions
         self.refinement = Refinement(config.refinement, self.avatar, expressions) if refine else None
         if self.device.type == "cuda":
             self._rehearse()
@@ -160,7 +160,7 @@ class Trainer:
         self._learn(lessons, progress)
         if self.refinement is not None:
             numbers = [self._order[first + number] for number in range(self.config.batch)]
-            visit = progress * len(self._frames) / max(1, first)
+            visit = progress * len(self.frames) / max(1, first)
             self.refinement.learn(numbers, lessons.motions, lessons.expressions, progress, visit)
         self._densify_when_due(progress)
         self.iteration += 1
@@ -169,14 +169,14 @@ class Trainer:
 
     def _expect(self) -> None:
         """Has the frames of this and the next steps decoded."""
-        if self._frames.streams:
+        if self.frames.streams:
             steps = range(self.iteration, self.iteration + -(-_EXPECTED // len(self._share)))
-            self._frames.expect([self._order[step * self.config.batch + n] for step in steps for n in self._share])
+            self.frames.expect([self._order[step * self.config.batch + n] for step in steps for n in self._share])
 
     def _study(self, numbers: Sequence[int], progress: float) -> "_Lessons":
         """Renders the run's frames of these numbers; adds to the gradients of all parameters but the basis."""
         chosen, refinement = [self._order[number] for number in numbers], self.refinement
-        frames = [self._frames[number] for number in chosen]
+        frames = [self.frames[number] for number in chosen]
         if refinement is not None:
             frames = [refinement.corrected(number, frame) for number, frame in zip(chosen, frames, strict=True)]
         if small := progress < self.config.small_until:
@@ -269,7 +269,7 @@ class Trainer:
         config = self.config
         span = config.densify_until - config.densify_from
         due = int((progress - config.densify_from) / span * config.densify_events)
-        seen_enough = self._densification.frames >= min(len(self._frames), _SEEN_FRAMES)
+        seen_enough = self._densification.frames >= min(len(self.frames), _SEEN_FRAMES)
         if due <= self._events or self._events >= config.densify_events or not seen_enough:
             return
         self._events = due
@@ -286,7 +286,7 @@ class Trainer:
     def _framed(self) -> Tensor:
         """Which Gaussians [N] most training pictures have within their frame: the others are nobody's business."""
         # Where the avatar shows them at rest: a field that shifts all of them alike may keep `means` elsewhere.
-        cameras = spread(self._frames.cameras, _FRAMED_VIEWS)
+        cameras = spread(self.frames.cameras, _FRAMED_VIEWS)
         means = self.avatar.gaussians(self.avatar.neutral(), cameras[0]).means
         inside = torch.zeros(self.avatar.count, device=self.device)
         for camera in cameras:
@@ -392,4 +392,4 @@ class Trainer:
             self.refinement.restore(part("refinement."))
         self.iteration, self.elapsed = numbers["iteration"], numbers["elapsed"]
         self._events, self._seed = numbers["events"], numbers["seed"]
-        self._order = FrameOrder(len(self._frames), self._seed)
+        self._order = FrameOrder(len(self.frames), self._seed)
