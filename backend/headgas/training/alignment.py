@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 HeadGaS developers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The motion of a head that takes its rendering to its photograph: one Gauss-Newton step from both and a depth.
+"""The motion of a head: what takes its rendering to its photograph, and what its Gaussians have learnt of it already.
+
+The first is one Gauss-Newton step from both pictures and a depth.
 
 Lucas and Kanade (1981) align pictures so; with the slopes of both pictures instead of one the step is of second order
 (Benhimane and Malis 2004). What the avatar shows wrongly otherwise, such as a closed mouth, hardly counts.
@@ -18,6 +20,9 @@ _OUTLIERS = 2.0  # root mean squares: an error of so much counts a quarter
 _DAMPING = 1e-3  # of each diagonal element
 _LONGEST = 0.1  # radians, or extents: pictures do not tell what is further off
 _NOTHING = 1e-9
+_SAMPLED = 1_000  # Gaussians that are asked how they move together
+_ROUNDS = 4  # of weighing them anew
+_STILL = 1e-5  # metres: what differs by less is the same motion
 
 
 @torch.no_grad()
@@ -57,6 +62,28 @@ def aligning_motion(
     turned, moved = torch.linalg.solve_ex(normal, slopes @ error)[0].clamp(-_LONGEST, _LONGEST).view(2, 3)
     rotation = camera.viewmat[:3, :3]
     return torch.cat([turned @ rotation, moved @ rotation])
+
+
+@torch.no_grad()
+def common_motion(resting: Tensor, moved: Tensor, center: Tensor, extent: Tensor | float) -> Tensor:
+    """The one motion of the head that most Gaussians take part in, from means [N,3] to means [N,3]: [6] as above.
+
+    Least squares, weighed anew by how far each Gaussian is from moving so (Geman and McClure's weights): a jaw or a lid
+    is one of the few, which do not count.
+    """
+    every = -(-len(resting) // _SAMPLED)
+    arms, motions = (resting - center)[::every], (moved - resting)[::every].flatten()
+    axes = torch.eye(3, dtype=arms.dtype, device=arms.device)[:, None].expand(3, *arms.shape)
+    slopes = torch.cat([torch.linalg.cross(axes, arms.expand_as(axes)), extent * axes]).flatten(1)  # [6,3n]
+    weighed, found = slopes, arms.new_zeros(6)
+    for _ in range(_ROUNDS):
+        normal = weighed @ slopes.T
+        normal.diagonal().mul_(1 + _DAMPING).add_(_NOTHING)
+        found = torch.linalg.solve_ex(normal, weighed @ motions)[0]
+        square = (motions - found @ slopes).view(-1, 3).square().sum(1, keepdim=True)
+        weights = 1 / (1 + square / square.median().clamp_min(_STILL**2)) ** 2
+        weighed = (slopes.view(6, -1, 3) * weights).flatten(1)
+    return found
 
 
 def _slopes(

@@ -20,7 +20,7 @@ from headgas.captures import Frame
 from headgas.splatting import Camera, Rendering
 from headgas.splatting.rotations import rotation_matrices
 from headgas.splatting.threads import share
-from headgas.training.alignment import aligning_motion
+from headgas.training.alignment import aligning_motion, common_motion
 from headgas.training.config import Rate, RefinementConfig
 from headgas.training.frames import TrainingFrame
 
@@ -137,13 +137,19 @@ class Refinement:
     def _expression(self, number: int) -> Tensor:
         return self._units[number] * self._expressions.values[number]
 
-    def motion(self, rendering: Rendering, target: Tensor, frame: TrainingFrame) -> Tensor:
+    def motion(
+        self, rendering: Rendering, target: Tensor, frame: TrainingFrame, resting: Tensor, moved: Tensor
+    ) -> Tensor:
         """How the head should move [6], as `moved_camera` counts, for the rendering to become the target [H,W,3].
+
+        What the avatar has learnt to turn with the expression is the pose's, too: the avatar unlearns it then.
 
         Args:
             frame: a corrected one.
+            resting: means [N,3] of the avatar at rest, and as it was rendered.
         """
-        return aligning_motion(rendering, target, frame.head, frame.camera, self._center, self._extent)
+        learnt = common_motion(resting, moved, self._center, self._extent)
+        return learnt + aligning_motion(rendering, target, frame.head, frame.camera, self._center, self._extent)
 
     def gradient(self, avatar: TrainableAvatar, expressions: Tensor, features: Tensor | None, step: int) -> Tensor:
         """What the loss says of the expressions [K,B]; [K,0] in steps that leave them as they are."""

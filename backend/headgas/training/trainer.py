@@ -201,7 +201,7 @@ class Trainer:
             loss = photometric_loss(rendering, target, frame, self.config, perceptual)
             total = total + loss / self.config.batch
             if refinement is not None:
-                motions.append(refinement.motion(rendering, target, frame))
+                motions.append(refinement.motion(rendering, target, frame, self.avatar.means, gaussians.means))
             scores.append(torch.stack([loss.detach(), psnr(rendering.color.detach(), target)]))
         if (penalty := self.avatar.penalty()) is not None:
             total = total + self.config.penalty_weight * penalty * len(frames) / self.config.batch

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headgas.splatting import Rendering, rasterize
 from headgas.splatting.example import egg
-from headgas.training.alignment import aligning_motion
+from headgas.training.alignment import aligning_motion, common_motion
 from headgas.training.refinement import moved_camera
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -54,3 +54,14 @@ def test_where_there_is_no_head_nothing_moves(rows: slice) -> None:
     rendering = Rendering(torch.zeros(80, 96, 3), nothing, nothing + 1e10)
     motion = aligning_motion(rendering, torch.rand(80, 96, 3), (rows, slice(None)), CAMERA, CENTER, EXTENT)
     assert motion.tolist() == [0.0] * 6
+
+
+def test_the_motion_of_most_is_found_whatever_a_few_do() -> None:
+    pose = torch.tensor([0.02, -0.01, 0.015, 0.05, -0.02, 0.03])
+    means = SCENE.means
+    turned = means + torch.linalg.cross(pose[:3].expand_as(means), means - CENTER) + EXTENT * pose[3:]
+    jaw = means[:, 1] > means[:, 1].quantile(0.75)
+    found = common_motion(means, turned + 0.3 * EXTENT * jaw[:, None], CENTER, EXTENT)
+    torch.testing.assert_close(found, pose, rtol=0, atol=5e-4)
+    assert common_motion(means, means, CENTER, EXTENT).tolist() == [0.0] * 6
+    assert common_motion(means[:1], turned[:1], CENTER, EXTENT).isfinite().all()

@@ -125,12 +125,26 @@ def test_poses_come_to_the_exact_ones_where_the_avatar_is_right(tmp_path: Path) 
             with torch.no_grad():
                 gaussians = teacher.gaussians(frame.expression, frame.camera)
             seen = rasterize(gaussians, frame.camera, background=background, antialiased=teacher.antialiased)
-            motion = refinement.motion(seen, frame.over(background), frame)
+            motion = refinement.motion(seen, frame.over(background), frame, teacher.means, gaussians.means)
             refinement.learn([number], motion[None], torch.empty(1, 0), 0.05 + 0.1 * visit, 0.1)
     before = errors(exact, [frame.viewmat for frame in wrong.split("train")])
     after = errors(exact, [np.array(frame["viewmat"]) for frame in refinement.frames(wrong.split("train"))])
     assert np.median(before) > 2.5
     assert np.median(after) < 0.15 * np.median(before), (before, after)
+
+
+def test_what_the_avatar_has_learnt_to_turn_becomes_the_pose(tmp_path: Path) -> None:
+    teacher, exact, _ = turned(tmp_path / "capture", 2)
+    frames = TrainingFrames(exact.split("train"), torch.device("cpu"))
+    refinement = Refinement(RefinementConfig(), teacher, frames.expressions)
+    frame, background, means = refinement.corrected(0, frames[0]), torch.zeros(3), teacher.means.detach()
+    with torch.no_grad():
+        gaussians = teacher.gaussians(frame.expression, frame.camera)
+    seen = rasterize(gaussians, frame.camera, background=background)
+    turn = torch.tensor([0.02, 0.0, -0.01])
+    moved = means + torch.linalg.cross(turn.expand_as(means), means - teacher.center)
+    still, turning = (refinement.motion(seen, frame.over(background), frame, means, m) for m in (means, moved))
+    torch.testing.assert_close((turning - still)[:3], turn, rtol=0, atol=1e-4)
 
 
 def test_training_brings_poses_closer_to_the_exact_ones(tmp_path: Path) -> None:
