@@ -3,8 +3,9 @@
 """How well videos are tracked, on a capture whose poses are exact: `measure_tracking.py CAPTURE --out DIR`.
 
 Its pictures are put before a background and tracked as if they were a video. `DIR/tracked` is then a capture of the
-dataset's own pictures and mattes with the tracked cameras and expressions, and `DIR/exact` the same with the exact ones
-and without depth, to train on both. Needs Python with the backend, and the face tracker, which the first use downloads.
+dataset's own pictures and mattes with the tracked cameras and expressions, and `DIR/exact` the same with the exact
+ones, to train on both; both have the tracked points to begin at. Needs Python with the backend, and the face tracker,
+which the first use downloads.
 """
 
 import argparse
@@ -55,15 +56,18 @@ def main() -> None:
     train = np.array([frame.split == "train" for frame in frames])
     found = fit_expressions(observed.landmarks, motion, K, train, in_order=True)
     _compare("as solved", frames, raw, K)
-    _compare("smoothed", frames, motion, K)
+    from_exact, turned = _compare("smoothed", frames, motion, K)
     _compare_channels(capture, frames, found)
     zeros = (0.0,) * len(found.names)
     space = ExpressionSpace("custom", found.names, zeros, zeros, zeros)
-    np.save(_linked(options.out / "tracked", frames) / "points.npy", surface_points(found.rest))
+    points = surface_points(found.rest)
+    np.save(_linked(options.out / "tracked", frames) / "points.npy", points)
     tracked = [_tracked(frame, motion, place, K, found.values[place]) for place, frame in enumerate(frames)]
     write_folder(options.out / "tracked", space, tracked, "points.npy", estimated=True)
     exact = [replace(frame, depth=None) for frame in frames]
-    write_folder(_linked(options.out / "exact", frames), capture.expression_space, exact)
+    unturned = Rotation.from_rotvec(-from_exact[:3]).apply(turned.inv().apply(points) - from_exact[3:6])
+    np.save(_linked(options.out / "exact", frames) / "points.npy", unturned / np.exp(from_exact[6]))
+    write_folder(options.out / "exact", capture.expression_space, exact, "points.npy")
 
 
 def _before_a_background(frame: Frame, path: Path) -> None:
@@ -75,8 +79,12 @@ def _before_a_background(frame: Frame, path: Path) -> None:
     picture.convert("RGB").save(path)
 
 
-def _compare(name: str, frames: list[Frame], motion: HeadMotion, K: np.ndarray) -> None:
-    """Prints the errors of the poses, but for one similarity that all frames share: where the head's own axes are."""
+def _compare(name: str, frames: list[Frame], motion: HeadMotion, K: np.ndarray) -> tuple[np.ndarray, Rotation]:
+    """Prints the errors of the poses, but for one similarity that all frames share: where the head's own axes are.
+
+    Returns:
+        It, from exact to tracked axes: a rotation vector, a translation and the logarithm of a scale [7], then a turn.
+    """
     exact = np.stack([frame.viewmat for frame in frames]).astype(float)
     turned = Rotation.from_matrix(motion.rotations.transpose(0, 2, 1) @ exact[:, :3, :3]).mean()
     rotations = motion.rotations @ turned.as_matrix()
@@ -89,9 +97,11 @@ def _compare(name: str, frames: list[Frame], motion: HeadMotion, K: np.ndarray) 
         own = np.exp(similarity[6]) * Rotation.from_rotvec(similarity[:3]).apply(points) + similarity[3:6]
         return (project(own @ turned.as_matrix().T, motion.rotations, motion.translations, K) - pixels).ravel()
 
-    missed = np.square(least_squares(errors, np.zeros(7)).fun.reshape(-1, 2)).sum(1)
+    similarity = least_squares(errors, np.zeros(7))
+    missed = np.square(similarity.fun.reshape(-1, 2)).sum(1)
     turns = f"rotation {np.median(angles):.2f}° median, {np.percentile(angles, 95):.2f}° 95th percentile"
     print(f"{name}: {turns}; points within {_EXTENT * 100:.0f} cm {np.sqrt(missed.mean()):.2f} px RMS")
+    return similarity.x, turned
 
 
 def _compare_channels(capture: Capture, frames: list[Frame], found: Expressions) -> None:
