@@ -18,7 +18,7 @@ from headgas.captures.capture import Frame
 from headgas.captures.layouts import find_layout
 from headgas.captures.layouts.reading import found
 from headgas.captures.mattes import Matte
-from headgas.captures.reading import read_capture
+from headgas.captures.reading import read_capture, refusal
 from headgas.errors import HeadGaSError
 
 _ORDER = "import.json"  # what an unfinished folder is to hold
@@ -72,7 +72,8 @@ def import_capture(
     problems: list[HeadGaSError] = []
     capture = read_capture(source, problems.append, options.flame)
     if problems and not options.skip:
-        raise HeadGaSError(problems[0].message, f"It is one of {len(problems)}; --skip-broken leaves such frames out.")
+        messages = [problem.message for problem in problems]
+        raise refusal(source, messages, " With --skip-broken, such frames are left out.")
     said = [problem.message for problem in problems]
     _begin(source, out, options)
     kept: list[Frame] = []
