@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headgas.captures import check_capture, load_capture
+from headgas.captures import ImportOptions, check_capture, import_capture, load_capture
 from headgas.captures.expressions import frame_splits
 from headgas.captures.layouts import find_layout
 from headgas.captures.mattes import Matte
@@ -147,6 +147,28 @@ def test_mattes_may_lie_beside_the_pictures(tmp_path: Path) -> None:
     (folder / "masks/a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (problem,) = check_capture(folder).problems
     assert "masks/a.png" in problem and "matte of frame a" in problem
+
+
+def test_photographs_without_a_matte_get_them_from_a_folder(tmp_path: Path) -> None:
+    """As the message about them says."""
+    folder = write_transforms(tmp_path / "a", [{"file_path": f"{number}.jpg"} for number in range(3)])
+    for number in range(3):
+        Image.new("RGB", (8, 6), "red").save(folder / f"{number}.jpg")
+    with pytest.raises(HeadGaSError, match="import-capture --mattes"):
+        load_capture(folder).frames[0].load_rgba()
+    with pytest.raises(HeadGaSError, match="published layouts[\\s\\S]*--mattes"):
+        import_capture(folder, tmp_path / "out", ImportOptions())
+    with pytest.raises(HeadGaSError, match="nowhere: is not a folder"):
+        import_capture(folder, tmp_path / "out", ImportOptions(mattes=tmp_path / "nowhere"))
+    (tmp_path / "mattes").mkdir()
+    for number in range(3):
+        Image.new("L", (8, 6), 255).save(tmp_path / f"mattes/{number}.png")
+    made = import_capture(folder, tmp_path / "out", ImportOptions(mattes=tmp_path / "mattes"))
+    assert (made.layout, made.train, made.test) == ("transforms.json", 2, 1)
+    ours, theirs = load_capture(tmp_path / "out"), load_capture(folder)
+    assert not check_capture(tmp_path / "out").problems and not ours.poses_estimated
+    np.testing.assert_array_equal(ours.frames[2].viewmat, theirs.frames[2].viewmat)
+    assert (ours.frames[0].load_rgba()[..., 3] == 1).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "I;16"])
