@@ -10,6 +10,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from avatar_files import write_avatar  # noqa: E402
 from captured import armature, order_for, read_rgba, white_character  # noqa: E402
 from characters import choose  # noqa: E402
 
@@ -96,3 +97,26 @@ def test_keys_go_as_far_as_their_sliders(head, tmp_path):
     folder = render_capture(replace(order, channels=order.channels[1:2], frames=8), tmp_path / "capture")
     values = [frame["expression"][0] for frame in json.loads((folder / "capture.json").read_text())["frames"]]
     assert min(values) == pytest.approx(-0.5) and max(values) == pytest.approx(3.0)
+
+
+def test_a_linked_character_is_captured_and_not_hidden_in_silence(head, tmp_path, capfd):
+    """Another file's objects can be posed, and drive an avatar; hidden they would be for this session only."""
+    name, library = head.name, tmp_path / "library.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(library))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene = bpy.context.scene
+    scene.world = bpy.data.worlds.new("world")
+    with bpy.data.libraries.load(str(library), link=True) as (_, loaded):
+        loaded.objects = [name]
+    linked = bpy.data.objects[name]
+    scene.collection.objects.link(linked)
+    bpy.context.view_layer.update()
+    folder = render_capture(order_for(linked), tmp_path / "capture")
+    mattes = pictures(folder)
+    assert np.abs(mattes[0] - mattes[2]).sum() > 10  # another expression
+    settings = scene.headgas_capture
+    settings.character = linked
+    settings.add(found_channels(linked))
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "anna.safetensors")))
+    assert bpy.ops.headgas.connect_character() == {'FINISHED'}
+    assert f"Linked, so not hidden: {name}. Make a library override" in capfd.readouterr().out
