@@ -92,8 +92,9 @@ def test_keys_go_as_far_as_their_sliders(head, tmp_path):
     keys = head.data.shape_keys.key_blocks
     keys["jawOpen"].slider_min, keys["jawOpen"].slider_max = -0.5, 3.0
     keys["mouthFunnel"].relative_key = keys["jawOpen"]
+    keys["eyeBlinkLeft"].slider_min = 0.25  # it never is zero then
     order = order_for(head)
-    assert [(one.low, one.high) for one in order.channels] == [(0, 1), (-0.5, 3), (0, 1)]
+    assert [(one.low, one.rest, one.high) for one in order.channels] == [(0.25, 0.25, 1), (-0.5, 0, 3), (0, 0, 1)]
     folder = render_capture(replace(order, channels=order.channels[1:2], frames=8), tmp_path / "capture")
     values = [frame["expression"][0] for frame in json.loads((folder / "capture.json").read_text())["frames"]]
     assert min(values) == pytest.approx(-0.5) and max(values) == pytest.approx(3.0)

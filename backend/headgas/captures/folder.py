@@ -106,11 +106,12 @@ def _boxes(fields: Fields) -> dict[str, Box]:
     if "boxes" not in fields:
         return {}
     boxes = Fields(fields.data["boxes"], f"{fields.where}, boxes")
+    width, height = fields.size("width"), fields.size("height")
     result: dict[str, Box] = {}
     for name in boxes.data:
         x0, y0, x1, y1 = (int(v) for v in boxes.array(name, (4,)))
-        if x1 <= x0 or y1 <= y0:
-            raise boxes.error(name, "x0, y0, x1, y1 with x0 < x1 and y0 < y1")
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise boxes.error(name, f"x0, y0, x1, y1 with x0 < x1 ≤ {width} and y0 < y1 ≤ {height}")
         result[name] = (x0, y0, x1, y1)
     return result
 

@@ -81,6 +81,7 @@ def test_pictures_of_every_mode_are_read_or_refused_by_name(capture_folder: Path
         (lambda f: f["K"][0].__setitem__(0, 0.0), ["'K'", "positive focal lengths"]),
         (lambda f: f.update(depth_unit=0), ["'depth_unit'", "above 0"]),
         (lambda f: f.update(image="images/a\0b.png"), ["'image'", "a path"]),
+        (lambda f: f.update(boxes={"mouth": [0, 0, SIZE + 1, 5]}), ["'mouth'", f"x1 ≤ {SIZE}"]),
         (lambda f: f["viewmat"].__setitem__(0, [-v for v in f["viewmat"][0]]), ["'viewmat'", "right-handed"]),
         (lambda f: f.update(viewmat=(1.1 * np.array(f["viewmat"])).tolist()), ["'viewmat'", "orthonormal"]),
     ],
