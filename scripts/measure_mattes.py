@@ -56,7 +56,7 @@ def _background(kind: str) -> np.ndarray:
     if kind == "noise":
         return generator.random((*shape, 3))
     blots = Image.fromarray((generator.random((12, 12, 3)) * 90 + 90).astype(np.uint8))
-    picture = np.asarray(blots.resize(shape[::-1], Image.Resampling.BICUBIC), np.float64) / 255
+    picture = np.asarray(blots.resize((shape[1], shape[0]), Image.Resampling.BICUBIC), np.float64) / 255
     for _ in range(140 if kind == "shelf" else 0):
         y, x = (generator.integers(0, edge) for edge in shape)
         height, width = generator.integers(40, 180), generator.integers(8, 60)
