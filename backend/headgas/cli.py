@@ -256,7 +256,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(M|G)B?", text)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(M|G)B?", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: expected for example 500M or 8G")
     return int(float(match[1]) * {"M": 1e6, "G": 1e9}[match[2]])

@@ -24,7 +24,7 @@ from .framing import Framing, framing
 from .head_space import head_space
 from .order import Order
 from .regions import Regions
-from .render import capture_camera, depth_unit, prepare_scene, render_frame, set_quality, show_only
+from .render import capture_camera, depth_unit, prepare_scene, render_frame, set_quality, show_all_keys, show_only
 from .sampler import DISTANCE_SPREAD, Sample, sample
 from .writer import DEPTHS, IMAGES, MANIFEST, POINTS, expression_kind, make_folders, write_json, write_points
 
@@ -97,6 +97,7 @@ class Studio:
         self.head = _head(order)
         collection = bpy.data.collections.get(order.collection) if order.collection else None
         self.objects = character_objects(self.head, collection)
+        show_all_keys(self.objects)
         self.puppet = Puppet(order.channels, self.objects)
         if not self.puppet.directions:
             raise HeadGaSError("No channel can move.", "Give the channels a minimum below or a maximum above rest.")

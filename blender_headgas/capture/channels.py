@@ -57,6 +57,7 @@ class Puppet:
         for channel in channels:
             check(channel)
             if channel.kind == KEY:
+                _require_shown(channel)
                 keys = [blocks[channel.path] for ob in meshes if channel.path in (blocks := _free_blocks(ob))]
                 self._same_keys[channel.path] = list(dict.fromkeys([_key(channel), *keys]))
 
@@ -134,19 +135,33 @@ def check(channel: CharacterChannel) -> None:
     )
 
 
+def _require_shown(channel: CharacterChannel) -> None:
+    """Raises HeadGaSError where a shape key's value changes nothing that is seen."""
+    keys = _object(channel).data.shape_keys
+    if not keys.use_relative:
+        raise HeadGaSError(
+            f'The shape keys of "{channel.owner}" are absolute: their values move nothing.',
+            "Switch Relative on among its shape keys, and press Find Channels.",
+        )
+    if keys.key_blocks[channel.path].mute:
+        raise HeadGaSError(
+            f'The shape key {channel.path} of "{channel.owner}" is muted.', "Unmute it, or take it off the list."
+        )
+
+
 def is_driven(owner: bpy.types.ID, path: str) -> bool:
     """Whether a driver sets a property, and posing it would do nothing."""
     return owner.animation_data is not None and owner.animation_data.drivers.find(path) is not None
 
 
 def free_keys(ob: bpy.types.Object) -> list[bpy.types.ShapeKey]:
-    """The shape keys that can be posed: not the basis, not muted, not driven."""
+    """The shape keys that can be posed: not the basis, not muted, not driven, not absolute."""
     return list(_free_blocks(ob).values())
 
 
 def _free_blocks(ob: bpy.types.Object) -> dict[str, bpy.types.ShapeKey]:
     keys = ob.data.shape_keys if ob.type == "MESH" else None
-    if keys is None:
+    if keys is None or not keys.use_relative:
         return {}
     return {
         key.name: key for key in keys.key_blocks

@@ -34,7 +34,7 @@ def scene_checklist(settings: HeadGaSCaptureSettings, scene: bpy.types.Scene) ->
 def _character(settings: HeadGaSCaptureSettings, scene: bpy.types.Scene) -> Iterator[tuple[str, str]]:
     head, objects = settings.character, settings.objects()
     if head.name not in scene.objects:
-        yield PROBLEM, f"{head.name} is not in this scene"
+        yield PROBLEM, f"{head.name} is not in this scene; make instances real, or a library override of them"
         return
     hidden = [ob.name for ob in objects if ob.hide_render and ob.type != 'ARMATURE']
     shown = len([ob for ob in objects if ob.type not in {'ARMATURE', 'EMPTY'}]) - len(hidden)

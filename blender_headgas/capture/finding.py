@@ -37,8 +37,9 @@ def found_channels(head: bpy.types.Object, collection: bpy.types.Collection | No
 
 
 def key_channel(ob: bpy.types.Object, key: bpy.types.ShapeKey) -> CharacterChannel:
-    """A shape key, from zero to its slider's ends."""
-    return CharacterChannel(key.name, KEY, ob.name, key.name, low=min(key.slider_min, 0.0), high=key.slider_max)
+    """A shape key between its slider's ends; at rest it is zero, or as near to it as they allow."""
+    low, high = key.slider_min, key.slider_max
+    return CharacterChannel(key.name, KEY, ob.name, key.name, rest=min(max(0.0, low), high), low=low, high=high)
 
 
 def bone_channel(armature: bpy.types.Object, bone: str, component: str) -> CharacterChannel | None:

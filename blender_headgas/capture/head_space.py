@@ -4,6 +4,7 @@
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ..core.errors import HeadGaSError
 from .cameras import rigid
@@ -16,7 +17,7 @@ def head_space(head: bpy.types.Object, bone: str, anchor: np.ndarray) -> np.ndar
     """Head space to the world [4,4] as Blender evaluates the character now; `anchor` is head space to what it follows.
 
     Raises:
-        HeadGaSError: there is no such bone.
+        HeadGaSError: there is no such bone, or the character is mirrored.
     """
     return _followed(head, bone) @ anchor
 
@@ -25,8 +26,11 @@ def anchor_of(head: bpy.types.Object, bone: str, front: str) -> np.ndarray:
     """Head space to what it follows, [4,4], of the character at rest: the origin is the object's.
 
     front: OBJECT, where the face looks along the object's -Y with its Z up, or WORLD, where along the world's.
+
+    Raises:
+        HeadGaSError: there is no such bone, or the character is mirrored.
     """
-    here = rigid(head.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world)
+    here = _unmirrored(head, head.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world)
     if not bone:
         resting, followed = here, here
     else:
@@ -42,9 +46,16 @@ def anchor_of(head: bpy.types.Object, bone: str, front: str) -> np.ndarray:
 def _followed(head: bpy.types.Object, bone: str) -> np.ndarray:
     depsgraph = bpy.context.evaluated_depsgraph_get()
     if not bone:
-        return rigid(head.evaluated_get(depsgraph).matrix_world)
+        return _unmirrored(head, head.evaluated_get(depsgraph).matrix_world)
     armature = _armature(head, bone).evaluated_get(depsgraph)
-    return rigid(armature.matrix_world @ armature.pose.bones[bone].matrix)
+    return _unmirrored(armature, armature.matrix_world @ armature.pose.bones[bone].matrix)
+
+
+def _unmirrored(ob: bpy.types.Object, matrix: Matrix) -> np.ndarray:
+    """The rotation and translation of a transform [4,4]. A mirrored one has none: left would be right."""
+    if matrix.determinant() < 0:
+        raise HeadGaSError(f'"{ob.name}" is mirrored: its scale is negative.', "Apply its scale: Ctrl A.")
+    return rigid(matrix)
 
 
 def _armature(head: bpy.types.Object, bone: str) -> bpy.types.Object:

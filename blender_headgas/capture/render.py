@@ -67,6 +67,17 @@ def show_only(objects: Sequence[bpy.types.Object], scene: bpy.types.Scene) -> No
             ob.visible_camera = False
 
 
+def show_all_keys(objects: Sequence[bpy.types.Object]) -> None:
+    """Meshes that are edited, or whose shape key is pinned, show one shape in renders, whatever their keys' values."""
+    for ob in objects:
+        if ob.type != "MESH":
+            continue
+        ob.show_only_shape_key = False
+        if ob.mode != "OBJECT":
+            bpy.context.view_layer.objects.active = ob
+            bpy.ops.object.mode_set(mode="OBJECT")
+
+
 def capture_camera(scene: bpy.types.Scene, field_of_view: float) -> bpy.types.Object:
     """A camera of our own, now the scene's; its field of view in degrees."""
     data = bpy.data.cameras.new("HeadGaS Capture")
@@ -83,7 +94,7 @@ def render_frame(scene: bpy.types.Scene, image: Path, depth: Path, unit: float) 
     is renamed when it is whole: where it exists, both do.
 
     Raises:
-        HeadGaSError: Blender cannot render the scene that way.
+        HeadGaSError: Blender cannot render the scene that way, or nothing is seen.
     """
     unfinished, passes = (image.with_name(f"{image.stem}.unfinished.{ending}") for ending in ("png", "exr"))
     _as_picture(scene)
@@ -100,6 +111,12 @@ def render_frame(scene: bpy.types.Scene, image: Path, depth: Path, unit: float) 
     result.save_render(str(passes), scene=scene)
     channels = read_channels(passes)
     passes.unlink()
+    if not next(pixels for name, pixels in channels.items() if name.endswith("Combined.A")).any():
+        unfinished.unlink()
+        raise HeadGaSError(
+            "Nothing of the character is in the picture.",
+            "Is it, or a collection that it is in, hidden in renders or left out of the view layer?",
+        )
     z = next(pixels for name, pixels in channels.items() if name.split(".")[-2:-1] == ["Depth"])
     write_bytes(depth, grey_png(depth_steps(z, unit)))
     unfinished.replace(image)

@@ -52,9 +52,10 @@ class HEADGAS_OT_connect_character(bpy.types.Operator):
             expression = written(Linear({drivers.MARK + _SOURCE: 1.0}))
             drivers.drive(avatar, name, expression, [_listening_to(channel)])
         _follow(avatar.parent or avatar, settings)
+        self.report({'INFO'}, f"'{settings.character.name}' drives {len(wanted)} channels of '{avatar.name}'")
         if self.swap:
             show_avatar(settings, avatar)
-        self.report({'INFO'}, f"'{settings.character.name}' drives {len(wanted)} channels of '{avatar.name}'")
+            _tell_of_linked(self, settings)
         return {'FINISHED'}
 
 
@@ -81,6 +82,7 @@ class HEADGAS_OT_swap_character(bpy.types.Operator):
             show_character(settings, avatar)
         else:
             show_avatar(settings, avatar)
+            _tell_of_linked(self, settings)
         return {'FINISHED'}
 
 
@@ -103,7 +105,7 @@ def is_swapped(settings: HeadGaSCaptureSettings) -> bool:
 def show_avatar(settings: HeadGaSCaptureSettings, avatar: bpy.types.Object) -> None:
     """Hides what is seen of the character; its bones stay, to be posed."""
     for ob in settings.objects():
-        if ob.type not in {'ARMATURE', 'EMPTY', 'LIGHT', 'CAMERA'} and ob.is_editable and _SWAPPED not in ob:
+        if _is_seen(ob) and ob.is_editable and _SWAPPED not in ob:
             ob[_SWAPPED] = [int(ob.hide_viewport), int(ob.hide_render)]
             ob.hide_viewport = ob.hide_render = True
     for ob in filter(None, (avatar, avatar.parent)):
@@ -117,6 +119,19 @@ def show_character(settings: HeadGaSCaptureSettings, avatar: bpy.types.Object) -
             ob.hide_viewport, ob.hide_render = map(bool, ob[_SWAPPED])
             del ob[_SWAPPED]
     avatar.hide_viewport = avatar.hide_render = True
+
+
+def _is_seen(ob: bpy.types.Object) -> bool:
+    """Whether it is what one sees of a character."""
+    return ob.type not in {'ARMATURE', 'EMPTY', 'LIGHT', 'CAMERA'}
+
+
+def _tell_of_linked(operator: bpy.types.Operator, settings: HeadGaSCaptureSettings) -> None:
+    """Linked objects are their own file's: hiding them would last until this one is opened again."""
+    linked = [ob.name for ob in settings.objects() if _is_seen(ob) and not ob.is_editable]
+    if linked:
+        shown = ", ".join(linked[:3]) + " …" * (len(linked) > 3)
+        operator.report({'WARNING'}, f"Linked, so not hidden: {shown}. Make a library override of them")
 
 
 def _has_character(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The parameters that drive an avatar."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -58,7 +58,7 @@ class ExpressionSpace:
 def _numbers(data: Mapping[str, Any], field: str, default: list[float], where: str) -> tuple[float, ...]:
     values = data.get(field, default)
     finite = isinstance(values, list) and all(
-        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values
+        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= sys.float_info.max for v in values
     )
     if not finite or len(values) != len(default):
         raise HeadGaSError(f"{where}: expression_space.{field} must be {len(default)} finite numbers, one per name.")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.mattes import Matte
+from headgas.captures.opening import opened_picture
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
@@ -85,16 +86,13 @@ class Frame:
 
     @contextmanager
     def _opened(self) -> Iterator[Image.Image]:
-        try:
-            with Image.open(self.image) as opened:
-                if opened.mode not in ("RGBA", "LA") and not self.mattes:
-                    raise HeadGaSError(
-                        f"{self.image}: the image of frame {self.name} has no alpha channel (mode {opened.mode}).",
-                        "A capture needs the head's matte: `headgas import-capture --mattes` takes it from a folder.",
-                    )
-                yield opened
-        except (OSError, SyntaxError) as error:  # Pillow calls a PNG with a wrong checksum a syntax error
-            raise HeadGaSError(f"{self.image}: the image of frame {self.name} cannot be read ({error}).") from None
+        with opened_picture(self.image, f"the image of frame {self.name}") as picture:
+            if not picture.has_transparency_data and not self.mattes:
+                raise HeadGaSError(
+                    f"{self.image}: the image of frame {self.name} has no alpha channel (mode {picture.mode}).",
+                    "A capture needs the head's matte: `headgas import-capture --mattes` takes it from a folder.",
+                )
+            yield picture
 
     def _check_size(self, width: int, height: int) -> None:
         if (width, height) != (self.width, self.height):
@@ -111,11 +109,8 @@ class Frame:
         """
         if self.depth is None:
             return None
-        try:
-            with Image.open(self.depth) as opened:
-                depth = np.asarray(opened, np.float32) * self.depth_unit
-        except (OSError, SyntaxError) as error:
-            raise HeadGaSError(f"{self.depth}: the depth of frame {self.name} cannot be read ({error}).") from None
+        with opened_picture(self.depth, f"the depth of frame {self.name}") as picture:
+            depth = np.asarray(picture, np.float32) * self.depth_unit
         if depth.shape != (self.height, self.width):
             raise HeadGaSError(
                 f"{self.depth}: the depth of frame {self.name} has the shape {depth.shape}; "

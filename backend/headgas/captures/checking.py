@@ -17,7 +17,7 @@ from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Capture, Frame, seen_range, spread
 from headgas.captures.expressions import other_names, read_expressions
 from headgas.captures.fields import WrongFields
-from headgas.captures.layouts.reading import image_size
+from headgas.captures.opening import image_size
 from headgas.captures.reading import read_capture, refusal
 from headgas.errors import HeadGaSError
 
@@ -93,7 +93,7 @@ def check_capture(path: Path | str) -> Checked:
     looked = _each(_looked_at, capture.frames)
     wrong = [frame for problem in problems if (frame := _files_of(problem)) is not None]
     messages += [message for found, _ in [*looked, *_each(_looked_at, wrong)] for message in found]
-    messages = list(dict.fromkeys(messages))  # a layout's own expressions are read, and complained of, twice
+    messages = list(dict.fromkeys(messages))  # a field of a file is complained of by each of its frames
     mattes = [matte for _, matte in looked if matte is not None]
     train = [frame for frame in capture.frames if frame.split == "train"]
     if not train:
@@ -119,7 +119,7 @@ def _files_of(problem: HeadGaSError) -> Frame | None:
             width = height = 0  # looking at it says that it cannot be read
     return Frame(
         right.get("name", image.stem), "train", image, width, height, np.eye(4), np.eye(3), np.zeros(0),
-        depth=right.get("depth"),
+        depth=right.get("depth"), mattes=right.get("mattes", ()),
     )  # fmt: skip
 
 

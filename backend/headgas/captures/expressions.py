@@ -22,7 +22,7 @@ from headgas.captures import transforms
 from headgas.captures.capture import Capture
 from headgas.captures.fields import Fields, frames_of, read_json
 from headgas.captures.flame_parameters import FLAME_FILE, described, read_arrays
-from headgas.captures.layouts import find_layout, gaussian_avatars
+from headgas.captures.layouts import Layout, find_layout, gaussian_avatars
 from headgas.errors import HeadGaSError
 
 MAIN, FLAME = "expression", "flame"
@@ -89,7 +89,7 @@ def other_names(folder: Path) -> list[str]:
     Raises:
         HeadGaSError: it is no capture, or they are no object.
     """
-    if _other_layout(folder) is not None:
+    if _layout(folder) is not None:
         return []
     return sorted({name for top in _tops(list(_entries(folder))) for name in _others(top)})
 
@@ -142,11 +142,17 @@ def _cell(path: Path, line: int, column: str, text: str) -> float:
     return value
 
 
-def _other_layout(folder: Path) -> Capture | None:
-    """The capture, where its expressions are in no file that this one reads. FLAME's parameters are read here: for
+def _layout(folder: Path) -> Layout | None:
+    """The layout, where its expressions are in no file that this one reads. FLAME's parameters are read here: for
     them neither cameras nor the user's FLAME are needed."""
     layout = None if (folder / own.FILE).is_file() else find_layout(folder)
-    if layout is None or layout.read is gaussian_avatars.read:
+    return None if layout is None or layout.read is gaussian_avatars.read else layout
+
+
+def _other_layout(folder: Path) -> Capture | None:
+    """The capture, where it has such a layout."""
+    layout = _layout(folder)
+    if layout is None:
         return None
     problems: list[HeadGaSError] = []
     capture = layout.read(folder, problems.append, None)
@@ -159,15 +165,16 @@ def _entries(folder: Path) -> Iterator[_Entry]:
     paths = [folder / own.FILE] if (folder / own.FILE).is_file() else transforms.files(folder)
     if not paths:
         raise HeadGaSError(f"{folder}: is not a capture: it has neither {own.FILE} nor transforms.json.")
-    for path in paths:
-        top = Fields(read_json(path), str(path))
+    tops = [Fields(read_json(path), str(path)) for path in paths]
+    names = transforms.frame_names([frame for top in tops for frame in frames_of(top)])
+    for path, top in zip(paths, tops, strict=True):
         frames = frames_of(top)
         for number, frame in enumerate(frames):
             fields = Fields(frame, f"{path}, frame {number}")
             if path.name == own.FILE:
                 yield _Entry(fields.text("name"), fields.text("split", "train"), fields, top)
             else:
-                name = Path(fields.text("file_path")).stem
+                name = names[fields.text("file_path")]
                 yield _Entry(name, transforms.split_of(path, frame, number, frames), fields, top)
 
 

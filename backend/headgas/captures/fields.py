@@ -14,6 +14,7 @@ import numpy as np
 from headgas.errors import HeadGaSError
 
 _REQUIRED = object()
+LARGEST = 1e9  # of numbers: beyond, squares leave single precision, and nothing in a capture is that large
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -23,10 +24,10 @@ def read_json(path: Path) -> Mapping[str, Any]:
         HeadGaSError: the file cannot be read or holds something else.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise HeadGaSError(f"{path}: cannot be read ({error.strerror or error}).") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError, JSONDecodeError; numbers of thousands of digits
         raise HeadGaSError(f"{path}: is not valid JSON ({error}).") from None
     if not isinstance(data, Mapping):
         raise HeadGaSError(f"{path}: must hold a JSON object.")
@@ -39,6 +40,23 @@ class WrongFields(HeadGaSError):
     def __init__(self, message: str, right: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.right = right
+
+
+def gathered(readers: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """What each reader returns, by its name.
+
+    Raises:
+        WrongFields: some of them failed; a line for each.
+    """
+    values, failures = dict[str, Any](), list[str]()
+    for name, read in readers.items():
+        try:
+            values[name] = read()
+        except HeadGaSError as error:
+            failures.append(error.message)
+    if failures:
+        raise WrongFields("\n".join(dict.fromkeys(failures)), values)
+    return values
 
 
 class Fields:
@@ -57,22 +75,6 @@ class Fields:
     def __contains__(self, field: str) -> bool:
         return self.data.get(field) is not None
 
-    def gathered(self, readers: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-        """What each reader returns, by its name.
-
-        Raises:
-            WrongFields: some of them failed; a line for each.
-        """
-        values, failures = dict[str, Any](), list[str]()
-        for name, read in readers.items():
-            try:
-                values[name] = read()
-            except HeadGaSError as error:
-                failures.append(error.message)
-        if failures:
-            raise WrongFields("\n".join(failures), values)
-        return values
-
     def text(self, field: str, default: Any = _REQUIRED) -> str:
         value = self.data.get(field, default)
         if not isinstance(value, str) or not value:
@@ -83,11 +85,17 @@ class Fields:
 
     def number(self, field: str, default: Any = _REQUIRED) -> float:
         value = self.data.get(field, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
             if value is default and value is not _REQUIRED:
                 return value
-            raise self.error(field, "a finite number")
+            raise self.error(field, _expected("a finite number", value))
         return float(value)
+
+    def positive(self, field: str, default: Any = _REQUIRED) -> float:
+        value = self.number(field, default)
+        if value <= 0:
+            raise self.error(field, "a number above 0")
+        return value
 
     def size(self, field: str, default: Any = _REQUIRED) -> int:
         value = self.number(field, default)
@@ -99,11 +107,11 @@ class Fields:
         """A float64 array of exactly that shape, finite."""
         try:
             value = np.asarray(self.data[field], np.float64)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             value = None
-        expected = "×".join(map(str, shape)) + " finite numbers"
-        if value is None or value.shape != shape or not np.isfinite(value).all():
-            raise self.error(field, expected)
+        if value is None or value.shape != shape or not (np.abs(value) <= LARGEST).all():
+            largest = None if value is None or not np.isfinite(value).all() else float(np.abs(value).max(initial=0))
+            raise self.error(field, _expected("×".join(map(str, shape)) + " finite numbers", largest))
         return value
 
     def rigid(self, field: str) -> np.ndarray:
@@ -122,6 +130,8 @@ class Fields:
         """A path that does not lead out of the folder (or of `within`), given with forward slashes; links in there are
         the user's."""
         path = Path(os.path.abspath(folder / self.text(field)))
+        if "\0" in str(path):
+            raise self.error(field, "a path")
         if not path.is_relative_to(os.path.abspath(within or folder)):
             raise self.error(field, "a path inside the capture's folder")
         return path
@@ -137,6 +147,17 @@ def frames_of(fields: Fields) -> list[Any]:
     if not isinstance(frames, list) or not frames:
         raise fields.error("frames", "a list of at least one frame")
     return frames
+
+
+def is_pinhole(K: np.ndarray) -> bool:
+    """Whether K [3,3] has positive focal lengths, no skew, and 0 0 1 as its last row."""
+    return bool(K[0, 0] > 0 and K[1, 1] > 0 and K[0, 1] == K[1, 0] == 0 and np.array_equal(K[2], (0, 0, 1)))
+
+
+def _expected(what: str, found: Any) -> str:
+    """What to say of a number: that it is too large, where it is one."""
+    too_large = isinstance(found, int | float) and not isinstance(found, bool) and LARGEST < abs(found) < math.inf
+    return f"{what} from -{LARGEST:g} to {LARGEST:g}" if too_large else what
 
 
 def check_rigid(fields: Fields, field: str, matrix: np.ndarray) -> None:

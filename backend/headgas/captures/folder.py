@@ -12,7 +12,7 @@ import numpy as np
 from headgas import files
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Box, Capture, Frame, Rendered, seen_range
-from headgas.captures.fields import Fields, WrongFields, frames_of, read_json
+from headgas.captures.fields import Fields, WrongFields, frames_of, gathered, is_pinhole, read_json
 from headgas.errors import HeadGaSError
 
 FILE = "capture.json"
@@ -70,7 +70,7 @@ def _frame(folder: Path, path: Path, number: int, entry: Any, space: ExpressionS
     name = entry.get("name", "?") if isinstance(entry, Mapping) else "?"
     fields = Fields(entry, f"{path}, frame {number} ({name!r})")
     return Frame(
-        **fields.gathered(
+        **gathered(
             {
                 "name": lambda: fields.text("name"),
                 "split": lambda: _split(fields),
@@ -82,7 +82,7 @@ def _frame(folder: Path, path: Path, number: int, entry: Any, space: ExpressionS
                 "expression": lambda: fields.array("expression", (len(space),)).astype(np.float32),
                 "boxes": lambda: _boxes(fields),
                 "depth": lambda: fields.path("depth", folder) if "depth" in fields else None,
-                "depth_unit": lambda: fields.number("depth_unit", 1.0),
+                "depth_unit": lambda: fields.positive("depth_unit", 1.0),
             }
         )
     )
@@ -97,10 +97,8 @@ def _split(fields: Fields) -> str:
 
 def _intrinsics(fields: Fields) -> np.ndarray:
     K = fields.array("K", (3, 3))
-    if K[0, 0] <= 0 or K[1, 1] <= 0:
-        raise fields.error("K", "positive focal lengths")
-    if not np.array_equal(K[2], (0, 0, 1)):
-        raise fields.error("K", "0 0 1 as its last row")
+    if not is_pinhole(K):
+        raise fields.error("K", "fx 0 cx, 0 fy cy, 0 0 1 with positive focal lengths fx and fy")
     return K.astype(np.float32)
 
 
@@ -108,11 +106,12 @@ def _boxes(fields: Fields) -> dict[str, Box]:
     if "boxes" not in fields:
         return {}
     boxes = Fields(fields.data["boxes"], f"{fields.where}, boxes")
+    width, height = fields.size("width"), fields.size("height")
     result: dict[str, Box] = {}
     for name in boxes.data:
         x0, y0, x1, y1 = (int(v) for v in boxes.array(name, (4,)))
-        if x1 <= x0 or y1 <= y0:
-            raise boxes.error(name, "x0, y0, x1, y1 with x0 < x1 and y0 < y1")
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise boxes.error(name, f"x0, y0, x1, y1 with x0 < x1 ≤ {width} and y0 < y1 ≤ {height}")
         result[name] = (x0, y0, x1, y1)
     return result
 

@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image
 
 from headgas import files
-from headgas.captures import folder
+from headgas.captures import folder, transforms
 from headgas.captures.capture import Frame
 from headgas.captures.layouts import find_layout
 from headgas.captures.layouts.reading import found
 from headgas.captures.mattes import Matte
-from headgas.captures.reading import read_capture
+from headgas.captures.reading import read_capture, refusal
 from headgas.errors import HeadGaSError
 
 _ORDER = "import.json"  # what an unfinished folder is to hold
@@ -62,17 +62,21 @@ def import_capture(
     """
     if not 0 < options.scale < np.inf:
         raise HeadGaSError(f"The scale {options.scale:g} cannot be used; expected a number above 0.")
-    layout = find_layout(source) if source.is_dir() and not (source / folder.FILE).is_file() else None
-    if layout is None:
+    for given in (source, options.mattes or source):
+        if not given.is_dir():
+            raise HeadGaSError(f"{given}: is not a folder.")
+    name = _layout_name(source, options)
+    if name is None:
         raise HeadGaSError(
             f"{source}: has none of the published layouts.",
             f"docs/formats.md lists them. Folders with {folder.FILE} or with our fields in transforms.json are used as "
-            "they are.",
+            "they are; --mattes FOLDER adds mattes to the latter.",
         )
     problems: list[HeadGaSError] = []
     capture = read_capture(source, problems.append, options.flame)
     if problems and not options.skip:
-        raise HeadGaSError(problems[0].message, f"It is one of {len(problems)}; --skip-broken leaves such frames out.")
+        messages = [problem.message for problem in problems]
+        raise refusal(source, messages, " With --skip-broken, such frames are left out.")
     said = [problem.message for problem in problems]
     _begin(source, out, options)
     kept: list[Frame] = []
@@ -91,7 +95,16 @@ def import_capture(
     folder.write_folder(out, space, kept, estimated=capture.poses_estimated)
     (out / _ORDER).unlink(missing_ok=True)
     said += seen.complaints(options.scale)
-    return ImportedCapture(layout.name, train, len(kept) - train, len(space), seen.height, said)
+    return ImportedCapture(name, train, len(kept) - train, len(space), seen.height, said)
+
+
+def _layout_name(source: Path, options: ImportOptions) -> str | None:
+    """What a folder's layout is called; None where it is none to be imported."""
+    if (source / folder.FILE).is_file():
+        return None
+    if (layout := find_layout(source)) is not None:
+        return layout.name
+    return "transforms.json" if options.mattes and transforms.is_transforms_folder(source) else None
 
 
 class _Seen:
@@ -120,7 +133,7 @@ class _Seen:
         said = []
         if self._centred < 0.5 * len(self._heights):
             said.append("In most frames the cameras do not look at the head: it may have been tracked in other axes.")
-        if self.height is not None and not _HEIGHTS[0] <= self.height <= _HEIGHTS[1]:
+        if self.height and not _HEIGHTS[0] <= self.height <= _HEIGHTS[1]:
             fitting = scale * _HEAD / self.height
             said.append(f"The mattes are {self.height:.2g} m high. --scale {fitting:.2g} would make that {_HEAD} m.")
         return said
@@ -163,7 +176,8 @@ def _write_frame(frame: Frame, out: Path, options: ImportOptions, seen: _Seen) -
         pixels = frame.load_rgba()
     except HeadGaSError as error:
         if not options.skip:
-            raise
+            hint = "`headgas check` lists everything that is wrong; --skip-broken leaves such frames out."
+            raise HeadGaSError(error.message, error.hint or hint) from None
         return error.message
     if frame.mattes or frame.image.suffix.lower() != ".png":
         content = BytesIO()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from headgas.captures.opening import opened_picture
 from headgas.errors import HeadGaSError
 
 HEAD = (0, 0, 255)  # of a parsed picture, since AD-NeRF; green is the neck, red the torso, white the background
@@ -28,11 +29,8 @@ class Matte:
         Raises:
             HeadGaSError: the file is missing, damaged, or of another size.
         """
-        try:
-            with Image.open(self.path) as opened:
-                cover = self._cover(opened)
-        except OSError as error:
-            raise HeadGaSError(f"{self.path}: the matte of frame {name} cannot be read ({error}).") from None
+        with opened_picture(self.path, f"the matte of frame {name}") as picture:
+            cover = self._cover(picture)
         if cover.shape != pixels.shape[:2]:
             sizes = [f"{shape[1]}×{shape[0]}" for shape in (cover.shape, pixels.shape)]
             raise HeadGaSError(f"{self.path}: the matte of frame {name} is {sizes[0]} pixels, its image {sizes[1]}.")
@@ -49,5 +47,7 @@ class Matte:
             return (classes == (np.array(self.color) >= 128)).all(-1).astype(np.float32)
         if opened.mode.startswith("I"):
             return np.asarray(opened, np.float32) / 65535
-        channel = opened.getchannel("A") if opened.mode in ("RGBA", "LA") else opened.convert("L")
+        channel = opened.convert("RGBA").getchannel("A") if opened.has_transparency_data else opened.convert("L")
+        if opened.has_transparency_data and channel.getextrema()[0] == 255:  # an alpha that says nothing
+            channel = opened.convert("L")
         return np.asarray(channel, np.float32) / 255

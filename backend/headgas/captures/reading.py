@@ -33,6 +33,7 @@ def load_capture(path: Path | str, flame: Path | None = None) -> Capture:
 
 def refusal(path: Path | str, problems: list[str], hint: str = "") -> HeadGaSError:
     """What to raise of a capture with these problems: the first few of them."""
+    problems = list(dict.fromkeys(problems))  # a field of a file is complained of by each of its frames
     shown = problems[:_SHOWN] + ([f"… and {len(problems) - _SHOWN} more."] if len(problems) > _SHOWN else [])
     return HeadGaSError("\n".join(shown), f"`headgas check {path}` lists everything that is wrong with it.{hint}")
 

@@ -127,7 +127,7 @@ def test_the_command_skips_damaged_frames(tmp_path: Path, capsys: pytest.Capture
     assert "0003.png" in capsys.readouterr().err and not (tmp_path / "run").exists()
     assert cli.main([*arguments, "--out", str(tmp_path / "run"), "--skip-damaged"]) == 0
     assert (tmp_path / "run/avatar.safetensors").is_file()
-    for size in ("1", "-1G", "many"):
+    for size in ("1", "-1G", "many", "9" * 400 + "G"):
         with pytest.raises(SystemExit):
             cli.main([*arguments, "--out", str(tmp_path / "run"), f"--cache={size}"])
         assert "is no size: expected for example 500M or 8G" in capsys.readouterr().err

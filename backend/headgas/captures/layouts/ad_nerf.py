@@ -13,17 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from headgas.captures.capture import Capture, Frame
+from headgas.captures.fields import Fields, gathered
 from headgas.captures.layouts.nerf_blendshape import image_number, parsed_matte
 from headgas.captures.layouts.reading import (
     HALF_PIXEL,
     Report,
     Seen,
     assembled,
+    common,
     found,
     listed,
     opengl_viewmat,
     pixel_matrix,
-    rigid,
     size_of,
     unnamed_space,
 )
@@ -35,31 +36,35 @@ _TRACKED = "track_params.pt"
 
 
 def detect(seen: Seen) -> bool:
-    return "aud_id" in seen.first and "img_id" in seen.first
+    return "aud_id" in seen.frame and "img_id" in seen.frame
 
 
 def read(folder: Path, report: Report, flame: Path | None) -> Capture:
     entries = listed(folder, _SPLITS)
     expressions = _expressions(folder / _TRACKED, len(entries))
     space = unnamed_space("custom", (f"bfm_{number:02d}" for number in range(expressions.shape[1])))
-    size = size_of(entries[0].top, _image(folder, image_number(entries[0].fields)))
+    size = common(entries, lambda entry: size_of(entry.top, _image(folder, image_number(entry.fields))))
 
     def frame(row: int) -> Frame:
         top, fields = entries[row].top, entries[row].fields
-        number, focal = image_number(fields), top.number("focal_len")
-        return Frame(
-            name=str(number),
-            split=entries[row].split,
-            image=_image(folder, number),
-            width=size[0],
-            height=size[1],
-            viewmat=opengl_viewmat(rigid(fields, "transform_matrix")),
-            K=pixel_matrix(top, focal, focal, top.number("cx") + HALF_PIXEL, top.number("cy") + HALF_PIXEL),
-            expression=expressions[row],
-            mattes=(parsed_matte(folder, number),),
+        right = gathered(
+            {
+                "image": lambda: _image(folder, image_number(fields)),
+                "mattes": lambda: (parsed_matte(folder, image_number(fields)),),
+                "width": lambda: size[0],
+                "height": lambda: size[1],
+                "viewmat": lambda: opengl_viewmat(fields.rigid("transform_matrix")),
+                "K": lambda: _intrinsics(top),
+            }
         )
+        return Frame(name=right["image"].stem, split=entries[row].split, expression=expressions[row], **right)
 
     return assembled(folder, space, range(len(entries)), frame, report)
+
+
+def _intrinsics(top: Fields) -> np.ndarray:
+    focal, cx, cy = (top.number(field) for field in ("focal_len", "cx", "cy"))
+    return pixel_matrix(top, focal, focal, cx + HALF_PIXEL, cy + HALF_PIXEL)
 
 
 def _image(folder: Path, number: int) -> Path:

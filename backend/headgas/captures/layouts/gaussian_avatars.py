@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from headgas.captures.capture import Capture, Frame
+from headgas.captures.fields import Fields, gathered
 from headgas.captures.flame_parameters import FLAME_FILE, described, read_arrays, vector
 from headgas.captures.layouts.head_pose import HeadPose
-from headgas.captures.layouts.reading import Listed, Report, Seen, assembled, listed, rigid, unnamed_space, viewmat_of
+from headgas.captures.layouts.reading import Listed, Report, Seen, assembled, common, listed, unnamed_space, viewmat_of
 from headgas.captures.mattes import Matte
-from headgas.captures.transforms import OPENGL_TO_OPENCV, intrinsics
+from headgas.captures.transforms import OPENGL_TO_OPENCV, image_path, intrinsics
 from headgas.errors import HeadGaSError
 
 _SPLITS = {"transforms_train.json": "train", "transforms_val.json": "test", "transforms_test.json": "test"}
@@ -26,36 +27,42 @@ _OFFSETS = ("static_offset", "dynamic_offset")  # of points
 
 
 def detect(seen: Seen) -> bool:
-    return FLAME_FILE in seen.first and "transform_matrix" in seen.first
+    return FLAME_FILE in seen.frame and "transform_matrix" in seen.frame
 
 
 def read(folder: Path, report: Report, flame: Path | None) -> Capture:
     folder = Path(os.path.abspath(folder))
     entries = listed(folder, _SPLITS)
-    moments = _Moments(folder, entries[0], flame)
+    moments = _Moments(folder, entries, flame)
+
+    def mattes(fields: Fields) -> tuple[Matte, ...]:
+        if "fg_mask_path" not in fields:
+            return ()
+        return (Matte(fields.path("fg_mask_path", folder, within=folder.parent), blended=True),)
 
     def frame(entry: Listed) -> Frame:
-        top, fields = entry.top, entry.fields
-        expression, head = moments.read(entry)
-        image = fields.path("file_path", folder, within=folder.parent)
-        if not image.suffix:
-            image = image.with_suffix(".png")
+        fields = entry.fields
+        right = gathered(
+            {
+                "image": lambda: image_path(fields, folder, within=folder.parent),
+                "mattes": lambda: mattes(fields),
+                "camera": lambda: intrinsics(fields, entry.top),
+                "pose": lambda: fields.rigid("transform_matrix"),
+                "moment": lambda: moments.read(entry),
+            }
+        )
+        image, (K, width, height), (expression, head) = right["image"], right["camera"], right["moment"]
         own = image.is_relative_to(folder)
-        K, width, height = intrinsics(fields, top)
-        mattes = ()
-        if "fg_mask_path" in fields:
-            mattes = (Matte(fields.path("fg_mask_path", folder, within=folder.parent), blended=True),)
-        camera_to_world = rigid(fields, "transform_matrix")
         return Frame(
             name=image.stem if own else f"{image.parent.parent.name}_{image.stem}",  # a union of several folders
             split=entry.split,
             image=image,
             width=width,
             height=height,
-            viewmat=viewmat_of(OPENGL_TO_OPENCV @ np.linalg.inv(camera_to_world) @ head),
+            viewmat=viewmat_of(OPENGL_TO_OPENCV @ np.linalg.inv(right["pose"]) @ head),
             K=K.astype(np.float32),
             expression=expression.astype(np.float32),
-            mattes=mattes,
+            mattes=right["mattes"],
         )
 
     return assembled(folder, unnamed_space("FLAME", moments.names), entries, frame, report)
@@ -64,16 +71,20 @@ def read(folder: Path, report: Report, flame: Path | None) -> Capture:
 class _Moments:
     """What FLAME does at each moment; its cameras share a file."""
 
-    def __init__(self, folder: Path, first: Listed, flame: Path | None) -> None:
+    def __init__(self, folder: Path, entries: list[Listed], flame: Path | None) -> None:
         self._folder = folder
-        path = self._path(first)
+        self.names, shape = common(entries, self._subject)
+        self._count = sum(name.startswith("expr_") for name in self.names)
+        self._pose = HeadPose(folder, flame, np.array(shape), self._count)
+        self._read: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
+
+    def _subject(self, entry: Listed) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """The parameters' names and the identity's shape, as one moment has them."""
+        path = self._path(entry)
         arrays = read_arrays(path)
-        self.names, _ = described(path, arrays)
         if "shape" not in arrays:
             raise HeadGaSError(f"{path}: has no 'shape'.")
-        self._count = sum(name.startswith("expr_") for name in self.names)
-        self._pose = HeadPose(folder, flame, arrays["shape"].ravel(), self._count)
-        self._read: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
+        return described(path, arrays)[0], tuple(arrays["shape"].ravel().tolist())
 
     def read(self, entry: Listed) -> tuple[np.ndarray, np.ndarray]:
         """The expression [B] of a frame, and the matrix [4,4] from FLAME at rest to the world."""
@@ -82,7 +93,7 @@ class _Moments:
             arrays = read_arrays(path)
             names, expression = described(path, arrays)
             if names != self.names:
-                said = f"{len(names)} parameters of FLAME; the first frame has {len(self.names)}"
+                said = f"{len(names)} parameters of FLAME; other frames have {len(self.names)}"
                 raise HeadGaSError(f"{path}: has {said}.")
             root, translation = (vector(path, arrays, field, 3) for field in ("rotation", "translation"))
             neck = arrays["neck_pose"].ravel() if "neck_pose" in arrays else np.zeros(3)

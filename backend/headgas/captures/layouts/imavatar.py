@@ -16,23 +16,24 @@ from pathlib import Path
 import numpy as np
 
 from headgas.avatars.flame import flame_space
-from headgas.captures.capture import Capture, Frame
-from headgas.captures.fields import Fields, check_rigid
+from headgas.captures.capture import Box, Capture, Frame
+from headgas.captures.fields import Fields, check_rigid, gathered
 from headgas.captures.layouts.head_pose import HeadPose
 from headgas.captures.layouts.reading import (
     Listed,
     Report,
     Seen,
     assembled,
+    common,
     count_of,
     found,
-    image_size,
     listed,
     pixel_matrix,
     tail_is_test,
     viewmat_of,
 )
 from headgas.captures.mattes import Matte
+from headgas.captures.opening import image_size
 from headgas.captures.transforms import OPENGL_TO_OPENCV, boxes_around
 from headgas.errors import HeadGaSError
 
@@ -57,8 +58,7 @@ class _Part:
     @classmethod
     def of(cls, folder: Path) -> "_Part":
         entries = listed(folder, {FILE: "train"})
-        top, image = entries[0].top, _image(folder, entries[0].fields)
-        size = image_size(image)
+        top, size = entries[0].top, common(entries, lambda entry: image_size(_image(folder, entry.fields)))
         fx, fy, cx, cy = top.array("intrinsics", (4,))
         unit = np.array(size) if cy <= 1 else np.array(size) / _OLD_SIZE
         K = pixel_matrix(top, abs(fx) * unit[0], abs(fy) * unit[1], cx * unit[0], cy * unit[1])
@@ -77,9 +77,9 @@ def read(folder: Path, report: Report, flame: Path | None) -> Capture:
     else:
         splits = tail_is_test(len(entries), TEST_FRAMES)
     entries = [(part, replace(entry, split=split)) for (part, entry), split in zip(entries, splits, strict=True)]
-    first = entries[0][1]
-    count = count_of(first.fields, "expression")
-    shape = first.top.array("shape_params", (count_of(first.top, "shape_params"),))
+    count = common(entries, lambda pair: count_of(pair[1].fields, "expression"))
+    top = entries[0][1].top
+    shape = top.array("shape_params", (count_of(top, "shape_params"),))
     pose = HeadPose(folder, flame, shape, count)
 
     def frame(pair: tuple[_Part, Listed]) -> Frame:
@@ -90,28 +90,38 @@ def read(folder: Path, report: Report, flame: Path | None) -> Capture:
 
 def _frame(part: _Part, entry: Listed, pose: HeadPose, count: int, several: bool) -> Frame:
     fields, (width, height) = entry.fields, part.size
-    image = _image(part.folder, fields)
-    expression = fields.array("expression", (count,))
-    turns = fields.array("pose", (3 * (1 + len(_JOINTS)),))
+    right = gathered(
+        {
+            "image": lambda: _image(part.folder, fields),
+            "mattes": lambda: (Matte(found(part.folder / "mask", _image(part.folder, fields).stem)),) * part.masked,
+            "width": lambda: width,
+            "height": lambda: height,
+            "expression": lambda: fields.array("expression", (count,)),
+            "turns": lambda: fields.array("pose", (3 * (1 + len(_JOINTS)),)),
+            "world_to_camera": lambda: _world_to_camera(fields),
+            "boxes": lambda: _boxes(fields, width, height),
+        }
+    )
+    expression, turns = right.pop("expression"), right.pop("turns")
     head = pose.matrix(turns[:3], turns[3:6], expression)
     head[:3, 3] *= _SIZE
-    head_to_camera = OPENGL_TO_OPENCV @ _world_to_camera(fields) @ head
-    boxes = {}
-    if "flame_keypoints" in fields:
-        points = fields.array("flame_keypoints", (max(_LANDMARKS, count_of(fields, "flame_keypoints")), 2))
-        boxes = boxes_around((points[:_LANDMARKS] + 1) / 2 * part.size, width, height)
+    head_to_camera = OPENGL_TO_OPENCV @ right.pop("world_to_camera") @ head
+    stem = right["image"].stem
     return Frame(
-        name=f"{part.folder.name}_{image.stem}" if several else image.stem,
+        name=f"{part.folder.name}_{stem}" if several else stem,
         split=entry.split,
-        image=image,
-        width=width,
-        height=height,
         viewmat=viewmat_of(head_to_camera, 1 / _SIZE),
         K=part.K,
         expression=np.concatenate([expression, turns[3:]]).astype(np.float32),
-        boxes=boxes,
-        mattes=(Matte(found(part.folder / "mask", image.stem)),) if part.masked else (),
+        **right,
     )
+
+
+def _boxes(fields: Fields, width: int, height: int) -> dict[str, Box]:
+    if "flame_keypoints" not in fields:
+        return {}
+    points = fields.array("flame_keypoints", (max(_LANDMARKS, count_of(fields, "flame_keypoints")), 2))
+    return boxes_around((points[:_LANDMARKS] + 1) / 2 * (width, height), width, height)
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -14,18 +14,18 @@ import numpy as np
 
 from headgas.avatars.flame import flame_space
 from headgas.captures.capture import Capture, Frame
-from headgas.captures.fields import Fields
+from headgas.captures.fields import LARGEST, Fields, gathered
 from headgas.captures.layouts.reading import (
     Listed,
     Report,
     Seen,
     assembled,
+    common,
     listed,
-    pixel_matrix,
-    rigid,
     tail_is_test,
     viewmat_of,
 )
+from headgas.captures.transforms import image_path, intrinsics
 from headgas.errors import HeadGaSError
 
 TEST_FRAMES = 350
@@ -34,7 +34,8 @@ _ALL = {"transforms.json": "train"}
 
 
 def detect(seen: Seen) -> bool:
-    return "exp_path" in seen.first and "transform_matrix" in seen.first
+    """VHAP's export of meshes has `exp_path`, too, but other cameras, and no poses."""
+    return {"exp_path", "transform_matrix"} <= seen.frame and "timestep_index" not in seen.frame
 
 
 def read(folder: Path, report: Report, flame: Path | None) -> Capture:
@@ -44,35 +45,42 @@ def read(folder: Path, report: Report, flame: Path | None) -> Capture:
         entries = listed(folder, _ALL)
         splits = tail_is_test(len(entries), TEST_FRAMES)
         entries = [replace(entry, split=split) for entry, split in zip(entries, splits, strict=True)]
-    count = len(_expression(entries[0].fields, folder))
+    count = common(entries, lambda entry: len(_expression(entry.fields, folder)))
 
     def frame(entry: Listed) -> Frame:
-        top, fields = entry.top, entry.fields
-        image, expression = fields.path("file_path", folder), _expression(fields, folder)
-        if len(expression) != count:
-            said = f"'exp_path' names {len(expression)} numbers; the first frame has {count}"
-            raise HeadGaSError(f"{fields.where}: {said}.")
+        fields = entry.fields
+        right = gathered(
+            {
+                "image": lambda: image_path(fields, folder),
+                "camera": lambda: intrinsics(fields, entry.top),
+                "pose": lambda: fields.rigid("transform_matrix"),
+                "expression": lambda: _expression(fields, folder, count),
+            }
+        )
+        K, width, height = right["camera"]
         return Frame(
-            name=image.stem,
+            name=right["image"].stem,
             split=entry.split,
-            image=image,
-            width=top.size("w"),
-            height=top.size("h"),
-            viewmat=viewmat_of(np.linalg.inv(rigid(fields, "transform_matrix"))),
-            K=pixel_matrix(top, *(top.number(field) for field in ("fl_x", "fl_y", "cx", "cy"))),
-            expression=expression,
+            image=right["image"],
+            width=width,
+            height=height,
+            viewmat=viewmat_of(np.linalg.inv(right["pose"])),
+            K=K.astype(np.float32),
+            expression=right["expression"],
         )
 
     return assembled(folder, flame_space(count, (), ()), entries, frame, report)
 
 
-def _expression(fields: Fields, folder: Path) -> np.ndarray:
-    """The numbers of a text file, a line each, float32."""
+def _expression(fields: Fields, folder: Path, count: int | None = None) -> np.ndarray:
+    """The numbers of a text file, a line each, float32; count: how many there must be."""
     path = fields.path("exp_path", folder)
     try:
-        values = np.array(path.read_text(encoding="ascii").split(), np.float32)
+        values = np.array(path.read_text(encoding="ascii").split(), np.float64)
     except (OSError, ValueError) as error:
         raise HeadGaSError(f"{path}: cannot be read as numbers ({error}); {fields.where} names it.") from None
-    if not len(values) or not np.isfinite(values).all():
-        raise HeadGaSError(f"{path}: expected finite numbers, one a line.")
-    return values
+    if not len(values) or not (np.abs(values) <= LARGEST).all():
+        raise HeadGaSError(f"{path}: expected finite numbers, one a line; {fields.where} names it.")
+    if len(values) != (count or len(values)):
+        raise HeadGaSError(f"{path}: holds {len(values)} numbers, other frames' have {count}; {fields.where} names it.")
+    return values.astype(np.float32)

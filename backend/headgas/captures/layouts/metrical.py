@@ -17,7 +17,8 @@ import torch
 
 from headgas.avatars.flame import EYELIDS, flame_space
 from headgas.captures.capture import Capture, Frame
-from headgas.captures.layouts.reading import Report, Seen, assembled, found, tail_is_test, viewmat_of
+from headgas.captures.fields import LARGEST, gathered, is_pinhole
+from headgas.captures.layouts.reading import Report, Seen, assembled, common, found, tail_is_test, viewmat_of
 from headgas.errors import HeadGaSError
 from headgas.pickles import as_array, read_torch
 from headgas.shapes import fits, written
@@ -68,13 +69,13 @@ def read_frames(folder: Path, frames: Path, test_frames: int, frame: Any, report
     """A capture of a folder's `.frame` files; frame: (Tracked, split) to Frame."""
     paths = sorted(frames.glob("*.frame"))
     splits = tail_is_test(len(paths), test_frames)
-    count = len(read_frame(paths[0]).expression)
+    count = common(paths, lambda path: len(read_frame(path).expression))
     space = flame_space(count - len(EYELIDS) - 3 * len(_JOINTS), EYELIDS, _JOINTS)
 
     def one(entry: tuple[Path, str]) -> Frame:
         tracked = read_frame(entry[0])
         if len(tracked.expression) != count:
-            said = f"describes the expression by {len(tracked.expression)} numbers; the first frame by {count}"
+            said = f"describes the expression by {len(tracked.expression)} numbers; other frames by {count}"
             raise HeadGaSError(f"{entry[0]}: {said}.")
         return frame(tracked, entry[1])
 
@@ -90,23 +91,48 @@ def read_frame(path: Path) -> Tracked:
     data = read_torch(path)
     if not path.stem.isdecimal():
         raise HeadGaSError(f"{path}: its name must be the frame's number.")
-    turns = [_array(path, data, "flame", name, (1, 6 * n)).reshape(n, 6) for name, n in (("jaw", 1), ("eyes", 2))]
-    flame = [_array(path, data, "flame", name, (1, size)) for name, size in (("exp", None), ("eyelids", len(EYELIDS)))]
+    right = gathered(
+        {
+            "exp": lambda: _array(path, data, "flame", "exp", (1, None))[0],
+            "eyelids": lambda: _array(path, data, "flame", "eyelids", (1, len(EYELIDS)))[0],
+            "jaw": lambda: _turns(path, data, "jaw", 1),
+            "eyes": lambda: _turns(path, data, "eyes", 2),
+            "viewmat": lambda: _viewmat(path, data),
+            "K": lambda: _intrinsics(path, data),
+            "size": lambda: _array(path, data, "img_size", None, (2,)),
+        }
+    )
+    height, width = (int(size) for size in right["size"])
+    expression = np.concatenate([right[part] for part in ("exp", "eyelids", "jaw", "eyes")])
+    return Tracked(
+        int(path.stem), expression.astype(np.float32), viewmat_of(right["viewmat"]), right["K"], width, height
+    )
+
+
+def _turns(path: Path, data: Any, name: str, count: int) -> np.ndarray:
+    """Rotation vectors [3 count]."""
+    vectors = rotation_vectors(_array(path, data, "flame", name, (1, 6 * count)).reshape(count, 6)).ravel()
+    if not np.isfinite(vectors).all():
+        raise HeadGaSError(f"{path}: its flame.{name} is no rotation.")
+    return vectors
+
+
+def _viewmat(path: Path, data: Any) -> np.ndarray:
+    """World to camera [4,4] float64."""
     viewmat = np.eye(4)
     viewmat[:3, :3] = _array(path, data, "opencv", "R", (1, 3, 3))[0]
     viewmat[:3, 3] = _array(path, data, "opencv", "t", (1, 3))[0]
     if not np.allclose(viewmat[:3, :3] @ viewmat[:3, :3].T, np.eye(3), atol=1e-3) or np.linalg.det(viewmat) < 0:
         raise HeadGaSError(f"{path}: its opencv.R is no rotation.")
+    return viewmat
+
+
+def _intrinsics(path: Path, data: Any) -> np.ndarray:
+    """[3,3] float32."""
     K = _array(path, data, "opencv", "K", (1, 3, 3))[0]
-    if K[0, 0] <= 0 or K[1, 1] <= 0:
-        raise HeadGaSError(f"{path}: its opencv.K has the focal lengths {K[0, 0]:g} and {K[1, 1]:g}.")
-    height, width = (int(size) for size in _array(path, data, "img_size", None, (2,)))
-    expression = np.concatenate([*(part[0] for part in flame), rotation_vectors(np.concatenate(turns)).ravel()])
-    if not np.isfinite(expression).all():
-        raise HeadGaSError(f"{path}: its flame.jaw or flame.eyes is no rotation.")
-    return Tracked(
-        int(path.stem), expression.astype(np.float32), viewmat_of(viewmat), K.astype(np.float32), width, height
-    )
+    if not is_pinhole(K):
+        raise HeadGaSError(f"{path}: its opencv.K has the focal lengths {K[0, 0]:g} and {K[1, 1]:g}, or a skew.")
+    return K.astype(np.float32)
 
 
 def rotation_vectors(rows: np.ndarray) -> np.ndarray:
@@ -134,7 +160,7 @@ def _array(path: Path, data: Any, group: str, name: str | None, shape: tuple[int
         value = value.get(name) if isinstance(value, Mapping) else None
     field = group if name is None else f"{group}.{name}"
     array = as_array(value)
-    if array.dtype.kind not in "fiu" or not fits(array.shape, shape) or not np.isfinite(array).all():
+    if array.dtype.kind not in "fiu" or not fits(array.shape, shape) or not (np.abs(array) <= LARGEST).all():
         said = "missing" if value is None else f"{array.dtype} {written(array.shape)}"
         raise HeadGaSError(f"{path}: its {field} is {said}; expected finite numbers {written(shape)}.")
     return array.astype(np.float64)

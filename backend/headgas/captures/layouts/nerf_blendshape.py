@@ -10,25 +10,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from headgas.captures.capture import Capture, Frame
-from headgas.captures.fields import Fields
+from headgas.captures.fields import Fields, gathered
 from headgas.captures.layouts.reading import (
     HALF_PIXEL,
     Listed,
     Report,
     Seen,
     assembled,
+    common,
     count_of,
     found,
     listed,
     opengl_viewmat,
     pixel_matrix,
-    rigid,
     size_of,
     tail_is_test,
     unnamed_space,
 )
 from headgas.captures.mattes import HEAD, Matte
+from headgas.errors import HeadGaSError
 
 TEST_FRAMES = 500
 _FACE_WAREHOUSE = 46  # the blendshapes of FaceWarehouse, without the face at rest
@@ -36,11 +39,11 @@ FILES = {"transforms.json": "train"}
 
 
 def detect(seen: Seen) -> bool:
-    return "exp_ori" in seen.first and "img_id" in seen.first
+    return "exp_ori" in seen.frame and "img_id" in seen.frame
 
 
 def read(folder: Path, report: Report, flame: Path | None) -> Capture:
-    entries = sorted(listed(folder, FILES), key=lambda entry: image_number(entry.fields))
+    entries = sorted(listed(folder, FILES), key=_place)
     splits = tail_is_test(len(entries), TEST_FRAMES)
     entries = [replace(entry, split=split) for entry, split in zip(entries, splits, strict=True)]
     return read_frames(folder, entries, parsed_matte, report)
@@ -50,29 +53,42 @@ def read_frames(
     folder: Path, entries: Sequence[Listed], matte: Callable[[Path, int], Matte], report: Report
 ) -> Capture:
     """The capture of these frames; matte: of an image by its number."""
+    count = common(entries, lambda entry: count_of(entry.fields, "exp_ori"))
     # as an avatar of GaussianHead's released program calls them (exchange/gaussian_head.py)
-    names = [f"expression_{number}" for number in range(count_of(entries[0].fields, "exp_ori"))]
-    space = unnamed_space("FaceWarehouse" if len(names) == _FACE_WAREHOUSE else "custom", names)
+    names = [f"expression_{number}" for number in range(count)]
+    space = unnamed_space("FaceWarehouse" if count == _FACE_WAREHOUSE else "custom", names)
     images = next((folder / name for name in ("ori_imgs", "head_imgs") if (folder / name).is_dir()), folder)
-    size = size_of(entries[0].top, _image(images, image_number(entries[0].fields)))
+    size = common(entries, lambda entry: size_of(entry.top, _image(images, image_number(entry.fields))))
 
     def frame(entry: Listed) -> Frame:
-        top, fields = entry.top, entry.fields
-        number = image_number(fields)
-        cx, cy = (top.number(field) + HALF_PIXEL for field in ("cx", "cy"))
-        return Frame(
-            name=str(number),
-            split=entry.split,
-            image=_image(images, number),
-            width=size[0],
-            height=size[1],
-            viewmat=opengl_viewmat(rigid(fields, "transform_matrix")),
-            K=pixel_matrix(top, top.number("fx"), top.number("fy"), cx, cy),
-            expression=fields.array("exp_ori", (len(space),)).astype("float32"),
-            mattes=(matte(folder, number),),
+        fields = entry.fields
+        right = gathered(
+            {
+                "image": lambda: _image(images, image_number(fields)),
+                "mattes": lambda: (matte(folder, image_number(fields)),),
+                "width": lambda: size[0],
+                "height": lambda: size[1],
+                "viewmat": lambda: opengl_viewmat(fields.rigid("transform_matrix")),
+                "K": lambda: _intrinsics(entry.top),
+                "expression": lambda: fields.array("exp_ori", (count,)).astype("float32"),
+            }
         )
+        return Frame(name=right["image"].stem, split=entry.split, **right)
 
     return assembled(folder, space, entries, frame, report)
+
+
+def _place(entry: Listed) -> int:
+    """A frame's image_number; whoever reads the frame says what is wrong with it."""
+    try:
+        return image_number(entry.fields)
+    except HeadGaSError:
+        return -1
+
+
+def _intrinsics(top: Fields) -> np.ndarray:
+    fx, fy, cx, cy = (top.number(field) for field in ("fx", "fy", "cx", "cy"))
+    return pixel_matrix(top, fx, fy, cx + HALF_PIXEL, cy + HALF_PIXEL)
 
 
 def image_number(fields: Fields) -> int:

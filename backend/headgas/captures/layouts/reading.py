@@ -2,23 +2,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the readers of published layouts share: cameras, splits, images, and frames that are read one by one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.capture import Capture, Frame, seen_range
-from headgas.captures.fields import Fields, check_rigid, frames_of, read_json
+from headgas.captures.fields import Fields, WrongFields, frames_of, read_json
+from headgas.captures.opening import image_size
 from headgas.captures.transforms import OPENGL_TO_OPENCV, TO_HEAD_SPACE
 from headgas.errors import HeadGaSError
 
 Report = Callable[[HeadGaSError], None]
 Entry = TypeVar("Entry")
+Common = TypeVar("Common", bound=Hashable)
 HALF_PIXEL = 0.5  # where a program sends its rays through whole pixel numbers: they are its pixels' centres
+_ASKED = 9  # frames that say what all have in common: some of them may be damaged
 _TENTH = 0.1  # of the frames is held out where a recording is too short for the published test set
 
 
@@ -27,8 +31,16 @@ class Listed:
     """One frame as a file of cameras has it."""
 
     top: Fields  # of the file
-    fields: Fields  # of the frame
+    number: int  # in the file
     split: str
+
+    @property
+    def fields(self) -> Fields:
+        """
+        Raises:
+            HeadGaSError: the file has no object there.
+        """
+        return Fields(frames_of(self.top)[self.number], f"{self.top.where}, frame {self.number}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,7 @@ class Seen:
 
     folder: Path
     top: dict[str, Any]
-    first: dict[str, Any]  # frame
+    frame: frozenset[str]  # fields that frames have
 
     @classmethod
     def of(cls, folder: Path) -> "Seen":
@@ -49,8 +61,9 @@ class Seen:
                     frames = frames_of(Fields(top, str(path)))
                 except HeadGaSError:
                     break  # whoever reads it says what is wrong with it
-                return cls(folder, dict(top), frames[0] if isinstance(frames[0], dict) else {})
-        return cls(folder, {}, {})
+                known = frozenset(name for frame in frames if isinstance(frame, dict) for name in frame)
+                return cls(folder, dict(top), known)
+        return cls(folder, {}, frozenset())
 
 
 def listed(folder: Path, files: Mapping[str, str]) -> list[Listed]:
@@ -66,11 +79,31 @@ def listed(folder: Path, files: Mapping[str, str]) -> list[Listed]:
         top = Fields(read_json(folder / name), str(folder / name))
         if top.data.get("frames") == []:
             continue  # VHAP's way of saying that nothing is left for validation
-        for number, data in enumerate(frames_of(top)):
-            found.append(Listed(top, Fields(data, f"{top.where}, frame {number}"), split))
+        found += [Listed(top, number, split) for number in range(len(frames_of(top)))]
     if not found:
         raise HeadGaSError(f"{folder}: there are no frames in {' or '.join(files)}.")
     return found
+
+
+def common(entries: Iterable[Entry], read: Callable[[Entry], Common]) -> Common:
+    """What most of the first entries that can be read have: what is damaged is reported where all are read.
+
+    Raises:
+        HeadGaSError: none can be read; it is the first one's.
+    """
+    errors: list[HeadGaSError] = []
+
+    def values() -> Iterable[Common]:
+        for entry in entries:
+            try:
+                yield read(entry)
+            except HeadGaSError as error:
+                errors.append(error)
+
+    found = Counter(islice(values(), _ASKED)).most_common(1)
+    if not found:
+        raise errors[0]
+    return found[0][0]
 
 
 def count_of(fields: Fields, field: str) -> int:
@@ -83,17 +116,6 @@ def count_of(fields: Fields, field: str) -> int:
     if not isinstance(values, list) or not values:
         raise fields.error(field, "a list of numbers")
     return len(values)
-
-
-def rigid(fields: Fields, field: str) -> np.ndarray:
-    """A rotation and a translation [4,4] float64.
-
-    Raises:
-        HeadGaSError: it is something else.
-    """
-    matrix = fields.array(field, (4, 4))
-    check_rigid(fields, field, matrix)
-    return matrix
 
 
 def viewmat_of(head_to_camera: np.ndarray, scale: float = 1.0) -> np.ndarray:
@@ -133,19 +155,6 @@ def size_of(top: Fields, image: Path) -> tuple[int, int]:
     return (top.size("w"), top.size("h")) if "w" in top and "h" in top else image_size(image)
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image, from its first bytes.
-
-    Raises:
-        HeadGaSError: it is missing or damaged.
-    """
-    try:
-        with Image.open(path) as opened:
-            return opened.size
-    except OSError as error:
-        raise HeadGaSError(f"{path}: cannot be read, but the cameras need its size ({error}).") from None
-
-
 def found(folder: Path, stem: str, endings: Iterable[str] = (".png", ".jpg", ".jpeg")) -> Path:
     """The image of that name with any of the endings; with the first of them where there is none."""
     paths = [folder / f"{stem}{ending}" for ending in endings]
@@ -167,7 +176,7 @@ def assembled(
         try:
             frame = read(entry)
             if frame.name in frames:
-                raise HeadGaSError(f"{folder}: the frame {frame.name!r} is there twice.")
+                raise WrongFields(f"{folder}: the frame {frame.name!r} is there twice.", vars(frame))
             frames[frame.name] = frame
         except HeadGaSError as error:
             report(error)

@@ -22,9 +22,9 @@ _SHOWN = {  # channels, and what was missed where none of them moved
     ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookOutRight", "eyeLookInRight"): "You never looked aside with your eyes",
 }
 _REASONS = {
-    NO_FACE: "in many frames no face was found: stay in the picture, and keep hands and hair out of your face",
-    OUTSIDE: "your face often leaves the picture: step back",
-    BLURRED: "many frames are blurred: more light, a tripod, slower turns",
+    NO_FACE: "in many frames no face was found: stay in the picture, and keep hands and hair out of your face.",
+    OUTSIDE: "your face often leaves the picture: step back.",
+    BLURRED: "many frames are blurred: more light, a tripod, slower turns.",
     COVERED: "in many frames the landmarks do not fit: is a hand, hair or a microphone before your face?",
 }
 
@@ -41,7 +41,7 @@ def _advice(facts: Mapping[str, Any], channels: Sequence[Channel]) -> Iterator[s
         yield f"The last {frames['missing']} frames of the video cannot be read: is it cut off, or damaged?"
     for reason, count in frames["dropped"].items():
         if reason in _REASONS and count > _MANY * seen:
-            yield f"{count} of {seen} frames cannot be used; {_REASONS[reason]}."
+            yield f"{count} of {seen} frames cannot be used; {_REASONS[reason]}"
     if frames["train"] < _FEW:
         yield f"There are only {frames['train']} frames to learn from: film a minute, not seconds."
     # the camera is to the left of a head that turns to its right

@@ -12,6 +12,7 @@ from PIL import Image
 from headgas.errors import HeadGaSError
 
 _PRIOR = 1.25  # times the long side of the picture
+_FEWEST = 100  # pixels that may be given without their unit: a phone's lens has thousands, and 26 are millimetres
 _DIAGONAL = 43.27  # millimetres of a 35 mm negative
 _EXIF, _IN_35MM = 0x8769, 0xA405  # the tag FocalLengthIn35mmFilm, in the part for cameras
 
@@ -23,12 +24,16 @@ def intrinsics(said: str | None, source: Path, width: int, height: int) -> tuple
         said: pixels, such as 1400, or millimetres of a 35 mm camera, such as 26mm.
 
     Raises:
-        HeadGaSError: it is neither.
+        HeadGaSError: it is neither, or may be either.
     """
     diagonal = math.hypot(width, height)
     if said is not None:
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(mm|px)?\s*", said)
         focal = float(match[1]) if match else 0.0
+        if match and not match[2] and 0 < focal < _FEWEST:
+            raise HeadGaSError(
+                f"The focal length {said} could be millimetres or pixels.", f"Say which: {said}mm, or {said}px."
+            )
         if not match or focal <= 0:
             raise HeadGaSError(
                 f"The focal length {said!r} cannot be read.",

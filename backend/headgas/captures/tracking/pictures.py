@@ -15,7 +15,7 @@ _BELOW_CHIN = 0.02  # metres: where the neck ends
 _SOFT = 0.012  # metres over which it does
 _NECK = 0.085  # metres from the neck's middle at its end: beyond are shoulders; upward they leave more room
 _RADIUS, _EDGES = 4, 1e-4  # of the guided filter at 512 pixels (He et al. 2010), brightness 0..1
-_LEVELS = (0.06, 0.94)  # of the filtered matte: below nothing, above all
+_LEVELS = (0.25, 0.95)  # of the filtered matte: below nothing, above all; measured, docs/results.md
 _SPILL = 4.0  # pixels at 512: how far away the head's own colour is looked for
 _APART = 6  # pixels at 512 that hair may be away from the rest of the matte
 

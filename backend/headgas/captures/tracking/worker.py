@@ -51,6 +51,8 @@ class Source:
             raise Unusable(f"{path}: cannot be read as a video. Is it whole?")
         self._video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # phones store pictures lying on their side
         recorded = float(self._video.get(cv2.CAP_PROP_FPS))
+        if not 0 <= recorded < np.inf:
+            recorded = 0.0  # it does not say
         self._stride = max(1, round(recorded / rate))
         self.rate = recorded / self._stride
         self.count = max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))) // self._stride
@@ -67,7 +69,10 @@ class Source:
     def _pictures(self):
         if self._video is None:
             for file in self._files:
-                picture = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+                try:
+                    picture = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+                except (OSError, cv2.error):  # OpenCV's where the file is empty
+                    picture = None
                 if picture is None:
                     raise Unusable(f"{file}: cannot be read as a picture.")
                 yield str(file), picture
@@ -86,7 +91,8 @@ def pictures_in(folder):
     def numbers(path):
         return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
 
-    return sorted((path for path in folder.iterdir() if path.suffix.lower() in _PICTURES), key=numbers)
+    found = (path for path in folder.iterdir() if path.suffix.lower() in _PICTURES and path.is_file())
+    return sorted(found, key=numbers)
 
 
 def tell(**facts):

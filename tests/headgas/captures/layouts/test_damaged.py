@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from headgas.captures import check_capture, load_capture
+from headgas.captures import check_capture, load_capture, load_for_training
 from headgas.errors import HeadGaSError
 from tests.headgas.captures.layouts import datasets
 from tests.headgas.captures.layouts.head import shots
@@ -103,10 +103,10 @@ def edit_json(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 TRAIN, ALL, FLAME = "transforms_train.json", "transforms.json", "flame_params.json"
 WRITERS: dict[str, Write] = {
-    "insta": lambda f: datasets.write_insta(f, shots(4)),
+    "insta": lambda f: datasets.write_insta(f, shots(5)),
     "blendshape": lambda f: datasets.write_nerf_blendshape(f, shots(4)),
     "ad_nerf": lambda f: datasets.write_ad_nerf(f, shots(4)),
-    "nerface": lambda f: datasets.write_nerface(f, shots(4), 1.0, mirrored=True),
+    "nerface": lambda f: datasets.write_nerface(f, shots(5), 1.0, mirrored=True),
     "imavatar": lambda f: write_imavatar(f, *moments(3)),
     "vhap": lambda f: write_gaussian_avatars(f, *moments(4)),
 }
@@ -116,7 +116,7 @@ WRITERS: dict[str, Write] = {
     ("layout", "file", "change", "words"),
     [
         ("insta", TRAIN, lambda d: d["frames"][1].pop("transform_matrix"), ["frame 1", "'transform_matrix'"]),
-        ("insta", TRAIN, lambda d: d.pop("fl_x"), ["'fl_x'", "missing"]),
+        ("insta", TRAIN, lambda d: (d.pop("fl_x"), d.pop("camera_angle_x")), ["'camera_angle_x'", "missing"]),
         ("insta", TRAIN, lambda d: d["frames"][1].update(exp_path="../x.txt"), ["frame 1", "'exp_path'", "inside"]),
         ("insta", TRAIN, lambda d: d["frames"][1].update(exp_path="gone.txt"), ["gone.txt", "frame 1"]),
         ("insta", TRAIN, lambda d: d["frames"].append(d["frames"][0]), ["00000", "twice"]),
@@ -182,11 +182,100 @@ def test_missing_parts_are_named(tmp_path: Path) -> None:
     (tmp_path / "metrical-tracker").rename(tmp_path / "elsewhere")
     refused(folder, ".frame", "checkpoint")
     folder = WRITERS["nerface"](tmp_path / "n")
-    (folder / "train/f_0000.png").unlink()
+    for picture in folder.glob("*/f_*.png"):
+        picture.unlink()
     refused(folder, "f_0000.png", "size")
     for part in ("train", "test", "val"):
         edit_json(folder / f"transforms_{part}.json", lambda d: d.update(frames=[]))
     refused(folder, "frames")
+
+
+def damage_insta(folder: Path) -> list[list[str]]:
+    """Three things wrong with frame 0, which the others must not be judged by, and two with frame 1."""
+    (folder / "flame/exp/00000.txt").write_text("1.0", encoding="ascii")
+    (folder / "images/00000.png").unlink()
+    (folder / "images/00001.png").write_bytes(b"")
+
+    def change(data: dict[str, Any]) -> None:
+        data["frames"][0]["transform_matrix"] = np.zeros((4, 4)).tolist()
+        data["frames"][1].update(w=-1)
+
+    edit_json(folder / TRAIN, change)
+    return [
+        ["frame 0", "'transform_matrix'"], ["00000.txt", "1 numbers", "frame 0"], ["00000.png", "cannot be read"],
+        ["frame 1", "'w'"], ["00001.png", "cannot be read"],
+    ]  # fmt: skip
+
+
+def damage_blendshape(folder: Path) -> list[list[str]]:
+    (folder / "ori_imgs/1.jpg").write_bytes(b"\xff\xd8")
+    (folder / "parsing/1.png").unlink()
+
+    def change(data: dict[str, Any]) -> None:  # the last frame is number 0
+        data["frames"][3].update(img_id="first", exp_ori=[1.0], transform_matrix=None)
+        data["frames"][2].update(exp_ori=[1e300, 0.0, 0.0, 0.0])
+
+    edit_json(folder / ALL, change)
+    return [
+        ["frame 3", "'img_id'"], ["frame 3", "'exp_ori'"], ["frame 3", "'transform_matrix'"],
+        ["frame 2", "'exp_ori'", "from -1e+09 to 1e+09"], ["1.jpg", "cannot be read"],
+    ]  # fmt: skip
+
+
+def damage_nerface(folder: Path) -> list[list[str]]:
+    (folder / "train/f_0000.png").unlink()
+
+    def change(data: dict[str, Any]) -> None:
+        data["frames"][0].update(expression=[])
+        data["frames"][1] = 7
+
+    edit_json(folder / TRAIN, change)
+    return [["frame 0", "'expression'"], ["f_0000.png", "cannot be read"], ["frame 1", "object"]]
+
+
+def damage_imavatar(folder: Path) -> list[list[str]]:
+    def change(data: dict[str, Any]) -> None:
+        data["frames"][0].update(expression=[0.5], pose="bent", world_mat=[[0.0] * 4] * 3)
+
+    edit_json(folder / FLAME, change)
+    return [["frame 0", f"'{field}'"] for field in ("expression", "pose", "world_mat")]
+
+
+def damage_vhap(folder: Path) -> list[list[str]]:
+    (folder / "flame_param/00000.npz").write_bytes(b"PK")
+    edit_json(folder / TRAIN, lambda d: d["frames"][0].update(transform_matrix=[], fl_x=0))
+    return [["frame 0", "'transform_matrix'"], ["00000.npz"], ["frame 0", "'fl_x'"]]
+
+
+DAMAGE = {"insta": damage_insta, "blendshape": damage_blendshape, "nerface": damage_nerface}
+DAMAGE |= {"imavatar": damage_imavatar, "vhap": damage_vhap}
+
+
+@pytest.mark.parametrize("layout", DAMAGE)
+def test_all_that_is_wrong_is_listed_and_sound_frames_are_used(
+    tmp_path: Path, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first frame is damaged, too: what frames have in common is learnt from the others."""
+    monkeypatch.setenv("HEADGAS_FLAME", str(flame_file(tmp_path / "flame")))
+    folder = WRITERS[layout](tmp_path / "id")
+    before = len(load_capture(folder).frames)
+    expected = DAMAGE[layout](folder)
+    checked = check_capture(folder)
+    for words in expected:
+        found = [problem for problem in checked.problems if all(word in problem for word in words)]
+        assert len(found) == 1, (words, checked.problems)
+    left = len(load_for_training(folder, skip_damaged=True).frames)
+    assert before - 3 <= left < before and left >= 1
+
+
+def test_all_wrong_fields_of_a_tracked_frame_are_listed(tmp_path: Path) -> None:
+    folder = write_metrical(tmp_path)
+    change_frame(folder, lambda d: (d["flame"].pop("exp"), d["opencv"]["K"].fill(0), d.update(img_size=None)))
+    problems = check_capture(folder).problems
+    assert [[word for word in ("flame.exp", "opencv.K", "img_size") if word in one] for one in problems] == [
+        ["flame.exp"], ["opencv.K"], ["img_size"]
+    ]  # fmt: skip
+    assert all("00001.frame" in problem for problem in problems)
 
 
 def test_missing_and_wrong_images_are_listed_by_the_check(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_what_cannot_be_tracked_is_said(tmp_path: Path) -> None:
         (tmp_path / "missing.mp4", SMALL, "no such file"),
         (source, TrackOptions(focal="wide"), "focal length 'wide' cannot be read"),
         (source, TrackOptions(focal="0"), "focal length '0'"),
+        (source, TrackOptions(focal="26"), "26 could be millimetres or pixels"),
         (source, TrackOptions(size=5), "size 5"),
         (source, TrackOptions(held_out=0.9), "held out"),
         (source, TrackOptions(rate=float("nan")), "frames per second"),
@@ -149,6 +150,14 @@ def test_the_torso_is_cut_below_the_chin_and_specks_are_gone() -> None:
     rgba = pictures.matted(color, matte)
     assert rgba[60, 60, 3] > 0.99 and rgba[7, 7, 3] < 0.01 and rgba[20, 60, 3] < 0.01
     np.testing.assert_allclose(rgba[60, 60, :3], (0.8, 0.6, 0.5), atol=0.01)
+
+
+def test_what_the_network_half_believes_is_no_head() -> None:
+    """On busy backgrounds grey clouds hang on the head's coarse matte."""
+    matte = np.zeros((128, 128))
+    matte[20:110, 20:70], matte[40:90, 70:110] = 1, 0.25
+    rgba = pictures.matted(np.full((128, 128, 3), 0.5), matte)
+    assert (rgba[44:86, 78:106, 3] < 0.05).all() and (rgba[30:100, 30:60, 3] > 0.99).all()
 
 
 def test_colour_from_behind_does_not_shine_through() -> None:
@@ -245,6 +254,7 @@ def test_the_real_tracker_finds_the_face(tmp_path: Path, monkeypatch: pytest.Mon
 
 _ON_ITS_SIDE = """
 import struct, sys
+from pathlib import Path
 import cv2, numpy as np
 sys.path.insert(0, sys.argv[1])
 import worker
@@ -262,10 +272,22 @@ source = worker.Source(path, 30)
 shown = [picture for _, picture in source]
 assert len(shown) == source.count == 3 and shown[0].shape == (64, 48, 3), (source.count, shown[0].shape)
 assert shown[0][:16].mean() > 200 and shown[0][30:].mean() < 50, "what is stored at the left is not on top"
+folder = Path(path).with_name("pictures")
+(folder / "2.png").mkdir(parents=True)
+cv2.imwrite(str(folder / "1.png"), picture)
+(folder / "10.png").touch()
+try:
+    list(worker.Source(folder, 30))
+except worker.Unusable as error:
+    assert "10.png: cannot be read as a picture" in str(error), error
+else:
+    raise AssertionError("an empty file is no picture")
 """
 
 
-def test_a_phone_s_video_stands_upright(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_phone_s_video_stands_upright_and_an_empty_picture_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Phones store their pictures lying on their side, and say so."""
     monkeypatch.undo()
     if not is_ready():
