@@ -141,7 +141,7 @@ class Card:
         self._lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
         self._details = (frame.near, frame.step, float(camera.orthographic))
         self._distance = distance
-        self._seen: tuple[np.ndarray, np.ndarray] | None = None  # `to_clip`, and what the shaders get of it
+        self._seen: tuple[np.ndarray, list[float]] | None = None  # `to_clip`, and what the shaders get of it
 
     def fill(self) -> bool:
         """Makes the next of its textures; whether it has them all now."""
@@ -189,7 +189,7 @@ class Card:
     ) -> None:
         """state: how it is blended, and the test of its depth."""
         if self._seen is None or self._seen[0] is not to_clip:
-            self._seen = to_clip, (to_clip @ self._to_world).T.astype(np.float32).ravel()
+            self._seen = to_clip, (to_clip @ self._to_world).T.ravel().tolist()
         gpu.state.blend_set(state[0])
         gpu.state.depth_test_set(state[1])
         gpu.state.depth_mask_set(False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from mathutils import Matrix
 
 from ..client import LaunchSettings, Picture, PosedAvatar, RemoteSettings
 from ..core.cameras import Camera, PixelRegion
@@ -30,7 +31,7 @@ class Wish:
     held_out: tuple[bool, ...]  # which of them are holdouts
     view: View
     region: PixelRegion
-    middle: np.ndarray  # [3], of the avatars in the world
+    corners: np.ndarray  # [n,3], of the avatars' boxes in the world
     inspection: Inspection | None
     time: float  # the scene's frame
     basis: tuple = ()  # what it was made from
@@ -84,11 +85,14 @@ class Viewport:
     changed: float = 0.0  # when the wish last did; seconds of time.monotonic
     limit: int = 1024  # pixels of a frame's longer side
     autostart: bool = True  # whether the backend is started for it
+    is_on: bool = True  # whether it is to show frames; else control meshes stand in for the avatars
     asked: Request | None = None
     shown: Request | None = None
     frame: Frame | None = None
     pace: float | None = None  # seconds per pixel
     problems: Sequence[str] = ()  # why avatars cannot be shown
+    _view: View | None = None
+    _seen: tuple[Matrix, Matrix, int, int] | None = None  # what the view was made from
     _card: Card | None = None
     _spent: Card | None = None  # the one before; the next takes its memory
     _coming: tuple[Request, Frame, Card] | None = None  # it has arrived, and has not all of its textures yet
@@ -101,7 +105,16 @@ class Viewport:
     @property
     def is_stale(self) -> bool:
         """Whether the avatars are shown as they were, not as they are."""
-        return self.shown is not None and self.wish is not None and self.shown.wish.pose != self.wish.pose
+        if self.shown is None or self.wish is None or self.shown.wish is self.wish:
+            return False
+        return self.shown.wish.pose != self.wish.pose
+
+    def see(self, view: Matrix, projection: Matrix, width: int, height: int) -> View:
+        """How it sees the world: the same `View` until it sees otherwise, by more than the last bit of a number."""
+        if self._view is None or self._seen != (view, projection, width, height):
+            self._seen = view.copy(), projection.copy(), width, height
+            self._view = View(np.array(view, np.float64), np.array(projection, np.float64), width, height)
+        return self._view
 
     def want(self, wish: Wish | None) -> None:
         """Notes what the viewport should show now."""
@@ -177,6 +190,6 @@ class Viewport:
 
 def _card(frame: PackedFrame, request: Request) -> Card:
     camera = request.camera
-    distance = float((camera.viewmat @ np.append(request.wish.middle, 1.0))[2])
+    distance = float((camera.viewmat @ np.append(request.wish.corners.mean(0), 1.0))[2])
     distance = distance if camera.orthographic else max(distance, camera.near)
     return Card(frame, distance)

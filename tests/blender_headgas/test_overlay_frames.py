@@ -113,7 +113,7 @@ def _frame(request, image, depth):
 
 def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come_to_rest():
     view = View(np.eye(4), np.eye(4), 640, 480)
-    wish = Wish((), (), (), view, PixelRegion(0, 0, 320, 320), np.zeros(3), None, 1.0)
+    wish = Wish((), (), (), view, PixelRegion(0, 0, 320, 320), np.zeros((8, 3)), None, 1.0)
     viewport = Viewport()
     viewport.want(wish)
     assert viewport.missing() == 0.25 and not viewport.is_stale
@@ -134,7 +134,7 @@ def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come
 
 def test_the_last_frame_is_shown_until_the_next_has_all_of_its_textures():
     view = View(np.eye(4), np.eye(4), 640, 480)
-    wish = Wish((), (), (), view, PixelRegion(0, 0, 20, 20), np.zeros(3), None, 1.0)
+    wish = Wish((), (), (), view, PixelRegion(0, 0, 20, 20), np.zeros((8, 3)), None, 1.0)
     viewport, requests = Viewport(), [Request(wish, share, LaunchSettings((), Path()), 1.0) for share in (0.5, 1.0)]
     viewport.want(wish)
     image, parts = np.zeros((10, 20, 4), np.float32), iter((True, False, False, True))
@@ -161,7 +161,7 @@ def test_the_last_frame_is_shown_until_the_next_has_all_of_its_textures():
 
 def test_a_click_is_on_an_avatar_where_its_picture_is_opaque():
     view = View(np.eye(4), np.eye(4), 640, 480)
-    wish = Wish((), (), (), view, PixelRegion(100, 200, 40, 20), np.zeros(3), None, 1.0)
+    wish = Wish((), (), (), view, PixelRegion(100, 200, 40, 20), np.zeros((8, 3)), None, 1.0)
     viewport = Viewport()
     viewport.want(wish)
     assert viewport.covers(101, 201) and not viewport.covers(99, 201) and not viewport.covers(101, 220)
