@@ -16,6 +16,7 @@ from bl_ext.user_default.headgas.overlay.making import without_holdouts
 from bl_ext.user_default.headgas.overlay.packing import packed
 from bl_ext.user_default.headgas.overlay.viewport import Frame, Request, Viewport, Wish
 from bl_ext.user_default.headgas.overlay.views import View
+from mathutils import Matrix
 
 
 class Maker:
@@ -130,6 +131,23 @@ def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come
     assert viewport.missing() == 0.25 and viewport.is_stale
     viewport.want(None)
     assert viewport.missing() is None and viewport.frame is None
+
+
+def test_a_view_is_the_same_until_anything_of_it_changes():
+    view, projection = Matrix.Rotation(0.3, 4, 'X'), Matrix.Translation((1.0, 2.0, 3.0))
+    viewport = Viewport()
+    first = viewport.see(view, projection, 640, 480)
+    assert np.array_equal(first.view, np.array(view)) and np.array_equal(first.projection, np.array(projection))
+    assert viewport.see(view.copy(), projection.copy(), 640, 480) is first
+    for matrix in (view, projection):  # Blender changes them in place
+        for row, column in np.ndindex(4, 4):
+            seen = viewport.see(view, projection, 640, 480)
+            matrix[row][column] += 1e-5
+            changed = viewport.see(view, projection, 640, 480)
+            assert changed is not seen and changed.key != seen.key
+    assert np.array_equal(changed.view, np.array(view)) and np.array_equal(changed.projection, np.array(projection))
+    assert viewport.see(view, projection, 641, 480).width == 641
+    assert viewport.see(view, projection, 641, 481).height == 481
 
 
 def test_the_last_frame_is_shown_until_the_next_has_all_of_its_textures():
