@@ -78,7 +78,8 @@ class Overlay:
         lines += [line for line in (self.failure, self.waits, self._maker.stage()) if line]
         if viewport.shown and viewport.wish and viewport.is_stale and self._failed is None:
             shown, now = viewport.shown.wish.time, viewport.wish.time
-            lines.append(f"avatars of frame {shown:g}" if shown != now else "avatars are being updated")
+            state = "avatars are out of date" if self.waits else "avatars are being updated"
+            lines.append(f"avatars of frame {shown:g}" if shown != now else state)
         if viewport.frame is not None and viewport.frame.picture.legend:
             lines.append(viewport.frame.picture.legend)
         return [part for line in lines for part in line.splitlines()]

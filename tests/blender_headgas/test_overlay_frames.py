@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import blf
 import numpy as np
 import pytest
 from bl_ext.user_default.headgas.client import LaunchSettings, Picture
@@ -14,6 +15,7 @@ from bl_ext.user_default.headgas.core.cameras import PixelRegion
 from bl_ext.user_default.headgas.overlay.frames import AsyncFrames
 from bl_ext.user_default.headgas.overlay.making import without_holdouts
 from bl_ext.user_default.headgas.overlay.packing import packed
+from bl_ext.user_default.headgas.overlay.status import wrapped
 from bl_ext.user_default.headgas.overlay.viewport import Frame, Request, Viewport, Wish
 from bl_ext.user_default.headgas.overlay.views import View
 from mathutils import Matrix
@@ -202,3 +204,13 @@ def test_holdouts_are_black_where_they_are_seen_and_leave_the_others_alone():
     assert held_out[0, :, 0] == pytest.approx([0.0, 0.5, 0.25]) and (held_out[..., 3] == 1.0).all()
     alone = without_holdouts(picture._replace(coverage=None), (True,)).image
     assert (alone[..., :3] == 0.0).all() and (alone[..., 3] == 1.0).all()
+
+
+def test_what_is_wider_than_a_viewport_goes_on_in_the_next_line():
+    short, long = "a word", "Parameters: " + ", ".join(f"mouthSmileLeft{number}" for number in range(20))
+    blf.size(0, 11)
+    width = blf.dimensions(0, long)[0] / 3
+    first, *lines = wrapped([short, long], width)
+    assert first == short and 3 <= len(lines) <= 5 and " ".join(lines) == long
+    assert max(blf.dimensions(0, line)[0] for line in lines) < 1.2 * width
+    assert len(wrapped([long], -50.0)) > 10
