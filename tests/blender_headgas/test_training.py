@@ -100,7 +100,8 @@ def test_a_run_is_paused_resumed_and_stopped(settings):
 
 def test_a_run_can_be_stopped_as_soon_as_it_speaks(settings, tmp_path):
     """Reading a large capture and compiling kernels may take a minute."""
-    record = RunRecord(1, str(tmp_path / "run"), "c", "modes", (), os.getpid(), str(birth_of(os.getpid())), False, False)
+    birth = str(birth_of(os.getpid()))
+    record = RunRecord(1, str(tmp_path / "run"), "c", "modes", (), os.getpid(), birth, False, False)
     (tmp_path / "run").mkdir()
     write_records(tmp_path / "runs.json", [record])
     train_watch.look()
