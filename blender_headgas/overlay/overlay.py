@@ -75,7 +75,8 @@ class Overlay:
         lines = list(viewport.problems)
         if not viewport.is_on:
             return lines
-        lines += [line for line in (self.failure, self.waits, self._maker.stage()) if line]
+        waits = self.waits and f"{self.waits}: the sidebar's tab HeadGaS starts it"
+        lines += [line for line in (self.failure, waits, self._maker.stage()) if line]
         if viewport.shown and viewport.wish and viewport.is_stale and self._failed is None:
             shown, now = viewport.shown.wish.time, viewport.wish.time
             state = "avatars are out of date" if self.waits else "avatars are being updated"
