@@ -16,7 +16,7 @@ from bl_ext.user_default.headgas.overlay.frames import AsyncFrames
 from bl_ext.user_default.headgas.overlay.making import without_holdouts
 from bl_ext.user_default.headgas.overlay.packing import packed
 from bl_ext.user_default.headgas.overlay.status import wrapped
-from bl_ext.user_default.headgas.overlay.viewport import Frame, Request, Viewport, Wish
+from bl_ext.user_default.headgas.overlay.viewport import Frame, Request, Viewport, Wish, card_of
 from bl_ext.user_default.headgas.overlay.views import View
 from mathutils import Matrix
 
@@ -111,7 +111,7 @@ def test_closing_ends_the_thread_and_forgets_what_waits(maker):
 
 def _frame(request, image, depth):
     picture = Picture(image, depth)
-    return Frame(picture, packed(picture, request.camera), 1.0, False)
+    return Frame(picture, card_of(packed(picture, request.camera), request), 1.0, False)
 
 
 def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come_to_rest():
@@ -124,7 +124,7 @@ def test_a_viewport_wants_a_coarse_frame_at_once_and_a_fine_one_when_it_has_come
     assert viewport.missing() is None
     image, depth = np.zeros((80, 80, 4), np.float32), np.zeros((80, 80), np.float32)
     viewport.take(request, _frame(request, image, depth))
-    viewport._coming[2].fill = lambda: True  # textures are for where Blender draws
+    viewport._coming[1].card.fill = lambda: True  # textures are for where Blender draws
     viewport.fill()
     viewport.want(wish)  # the same: no new beginning
     viewport.changed -= 1.0
@@ -160,7 +160,7 @@ def test_the_last_frame_is_shown_until_the_next_has_all_of_its_textures():
     image, parts = np.zeros((10, 20, 4), np.float32), iter((True, False, False, True))
     for request in requests:
         viewport.take(request, _frame(request, image, image[..., 0]))
-        viewport._coming[2].fill = lambda: next(parts)
+        viewport._coming[1].card.fill = lambda: next(parts)
         assert viewport.filling
         viewport.fill()
     assert viewport.shown is requests[0] and viewport.filling
@@ -168,13 +168,13 @@ def test_the_last_frame_is_shown_until_the_next_has_all_of_its_textures():
     assert viewport.shown is requests[0]
     viewport.fill()
     assert viewport.shown is requests[1] and not viewport.filling
-    first, second = viewport._spent, viewport._card
+    first, second = viewport._spent, viewport.frame.card
     viewport.fill()  # nothing to do
-    assert viewport.shown is requests[1] and viewport._card is second
+    assert viewport.shown is requests[1] and viewport.frame.card is second
     given_back = []
     first.shed = lambda: given_back.append(first)
     viewport.take(request, _frame(request, image, image[..., 0]))
-    viewport._coming[2].fill = lambda: not given_back.pop()  # its memory is free just then
+    viewport._coming[1].card.fill = lambda: not given_back.pop()  # its memory is free just then
     viewport.fill()
     assert viewport._spent is first and not given_back
 
@@ -189,7 +189,7 @@ def test_a_click_is_on_an_avatar_where_its_picture_is_opaque():
     image[0, 19, 3] = 1.0  # the upper right corner: row 0 is on top
     request = Request(wish, 0.5, LaunchSettings((), Path()), 1.0)
     viewport.take(request, _frame(request, image, image[..., 0]))
-    viewport._coming[2].fill = lambda: True
+    viewport._coming[1].card.fill = lambda: True
     viewport.fill()
     assert viewport.covers(139, 219) and not viewport.covers(139, 201) and not viewport.covers(101, 219)
 
