@@ -53,13 +53,12 @@ class BoneInputs:
 
     numbers: np.ndarray  # [P] int64, of the values
     weights: np.ndarray  # [P,18] float32, for the entries of a pose row by row
-    one_sided: np.ndarray  # [P] bool: whether it only ever adds
+    least: np.ndarray  # [P] float32, the least that is added: 0, or -inf where bones take away, too
     bones: frozenset[str]  # those that something listens to
 
     def __call__(self, pose: np.ndarray) -> np.ndarray:
         """What a pose [3,6] adds to the values `numbers`, [P]."""
-        added = self.weights @ pose.ravel()
-        return np.where(self.one_sided, np.maximum(added, 0.0), added)
+        return np.maximum(self.weights @ pose.ravel(), self.least)
 
 
 def bone_inputs(names: Sequence[str], without: frozenset[str] = frozenset()) -> BoneInputs:
@@ -78,7 +77,7 @@ def bone_inputs(names: Sequence[str], without: frozenset[str] = frozenset()) -> 
     return BoneInputs(
         np.array([number for number, *_ in found], np.int64),
         weights.reshape(len(found), len(BONES) * 6),
-        np.array([one_sided for *_, one_sided in found], bool),
+        np.array([0.0 if one_sided else -np.inf for *_, one_sided in found], np.float32),
         frozenset(bone for _, bone, *_ in found),
     )
 

@@ -3,14 +3,16 @@
 """Which avatars a viewport shows, and how they are posed. Looked up again only when Blender has evaluated something."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ..client import PosedAvatar
 from ..core.errors import HeadGaSError
-from ..rig import avatar_path, expression_of, is_hidden, visible_avatars
+from ..rig import avatar_path, expression_in, header_and_time, is_hidden, visible_avatars
 
 _boxes: dict[tuple[int, int], np.ndarray] = {}  # by session_uid and number of vertices
 _FLAT = 1e-12  # of a transform's determinant
@@ -29,7 +31,7 @@ class ShownAvatar:
     is_holdout: bool
     problem: str
 
-    @property
+    @cached_property
     def key(self) -> tuple:
         """Equal for equal looks."""
         assert self.posed is not None
@@ -69,17 +71,17 @@ def _shown(
     posed, changed, problem = None, 0, ""
     try:
         path = avatar_path(mesh)
-        posed = PosedAvatar(path, expression_of(mesh, depsgraph), matrix)
-        if not _FLAT <= abs(np.linalg.det(matrix[:3, :3])) < np.inf:
+        header, changed = header_and_time(path)
+        posed = PosedAvatar(path, expression_in(header.expression_space, mesh, depsgraph), matrix)
+        if not _FLAT <= abs(Matrix(matrix.tolist()).determinant()) < np.inf:
             raise HeadGaSError(f"'{mesh.name}' is scaled to nothing", "Give it a scale above 0")
-        changed = path.stat().st_mtime_ns
     except HeadGaSError as error:
         posed, problem = None, str(error)
     return ShownAvatar(mesh, owner, matrix, corners, posed, changed, is_holdout, problem)
 
 
 def box_of(mesh: bpy.types.Mesh) -> np.ndarray:
-    """The corners [8,3] float64 of the box around a mesh, without its modifiers; looked up once per mesh."""
+    """The corners [8,3] float64 of the box around a mesh, sorted, without its modifiers; looked up once per mesh."""
     key = mesh.session_uid, len(mesh.vertices)
     if key not in _boxes:
         _boxes[key] = _box(mesh)

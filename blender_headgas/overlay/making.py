@@ -7,7 +7,7 @@ import time
 from .. import client
 from ..client import Backend, Picture
 from .packing import packed
-from .viewport import Frame, Request
+from .viewport import Frame, Request, card_of
 from .views import is_cut
 
 _LOOK = 0.3  # seconds between two questions while kernels are compiled
@@ -46,8 +46,8 @@ class FrameMaker:
         wish = request.wish
         cut = is_cut(picture.image[..., 3], wish.region, wish.view)
         picture = without_holdouts(picture, wish.held_out)
-        frame = packed(picture, request.camera)
-        return Frame(picture, frame, time.perf_counter() - started, cut)
+        card = card_of(packed(picture, request.camera), request)
+        return Frame(picture, card, time.perf_counter() - started, cut)
 
     def _rendered(self, backend: Backend, request: Request) -> tuple[Picture, float]:
         """The picture, and when it was begun, of time.perf_counter()."""

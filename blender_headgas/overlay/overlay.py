@@ -49,15 +49,16 @@ class Overlay:
         if not avatars:
             self._viewports.pop(place, None)
             return
-        viewport, view = self._viewports.setdefault(place, Viewport()), _view_of(context)
+        viewport, data = self._viewports.setdefault(place, Viewport()), context.region_data
+        view = viewport.see(data.view_matrix, data.window_matrix, context.region.width, context.region.height)
         posed = [avatar for avatar in avatars if avatar.posed is not None]
         viewport.problems = [avatar.problem for avatar in avatars if avatar.problem]
-        viewport.limit, viewport.autostart = settings.limit, settings.autostart
-        viewport.want(self._wish(context, settings, viewport, view, posed) if settings.show else None)
+        viewport.limit, viewport.autostart, viewport.is_on = settings.limit, settings.autostart, settings.show
+        viewport.want(self._wish(context, settings, viewport, view, posed) if viewport.is_on else None)
         if viewport.missing() is not None and not bpy.app.timers.is_registered(self._ask_all):
             bpy.app.timers.register(self._ask_all)  # as soon as this is drawn: waking a thread may take milliseconds
         viewport.fill()
-        if settings.show and viewport.frame is not None and self._failed is None:
+        if viewport.is_on and viewport.frame is not None and self._failed is None:
             table = self._table(context.scene) if settings.use_view_transform else None
             viewport.draw(table, _opacities(context.space_data.shading), outlines_of(context, viewport, posed))
         else:
@@ -72,12 +73,14 @@ class Overlay:
         if viewport is None:
             return []
         lines = list(viewport.problems)
-        if not viewport_settings(context.scene).show:
+        if not viewport.is_on:
             return lines
-        lines += [line for line in (self.failure, self.waits, self._maker.stage()) if line]
+        waits = self.waits and f"{self.waits}: the sidebar's tab HeadGaS starts it"
+        lines += [line for line in (self.failure, waits, self._maker.stage()) if line]
         if viewport.shown and viewport.wish and viewport.is_stale and self._failed is None:
             shown, now = viewport.shown.wish.time, viewport.wish.time
-            lines.append(f"avatars of frame {shown:g}" if shown != now else "avatars are being updated")
+            state = "avatars are out of date" if self.waits else "avatars are being updated"
+            lines.append(f"avatars of frame {shown:g}" if shown != now else state)
         if viewport.frame is not None and viewport.frame.picture.legend:
             lines.append(viewport.frame.picture.legend)
         return [part for line in lines for part in line.splitlines()]
@@ -152,13 +155,13 @@ class Overlay:
     ) -> Wish | None:
         """What a viewport should show, the wish that it has where nothing differs; None where nothing is in sight."""
         time, inspection = context.scene.frame_current_final, settings.inspection
-        basis = view.key, tuple(avatars), time, inspection, tuple(self._margins.items())
+        basis = view, tuple(avatars), time, inspection, tuple(self._margins.items())
         if viewport.wish is not None and viewport.wish.basis == basis:
             return viewport.wish
         if not avatars:
             return None
-        boxes = [self._box(avatar) for avatar in avatars]
-        region = region_of(view, np.concatenate(boxes))
+        corners = np.concatenate([self._box(avatar) for avatar in avatars])
+        region = region_of(view, corners)
         if region is None:
             return None
         return Wish(
@@ -167,7 +170,7 @@ class Overlay:
             held_out=tuple(avatar.is_holdout for avatar in avatars),
             view=view,
             region=region,
-            middle=np.mean([box.mean(0) for box in boxes], 0),
+            corners=corners,
             inspection=inspection,
             time=time,
             basis=basis,
@@ -272,12 +275,6 @@ def _opacities(shading: bpy.types.View3DShading) -> tuple[float, float]:
     if shading.type == 'WIREFRAME' and shading.show_xray_wireframe and bpy.app.version >= (4, 4, 0):
         return 1.0, _BEHIND_WIRES
     return 1.0, 0.0
-
-
-def _view_of(context: Any) -> View:
-    data = context.region_data
-    view, projection = np.array(data.view_matrix, np.float64), np.array(data.window_matrix, np.float64)
-    return View(view, projection, context.region.width, context.region.height)
 
 
 def _regions() -> dict[int, bpy.types.Region]:

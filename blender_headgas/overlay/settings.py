@@ -96,15 +96,15 @@ class HeadGaSViewportSettings(bpy.types.PropertyGroup):
     @property
     def inspection(self) -> Inspection | None:
         """What is shown instead of the picture; None where it is the picture."""
-        if self.mode == 'INFLUENCE' and not self.parameter:
+        mode, fraction, scale = self.mode, self.fraction, self.scale
+        if (mode == 'COLOR' and fraction == scale == 1.0) or (mode == 'INFLUENCE' and not self.parameter):
             return None
-        inspection = Inspection(
-            mode=cast(Mode, self.mode.lower()),
-            parameter=self.parameter if self.mode == 'INFLUENCE' else "",
-            fraction=self.fraction,
-            scale=self.scale,
+        return Inspection(
+            mode=cast(Mode, mode.lower()),
+            parameter=self.parameter if mode == 'INFLUENCE' else "",
+            fraction=fraction,
+            scale=scale,
         )
-        return None if inspection == Inspection() else inspection
 
 
 def viewport_settings(scene: bpy.types.Scene) -> HeadGaSViewportSettings:

@@ -130,7 +130,7 @@ void main()
 
 
 class Card:
-    """The textures of one frame. Made, drawn and freed where Blender draws."""
+    """The textures of one frame, which are made, drawn and freed where Blender draws."""
 
     def __init__(self, frame: PackedFrame, distance: float) -> None:
         """distance: metres from the camera to where the card stands."""
@@ -141,7 +141,13 @@ class Card:
         self._lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
         self._details = (frame.near, frame.step, float(camera.orthographic))
         self._distance = distance
-        self._seen: tuple[np.ndarray, np.ndarray] | None = None  # `to_clip`, and what the shaders get of it
+        self._seen: tuple[np.ndarray, list[float]] | None = None  # `to_clip`, and what the shaders get of it
+
+    def look(self, to_clip: np.ndarray) -> list[float]:
+        """What the shaders get of `to_clip`, as `draw` has it: [16] from the card's camera, by columns; made once."""
+        if self._seen is None or self._seen[0] is not to_clip:
+            self._seen = to_clip, (to_clip @ self._to_world).T.ravel().tolist()
+        return self._seen[1]
 
     def fill(self) -> bool:
         """Makes the next of its textures; whether it has them all now."""
@@ -188,12 +194,10 @@ class Card:
         avatar: int,
     ) -> None:
         """state: how it is blended, and the test of its depth."""
-        if self._seen is None or self._seen[0] is not to_clip:
-            self._seen = to_clip, (to_clip @ self._to_world).T.astype(np.float32).ravel()
         gpu.state.blend_set(state[0])
         gpu.state.depth_test_set(state[1])
         gpu.state.depth_mask_set(False)
-        shader.uniform_float("to_clip", self._seen[1])
+        shader.uniform_float("to_clip", self.look(to_clip))
         shader.uniform_float("lens", self._lens)
         shader.uniform_float("details", (*self._details, avatar))
         shader.uniform_float("shown", shown)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from mathutils import Matrix
 
 from ..client import LaunchSettings, Picture, PosedAvatar, RemoteSettings
 from ..core.cameras import Camera, PixelRegion
@@ -30,7 +31,7 @@ class Wish:
     held_out: tuple[bool, ...]  # which of them are holdouts
     view: View
     region: PixelRegion
-    middle: np.ndarray  # [3], of the avatars in the world
+    corners: np.ndarray  # [n,3], of the avatars' boxes in the world
     inspection: Inspection | None
     time: float  # the scene's frame
     basis: tuple = ()  # what it was made from
@@ -71,7 +72,7 @@ class Frame:
     """What the backend made of a request."""
 
     picture: Picture
-    packed: PackedFrame
+    card: Card  # without textures
     seconds: float
     cut: bool  # whether the region was too small for the avatars
 
@@ -84,14 +85,16 @@ class Viewport:
     changed: float = 0.0  # when the wish last did; seconds of time.monotonic
     limit: int = 1024  # pixels of a frame's longer side
     autostart: bool = True  # whether the backend is started for it
+    is_on: bool = True  # whether it is to show frames; else control meshes stand in for the avatars
     asked: Request | None = None
     shown: Request | None = None
     frame: Frame | None = None
     pace: float | None = None  # seconds per pixel
     problems: Sequence[str] = ()  # why avatars cannot be shown
-    _card: Card | None = None
-    _spent: Card | None = None  # the one before; the next takes its memory
-    _coming: tuple[Request, Frame, Card] | None = None  # it has arrived, and has not all of its textures yet
+    _view: View | None = None
+    _seen: tuple[Matrix, Matrix, int, int] | None = None  # what the view was made from
+    _spent: Card | None = None  # of the frame before; the next takes its memory
+    _coming: tuple[Request, Frame] | None = None  # it has arrived, and has not all of its textures yet
 
     @property
     def restless(self) -> bool:
@@ -101,7 +104,16 @@ class Viewport:
     @property
     def is_stale(self) -> bool:
         """Whether the avatars are shown as they were, not as they are."""
-        return self.shown is not None and self.wish is not None and self.shown.wish.pose != self.wish.pose
+        if self.shown is None or self.wish is None or self.shown.wish is self.wish:
+            return False
+        return self.shown.wish.pose != self.wish.pose
+
+    def see(self, view: Matrix, projection: Matrix, width: int, height: int) -> View:
+        """How it sees the world: the same `View` until it sees otherwise, by more than the last bit of a number."""
+        if self._view is None or self._seen != (view, projection, width, height):
+            self._seen = view.copy(), projection.copy(), width, height
+            self._view = View(np.array(view, np.float64), np.array(projection, np.float64), width, height)
+        return self._view
 
     def want(self, wish: Wish | None) -> None:
         """Notes what the viewport should show now."""
@@ -111,7 +123,7 @@ class Viewport:
             self.changed = time.monotonic()
         self.wish = wish
         if wish is None:
-            self.asked = self.shown = self.frame = self._card = self._spent = self._coming = None
+            self.asked = self.shown = self.frame = self._spent = self._coming = None
 
     def missing(self) -> float | None:
         """How finely to render now; None where such a frame is there or on its way."""
@@ -125,7 +137,7 @@ class Viewport:
 
     def take(self, request: Request, frame: Frame) -> None:
         """A frame has arrived; `fill` takes it in."""
-        self._coming = request, frame, _card(frame.packed, request)
+        self._coming = request, frame
         self.pace = frame.seconds / frame.picture.depth.size
 
     @property
@@ -139,9 +151,9 @@ class Viewport:
             return
         if self._spent is not None:
             self._spent.shed()
-        if self._coming[2].fill():
-            self._spent = self._card
-            self.shown, self.frame, self._card = self._coming
+        if self._coming[1].card.fill():
+            self._spent = self.frame and self.frame.card
+            self.shown, self.frame = self._coming
             self._coming = None
 
     def covers(self, x: float, y: float) -> bool:
@@ -165,18 +177,20 @@ class Viewport:
         opacities: where it is nearest, and behind something else.
         outlines: places in the request's avatars, and colours for Card.draw_outline.
         """
-        if self._card is None or self.shown is None or self.wish is None:
+        if self.frame is None or self.shown is None or self.wish is None:
             return
         to_clip = self.wish.view.to_clip
         plain = self.shown.wish.inspection is None or self.shown.wish.inspection.mode == "color"
-        self._card.draw(to_clip, table if plain else None, *opacities)
+        self.frame.card.draw(to_clip, table if plain else None, *opacities)
         for avatar, color in outlines:
             test = 'ALWAYS' if opacities[1] > 0.0 else 'LESS_EQUAL'
-            self._card.draw_outline(to_clip, avatar, color, max(1.0, 2 * self.shown.fineness), test)
+            self.frame.card.draw_outline(to_clip, avatar, color, max(1.0, 2 * self.shown.fineness), test)
 
 
-def _card(frame: PackedFrame, request: Request) -> Card:
+def card_of(frame: PackedFrame, request: Request) -> Card:
+    """The card of a frame, ready for the view that was asked for. Any thread may make it: Blender does not draw yet."""
     camera = request.camera
-    distance = float((camera.viewmat @ np.append(request.wish.middle, 1.0))[2])
-    distance = distance if camera.orthographic else max(distance, camera.near)
-    return Card(frame, distance)
+    distance = float((camera.viewmat @ np.append(request.wish.corners.mean(0), 1.0))[2])
+    card = Card(frame, distance if camera.orthographic else max(distance, camera.near))
+    card.look(request.wish.view.to_clip)
+    return card

@@ -14,6 +14,7 @@ from .packing import STRIP
 MARGIN = 0.15  # of a control mesh's diagonal: hair and open jaws reach beyond it
 _STEP = 16  # pixels; the region's edges lie on multiples, so that small moves keep its size
 _FINENESSES = (1.0, 0.5, 0.25)  # of a viewport's pixels
+_OUTWARD = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)  # of sorted corners
 _QUICK = 0.04  # seconds; a frame that takes longer is rendered coarsely while something moves
 
 
@@ -54,27 +55,26 @@ def camera_of(view: View) -> Camera:
 
 
 def around(corners: np.ndarray, margin: float) -> np.ndarray:
-    """The corners [8,3] of a box moved away from its centre by `margin` of its diagonal along each axis."""
-    low, high = corners.min(0), corners.max(0)
-    pad = margin * np.linalg.norm(high - low)
-    return np.where(corners > (low + high) / 2, corners + pad, corners - pad)
+    """The corners [8,3] of a box, sorted, moved away from its centre by `margin` of its diagonal along each axis."""
+    return corners + margin * math.dist(corners[0].tolist(), corners[7].tolist()) * _OUTWARD
 
 
 def region_of(view: View, corners: np.ndarray) -> PixelRegion | None:
     """The part of the viewport that the world's points `corners` [n,3] span; None where they are out of sight.
 
-    A box that reaches behind the camera may be anywhere: then it is all of the viewport.
+    A box that reaches behind the camera may be anywhere: then it is all of the viewport. Few numbers, at many redraws:
+    each of numpy's functions would take longer than all of this.
     """
-    clip = np.concatenate([corners, np.ones((len(corners), 1))], 1) @ view.to_clip.T
-    behind = clip[:, 3] <= 1e-6
-    if behind.all():
+    clip = (corners @ view.to_clip[:, :3].T + view.to_clip[:, 3]).tolist()
+    before = [(x / w, y / w) for x, y, _, w in clip if w > 1e-6]
+    if not before:
         return None
-    if behind.any():
+    if len(before) < len(clip):
         return PixelRegion(0, 0, view.width, view.height)
-    places = clip[:, :2] / clip[:, 3:]
-    low, high = places.min(0).tolist(), places.max(0).tolist()
-    left, right = _steps(low[0], high[0], view.width)
-    bottom, top = _steps(low[1], high[1], view.height)
+    (left, right), (bottom, top) = (
+        _steps(min(ends), max(ends), size)
+        for ends, size in zip(zip(*before, strict=True), (view.width, view.height), strict=True)
+    )
     return PixelRegion(left, bottom, right - left, top - bottom) if right > left and top > bottom else None
 
 

@@ -89,7 +89,8 @@ class HEADGAS_PT_runs(bpy.types.Panel):
             else:
                 header.label(text=text, icon=_STATES.get(run.state, 'TIME'))
             if body is not None:
-                _draw_run(body, run, len(known) > 1, characters)
+                comparable = run.avatar_changed and any(other.avatar_changed for other in known if other is not run)
+                _draw_run(body, run, bool(comparable), characters)
 
 
 def _draw_tracking(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, characters: int) -> None:
@@ -120,7 +121,7 @@ def _draw_check(layout: bpy.types.UILayout, folder: Path, characters: int) -> No
         draw_text(box, text, characters, _ICONS.get(kind, 'ERROR'))
 
 
-def _draw_run(layout: bpy.types.UILayout, run: Run, has_others: bool, characters: int) -> None:
+def _draw_run(layout: bpy.types.UILayout, run: Run, comparable: bool, characters: int) -> None:
     number, folder = run.record.number, run.record.path
     row = layout.row()
     for icon in (file_icon(folder / THUMBNAIL), curve_icon(str(folder), run.curve.seconds, run.curve.psnr)):
@@ -144,7 +145,7 @@ def _draw_run(layout: bpy.types.UILayout, run: Run, has_others: bool, characters
         row.operator("headgas.import_run", text=text, icon=icon).run = number
     if (folder / SHEET).is_file():
         row.operator("headgas.show_run", icon='IMAGE_DATA').run = number
-    if run.avatar_changed and has_others:
+    if comparable:
         layout.operator_menu_enum("headgas.compare_runs", "other", icon='IMAGE_REFERENCE').run = number
     if message := message_of(run):
         draw_text(layout, message, characters, 'INFO')
@@ -157,6 +158,8 @@ def _draw_run(layout: bpy.types.UILayout, run: Run, has_others: bool, characters
 def _draw_control(row: bpy.types.UILayout, run: Run) -> None:
     """The buttons that fit the run's state."""
     wishes = {"training": ('PAUSE', 'STOP'), "paused": ('RESUME', 'STOP')}.get(run.state, ())
+    if run.state == "starting" and run.status.pid:  # it heeds what it is told from its first word on
+        wishes = ('STOP',)
     texts = {'PAUSE': ("Pause", 'PAUSE'), 'RESUME': ("Resume", 'PLAY'), 'STOP': ("Stop and Keep", 'CHECKMARK')}
     for wish in ('RESUME',) if run.resumable else wishes:
         text, icon = texts[wish]

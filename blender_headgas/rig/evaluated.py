@@ -49,11 +49,16 @@ def expression_of(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.n
     Raises:
         HeadGaSError: the avatar's file, its mapping or its shape keys are not what they must be.
     """
+    return expression_in(_space_of(obj), obj, depsgraph)
+
+
+def expression_in(space: ExpressionSpace, obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
+    """`expression_of` where the avatar's space is known already."""
     blocks = _relative_keys(obj).evaluated_get(depsgraph).key_blocks
     values, muted = np.empty(len(blocks), np.float32), np.empty(len(blocks), bool)
     blocks.foreach_get("value", values)
     blocks.foreach_get("mute", muted)
-    controls = _controls_of(obj, blocks)
+    controls = _controls_of(space, obj, blocks)
     # the first is the mesh at rest; its value is 0 in 4.x and 1 in 5.x
     return controls.expression(values[1:], muted[1:], bone_pose(obj, depsgraph))
 
@@ -70,8 +75,8 @@ def beyond_seen(obj: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> list[s
 def problems(obj: bpy.types.Object) -> list[str]:
     """What is wrong with the control mesh `obj`, and what of its mapping does nothing, for a panel to show."""
     try:
-        _controls_of(obj, _relative_keys(obj).key_blocks)
         space, mapping = _space_of(obj), mapping_of(obj)
+        _controls_of(space, obj, _relative_keys(obj).key_blocks)
     except HeadGaSError as error:
         return [str(error)]
     unused = [] if mapping is None else unused_outputs(space, mapping)
@@ -105,11 +110,16 @@ def mapping_of(obj: bpy.types.Object) -> Mapping | None:
 
 def header_of(path: Path) -> AvatarHeader:
     """The header of an avatar's file, read again only when the file has changed."""
+    return header_and_time(path)[0]
+
+
+def header_and_time(path: Path) -> tuple[AvatarHeader, int]:
+    """`header_of`, and when the file was changed, in nanoseconds."""
     try:
         status = path.stat()
     except OSError:
-        return read_header(path)  # says what is wrong
-    return _cached_header(path, status.st_mtime_ns, status.st_size)
+        return read_header(path), 0  # says what is wrong
+    return _cached_header(path, status.st_mtime_ns, status.st_size), status.st_mtime_ns
 
 
 def _relative_keys(obj: bpy.types.Object) -> bpy.types.Key:
@@ -126,9 +136,11 @@ def _space_of(obj: bpy.types.Object) -> ExpressionSpace:
     return header_of(avatar_path(obj)).expression_space
 
 
-def _controls_of(obj: bpy.types.Object, blocks: "bpy.types.bpy_prop_collection[bpy.types.ShapeKey]") -> Controls:
+def _controls_of(
+    space: ExpressionSpace, obj: bpy.types.Object, blocks: "bpy.types.bpy_prop_collection[bpy.types.ShapeKey]"
+) -> Controls:
     """Made again only when the file, the mapping or the keys' names or order have changed."""
-    return _connected(_space_of(obj), mapping_of(obj), tuple(blocks.keys()[1:]))
+    return _connected(space, mapping_of(obj), tuple(blocks.keys()[1:]))
 
 
 # Spaces and mappings are equal only to themselves, so these caches know them by identity

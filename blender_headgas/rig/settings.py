@@ -4,6 +4,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import bpy
@@ -85,4 +86,7 @@ def avatar_path(obj: bpy.types.Object) -> Path:
             "Save the .blend file, or choose the avatar again",
         )
     # not resolved: that looks at each folder on the way, at every redraw
-    return Path(os.path.normpath(bpy.path.abspath(stored, library=library))).absolute()
+    return _path(os.path.abspath(bpy.path.abspath(stored, library=library)))
+
+
+_path = lru_cache(maxsize=256)(Path)  # making one takes longer than all the rest

@@ -13,6 +13,7 @@ import gpu
 import numpy as np
 import pytest
 from avatar_files import write_avatar
+from bl_ext.user_default.headgas import client
 from bl_ext.user_default.headgas.client import Picture
 from bl_ext.user_default.headgas.core.cameras import Camera
 from bl_ext.user_default.headgas.overlay import packing, shader
@@ -201,7 +202,7 @@ def test_a_control_mesh_stands_in_with_its_colours_and_depth(screen, scene, tmp_
 def viewport(scene, service, tmp_path, screen):
     """An overlay, and a 3D viewport before an avatar: what Blender would give it."""
     bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / "half.safetensors")))
-    data = SimpleNamespace(view_matrix=_FRONT.tolist(), window_matrix=_PERSPECTIVE.tolist())
+    data = SimpleNamespace(view_matrix=Matrix(_FRONT.tolist()), window_matrix=Matrix(_PERSPECTIVE.tolist()))
     region = SimpleNamespace(as_pointer=lambda: 1, width=_SIZE, height=_SIZE)
     area = next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == 'VIEW_3D')
     overlay = Overlay()
@@ -284,6 +285,35 @@ def test_without_automatic_start_nothing_is_started(viewport, service):
     bpy.context.scene.headgas_viewport.autostart = False
     viewport.draw()
     assert viewport.overlay.waits and not viewport.overlay._frames.busy
+
+
+def test_nobody_says_that_avatars_are_being_updated_while_no_backend_runs(viewport, service):
+    _settle(viewport)
+    client.stop()
+    bpy.context.scene.headgas_viewport.autostart = False
+    viewport.mesh.data.shape_keys.key_blocks["jawOpen"].value = 0.9
+    viewport.draw()
+    said, state = viewport.overlay.lines(viewport.context())
+    assert "tab HeadGaS starts it" in said and state == "avatars are out of date"
+
+
+def test_a_frame_is_asked_for_whatever_changes_and_nothing_is_while_nothing_does(viewport, service):
+    """The head turns, grows and smiles, and the view moves: in place, as Blender changes its matrices."""
+    _settle(viewport)
+    view, keys = viewport.context().region_data.view_matrix, viewport.mesh.data.shape_keys.key_blocks
+    for change in (
+        lambda: setattr(keys["mouthSmileLeft"], "value", 0.3),
+        lambda: setattr(viewport.mesh.parent, "rotation_euler", (0.0, 0.0, 0.2)),
+        lambda: setattr(viewport.mesh.parent, "scale", (1.2, 1.2, 1.2)),
+        lambda: setattr(view, "translation", (0.05, 0.0, -1.0)),
+    ):
+        viewport.draw()
+        assert not viewport.overlay._frames.busy, "nothing has changed"
+        before = service.requests[-1]
+        change()
+        _settle(viewport)
+        after = service.requests[-1]
+        assert (after["avatars"], after["camera"]) != (before["avatars"], before["camera"])
 
 
 def test_an_inspection_is_asked_for_and_its_legend_shown(viewport, service):

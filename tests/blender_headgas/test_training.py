@@ -98,6 +98,23 @@ def test_a_run_is_paused_resumed_and_stopped(settings):
         control(run, 'STOP')
 
 
+def test_a_run_can_be_stopped_as_soon_as_it_speaks(settings, tmp_path):
+    """Reading a large capture and compiling kernels may take a minute."""
+    birth = str(birth_of(os.getpid()))
+    record = RunRecord(1, str(tmp_path / "run"), "c", "modes", (), os.getpid(), birth, False, False)
+    (tmp_path / "run").mkdir()
+    write_records(tmp_path / "runs.json", [record])
+    train_watch.look()
+    assert newest().state == "starting" and "Stop and Keep" not in draw("HEADGAS_PT_runs").texts
+    (tmp_path / "run/status.json").write_text(json.dumps({"state": "starting", "pid": os.getpid()}))
+    train_watch.look()
+    assert newest().state == "starting" and "Stop and Keep" in draw("HEADGAS_PT_runs").texts
+    control(newest(), 'STOP')
+    assert json.loads((tmp_path / "run/control.json").read_text()) == {"wish": "stop"}
+    (tmp_path / "run/status.json").write_text(json.dumps({"state": "stopped", "pid": os.getpid()}))
+    assert until(lambda: newest().ended)
+
+
 def test_a_dead_run_shows_its_log_and_goes_on(settings):
     run = started(settings)
     (run.record.path / "die").touch()
@@ -250,10 +267,14 @@ def test_forgetting_leaves_the_folder_and_deleting_only_what_others_put_there(se
 def test_two_runs_are_compared_and_the_sheet_is_opened(settings):
     first, second = started(settings), started(settings)
     number, other = first.record.number, str(second.record.number)
+    write_avatar(first.avatar)
+    assert until(lambda: first.avatar_changed)
+    assert "headgas.compare_runs" not in dict(draw("HEADGAS_PT_runs").operators), "its menu would be empty"
     with pytest.raises(TypeError, match="not found"):  # it has no avatar that could be chosen
         bpy.ops.headgas.compare_runs(run=number, other=other)
+    write_avatar(second.avatar)
+    assert until(lambda: "headgas.compare_runs" in dict(draw("HEADGAS_PT_runs").operators))
     for run in (first, second):
-        write_avatar(run.avatar)
         control(run, 'STOP')
     assert until(lambda: first.ended and second.ended)
     assert bpy.ops.headgas.compare_runs(run=number, other=other) == {'FINISHED'}
