@@ -6,8 +6,8 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
 
 import bpy
 from bpy.app.handlers import persistent
@@ -21,22 +21,32 @@ _log = logging.getLogger(__name__)
 _failed = False
 
 
-@contextmanager
-def reported(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None = None) -> Iterator[None]:
+class reported:
     """Ends a render whose frame cannot be made: no image is written. What the user cancelled is no failure.
 
-    `main` is the scene whose compositor asked for this one.
+    No generator: its frame would keep the error, and by the error's traceback the engine, until the garbage is
+    collected. By then Blender has freed what the engine stands for, and Cycles its session no more.
     """
-    try:
-        yield
-    except client.Cancelled:
-        if not engine.test_break():  # Blender would go on, and write the frame without a picture
-            _fail(engine, frame, main, "The backend was stopped while it rendered")
-    except HeadGaSError as error:
-        _fail(engine, frame, main, reportable(error))
-    except Exception as error:
-        _fail(engine, frame, main, f"HeadGaS has a bug, please report it with the console's text: {error}")
-        raise
+
+    def __init__(self, engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None = None) -> None:
+        """main: the scene whose compositor asked for this one."""
+        self._engine, self._frame, self._main = engine, frame, main
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        fail = partial(_fail, self._engine, self._frame, self._main)
+        if isinstance(error, client.Cancelled):
+            if not self._engine.test_break():  # Blender would go on, and write the frame without a picture
+                fail("The backend was stopped while it rendered")
+        elif isinstance(error, HeadGaSError):
+            fail(reportable(error))
+        elif isinstance(error, Exception):
+            fail(f"HeadGaS has a bug, please report it with the console's text: {error}")
+        return isinstance(error, client.Cancelled | HeadGaSError)
 
 
 def _fail(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None, message: str) -> None:
