@@ -41,6 +41,7 @@ def camera_of(
         height=region.height,
         near=camera.data.clip_start,
         orthographic=is_orthographic(projection),
+        far=camera.data.clip_end,
     )
 
 

@@ -192,7 +192,8 @@ def _same(one: Moment, other: Moment) -> bool:
             (avatar.path, avatar.expression.tobytes(), avatar.transform.tobytes(), avatar.holdout)
             for avatar in moment.avatars
         ]
-        cameras = [(camera.viewmat.tobytes(), camera.K.tobytes()) for camera in moment.cameras.values()]
+        seen = moment.cameras.values()
+        cameras = [(camera.viewmat.tobytes(), camera.K.tobytes(), camera.near, camera.far) for camera in seen]
         return avatars + cameras + [plane.tobytes() for covered in moment.hidden.values() for plane in covered]
 
     return numbers(one) == numbers(other)
