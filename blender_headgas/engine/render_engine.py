@@ -42,7 +42,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
             self._render(depsgraph)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
-        background, warning = background_of(depsgraph.scene)
+        background, warning = background_of(depsgraph)
         for told in filter(None, [warning, *ineffective_holdouts(depsgraph)]):
             self.report({'WARNING'}, told)
         layer = depsgraph.view_layer
