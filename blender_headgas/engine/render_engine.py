@@ -28,6 +28,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
     bl_label = "HeadGaS"
     bl_use_postprocess = True  # the compositor and the sequencer run after us
     bl_use_preview = False  # a material's preview ball has no avatar
+    bl_use_custom_freestyle = True  # lines are of meshes, which we don't show
     bl_use_eevee_viewport = True  # Material Preview shows the control mesh
 
     def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:

@@ -21,6 +21,8 @@ _SOURCE = "HeadGaS Scene"
 _FOLLOWED = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y", "use_border")
 _FOLLOWED += ("border_min_x", "border_max_x", "border_min_y", "border_max_y", "use_crop_to_border", "use_multiview")
 _FOLLOWED += ("views_format", "use_motion_blur", "motion_blur_shutter", "motion_blur_position", "fps", "fps_base")
+_FOLLOWED += ("frame_map_old", "frame_map_new")
+_OF_LAYERS = ("exclude", "holdout", "indirect_only")  # of their collections
 
 _spoilt: dict[str, str] = {}  # by the names of scenes: the paths of their files
 
@@ -101,7 +103,7 @@ def remove(scene: bpy.types.Scene) -> None:
 
 @persistent
 def follow_main_scenes(*_: object) -> None:
-    """Before a render: second scenes take over the camera and the frame of their first."""
+    """Before a render: second scenes take over the camera, the frame and the objects of their first."""
     for second in bpy.data.scenes:
         main = second.headgas_render.main
         if main is None:
@@ -111,6 +113,32 @@ def follow_main_scenes(*_: object) -> None:
             setattr(second.render, name, getattr(main.render, name))
         for own, view in zip(second.render.views, main.render.views, strict=False):
             own.use, own.camera_suffix = view.use, view.camera_suffix
+        for shown, wanted in (
+            (second.collection.objects, main.collection.objects),
+            (second.collection.children, main.collection.children),
+        ):
+            for item in set(wanted) - set(shown):
+                shown.link(item)
+            for item in set(shown) - set(wanted):
+                shown.unlink(item)
+        for own in second.view_layers:
+            layer = main.view_layers.get(own.name)
+            if layer is not None:
+                own.use_solid, own.use_motion_blur = layer.use_solid, layer.use_motion_blur
+                _follow_collections(own.layer_collection, layer.layer_collection)
+
+
+def _follow_collections(own: bpy.types.LayerCollection, main: bpy.types.LayerCollection) -> None:
+    """What a view layer shows of the collections within one; of each before that of those within."""
+    known = {child.collection: child for child in own.children}
+    for child in main.children:
+        other = known.get(child.collection)
+        if other is None:
+            continue
+        for name in _OF_LAYERS:
+            if getattr(other, name) != getattr(child, name):
+                setattr(other, name, getattr(child, name))
+        _follow_collections(other, child)
 
 
 def spoil(main: bpy.types.Scene) -> None:

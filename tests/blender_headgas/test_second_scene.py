@@ -73,6 +73,46 @@ def test_the_second_scene_follows_the_first(stage, service, tmp_path):
     assert service.requests[-1]["camera"]["viewmat"][0][3] == pytest.approx(-0.25)
 
 
+def test_the_second_scene_shows_what_the_first_does(stage, service, tmp_path):
+    """Also what is added, hidden and moved in collections after it was set up."""
+    bpy.ops.headgas.set_up_compositing()
+    first = next(obj for obj in bpy.data.objects if obj.headgas.is_avatar)
+    cast = bpy.data.collections.new("cast")
+    stage.collection.children.link(cast)
+    later, direct = first.copy(), first.copy()
+    later.location.x, direct.location.x = 1.0, 2.0
+    cast.objects.link(later)
+    stage.collection.objects.link(direct)
+    layer = stage.view_layers[0]
+    offsets = []
+
+    def look() -> None:
+        render_still(tmp_path / "still.exr")
+        avatars = service.requests[-1]["avatars"]
+        offsets.append({round(avatar["transform"][0][3]): avatar["holdout"] for avatar in avatars})
+
+    look()
+    layer.layer_collection.children["cast"].holdout = True
+    look()
+    layer.layer_collection.children["cast"].exclude = True
+    stage.collection.objects.unlink(direct)
+    look()
+    alone = {0: False}
+    assert offsets == [alone | {1: False, 2: False}, alone | {1: True, 2: False}, alone]
+
+
+def test_captured_colours_are_kept_in_the_first_scene_s_picture(stage, tmp_path):
+    """By its own view transform, also where that is chosen afterwards."""
+    bpy.ops.headgas.set_up_compositing()
+    second = bpy.data.scenes["Scene Avatars"]
+    stage.view_settings.view_transform = second.view_settings.view_transform = 'Standard'
+    plain = render_still_of(second, tmp_path / "plain.exr")
+    stage.headgas_render.keep_colours = True
+    stage.view_settings.view_transform = 'Filmic'
+    kept = render_still_of(second, tmp_path / "kept.exr")
+    assert np.allclose(kept[..., 3], plain[..., 3]) and np.abs(kept - plain).max() > 0.05
+
+
 def test_what_makes_no_sense_is_refused(stage):
     with pytest.raises(RuntimeError, match="nothing to remove"):
         bpy.ops.headgas.remove_compositing()
