@@ -54,7 +54,8 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         """Reads the avatars of a view layer, and has Cycles render the rest of it."""
         if not self.is_preview:
             evaluated = False
-            with reported(self, depsgraph.scene.frame_current):
+            self._scene = depsgraph.scene.original
+            with reported(self, self._scene, depsgraph.scene.frame_current):
                 self._read(depsgraph)  # after Cycles' render the evaluated scene may be gone
                 evaluated = True
             if not evaluated:
@@ -66,7 +67,7 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         super().render_frame_finish()
         shots, self._shots = self._shots, {}
         for shot in shots.values():
-            with reported(self, shot.frame):
+            with reported(self, self._scene, shot.frame):
                 self._merge(shot)
                 stamp(self, shot)
         self._begun.clear()

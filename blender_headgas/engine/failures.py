@@ -15,7 +15,7 @@ from bpy.app.handlers import persistent
 from .. import client
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
-from .second_scene import spoil
+from .spoilt import spoil
 
 _log = logging.getLogger(__name__)
 _failed = False
@@ -28,9 +28,8 @@ class reported:
     collected. By then Blender has freed what the engine stands for, and Cycles its session no more.
     """
 
-    def __init__(self, engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None = None) -> None:
-        """main: the scene whose compositor asked for this one."""
-        self._engine, self._frame, self._main = engine, frame, main
+    def __init__(self, engine: bpy.types.RenderEngine, scene: bpy.types.Scene, frame: int) -> None:
+        self._engine, self._scene, self._frame = engine, scene, frame
 
     def __enter__(self) -> None:
         pass
@@ -38,7 +37,7 @@ class reported:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        fail = partial(_fail, self._engine, self._frame, self._main)
+        fail = partial(_fail, self._engine, self._scene, self._frame)
         if isinstance(error, client.Cancelled):
             if not self._engine.test_break():  # Blender would go on, and write the frame without a picture
                 fail("The backend was stopped while it rendered")
@@ -49,13 +48,12 @@ class reported:
         return isinstance(error, client.Cancelled | HeadGaSError)
 
 
-def _fail(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None, message: str) -> None:
+def _fail(engine: bpy.types.RenderEngine, scene: bpy.types.Scene, frame: int, message: str) -> None:
     # An ERROR report stops Blender before it writes an image. error_set alone would let it write a black one.
     engine.report({'ERROR'}, f"Frame {frame}: {message}")
     engine.error_set(message)
-    if main is not None:
+    if spoil(scene):
         _log.error("Frame %s: %s", frame, message)
-        spoil(main)
     remember_failure()
 
 

@@ -38,8 +38,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Renders one view layer of one frame; on failure no image is written and an animation ends."""
-        main = depsgraph.scene.original.headgas_render.main
-        with reported(self, depsgraph.scene.frame_current, main):
+        with reported(self, depsgraph.scene.original, depsgraph.scene.frame_current):
             self._render(depsgraph)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:

@@ -5,8 +5,6 @@
 The user's own nodes stay: what took the scene's image takes the combined one, until all is removed.
 """
 
-import os
-
 import bpy
 from bpy.app.handlers import persistent
 
@@ -24,12 +22,10 @@ _FOLLOWED += ("views_format", "use_motion_blur", "motion_blur_shutter", "motion_
 _FOLLOWED += ("frame_map_old", "frame_map_new")
 _OF_LAYERS = ("exclude", "holdout", "indirect_only")  # of their collections
 
-_spoilt: dict[str, str] = {}  # by the names of scenes: the paths of their files
-
 
 def is_set_up(scene: bpy.types.Scene) -> bool:
     """Whether the compositor of a scene combines it with its avatars."""
-    tree = _tree(scene)
+    tree = compositor_of(scene)
     return tree is not None and _NODE in tree.nodes
 
 
@@ -74,7 +70,7 @@ def remove(scene: bpy.types.Scene) -> None:
     """
     if not is_set_up(scene):
         raise HeadGaSError("The compositor of this scene does not show avatars", "There is nothing to remove")
-    tree = _tree(scene)
+    tree = compositor_of(scene)
     assert tree is not None
     combine, avatars = tree.nodes[_NODE], tree.nodes.get(_AVATARS)
     before = dict(combine[_ADDED])
@@ -141,34 +137,6 @@ def _follow_collections(own: bpy.types.LayerCollection, main: bpy.types.LayerCol
         _follow_collections(other, child)
 
 
-def spoil(main: bpy.types.Scene) -> None:
-    """After its second scene has failed: the main scene's image must not become a file.
-
-    Blender tells the main scene's render nothing of what failed. A path that cannot be written ends an animation; the
-    path of a still is fixed by now, so its file is deleted.
-    """
-    if main.name not in _spoilt:
-        _spoilt[main.name] = main.render.filepath
-        main.render.filepath = os.path.join(__file__, "HeadGaS could not render the avatars, see the console", "#")
-
-
-@persistent
-def delete_spoilt(scene: bpy.types.Scene, *_: object) -> None:
-    """After a file was written."""
-    if scene.name in _spoilt:
-        path = bpy.path.abspath(_spoilt[scene.name])
-        for name in (path, path + scene.render.file_extension):
-            if os.path.isfile(name):
-                os.unlink(name)
-
-
-@persistent
-def restore_spoilt(scene: bpy.types.Scene, *_: object) -> None:
-    """When a render has ended."""
-    if scene.name in _spoilt:
-        scene.render.filepath = _spoilt.pop(scene.name)
-
-
 def _second_scene(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scene:
     """A scene of the same collections, camera and frame, rendered by our engine."""
     second = scene.copy()
@@ -186,7 +154,8 @@ def _second_scene(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.typ
     return second
 
 
-def _tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+def compositor_of(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """The compositor's nodes of a scene, where it uses them."""
     if bpy.app.version >= (5, 0, 0):
         return scene.compositing_node_group
     return scene.node_tree if scene.use_nodes else None
@@ -194,7 +163,7 @@ def _tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
 
 def _ensured_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     """The compositor's nodes of a scene, with an output."""
-    tree = _tree(scene)
+    tree = compositor_of(scene)
     if tree is None:
         if bpy.app.version >= (5, 0, 0):
             tree = scene.compositing_node_group = bpy.data.node_groups.new("Compositing", 'CompositorNodeTree')
