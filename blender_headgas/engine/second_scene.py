@@ -5,6 +5,8 @@
 The user's own nodes stay: what took the scene's image takes the combined one, until all is removed.
 """
 
+import json
+
 import bpy
 from bpy.app.handlers import persistent
 
@@ -33,15 +35,24 @@ def set_up(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scen
     """Has the compositor show the avatars within what one view layer renders; returns the second scene.
 
     Raises:
-        HeadGaSError: the scene's engine renders avatars by itself, or all is set up already.
+        HeadGaSError: the scene's engine renders avatars by itself, all is set up already, or the compositor makes
+            its picture of something else.
     """
     if scene.render.engine in (ENGINE, CYCLES_ENGINE):
         raise HeadGaSError("This engine renders avatars by itself", "Nothing has to be set up for it")
     if is_set_up(scene):
         raise HeadGaSError("The compositor shows the avatars already", "Remove Avatars from Compositor undoes that")
-    second = _second_scene(scene, layer)
     tree = _ensured_tree(scene)
-    source = _render_layers(tree, scene, layer)
+    sources = [n for n in tree.nodes if n.type == 'R_LAYERS' and (n.scene, n.layer) == (scene, layer.name)]
+    taken = [(link.to_socket, node.name) for node in sources for link in node.outputs["Image"].links]
+    taken = taken or [(socket, "") for socket in _ends(tree) if not socket.is_linked]
+    if not taken:
+        raise HeadGaSError(
+            f"The compositor makes nothing of the view layer '{layer.name}'",
+            "Link the image of its Render Layers node, or make a view layer active that the compositor uses",
+        )
+    second = _second_scene(scene, layer)
+    source = max(sources, key=lambda node: node.outputs["Image"].is_linked, default=None)
     if source is None:
         source = tree.nodes.new('CompositorNodeRLayers')
         source.name = source.label = _SOURCE
@@ -52,12 +63,12 @@ def set_up(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scen
     avatars.scene, avatars.layer = second, layer.name
     avatars[_ADDED] = True
     avatars.location = source.location.x, source.location.y - 450
-    taken = [link.to_socket for link in source.outputs["Image"].links] or _ends(tree)
-    before = {"depth": layer.use_pass_z, "layer": layer.name}
+    told = [(socket.node.name, socket.identifier, name) for socket, name in taken]
+    before = {"depth": layer.use_pass_z, "layer": layer.name, "links": json.dumps(told)}
     layer.use_pass_z = True
     combine = _combine(tree, avatars, source)
     combine[_ADDED] = before
-    for socket in taken:
+    for socket, _ in taken:
         tree.links.new(combine.outputs[0], socket)
     return second
 
@@ -77,8 +88,11 @@ def remove(scene: bpy.types.Scene) -> None:
     feeding = (link.from_node for link in tree.links if link.to_node == combine and link.from_socket.name == "Depth")
     source = next((node for node in feeding if node != avatars), None)
     if source is not None and _ADDED not in source:
+        linked = {(node, socket): name for node, socket, name in json.loads(before["links"])}
         for socket in [link.to_socket for link in combine.outputs[0].links]:
-            tree.links.new(source.outputs["Image"], socket)
+            origin = linked.get((socket.node.name, socket.identifier), source.name)  # later links are the source's
+            if origin in tree.nodes:
+                tree.links.new(tree.nodes[origin].outputs["Image"], socket)
     layer = scene.view_layers.get(before["layer"])
     if layer is not None:
         layer.use_pass_z = bool(before["depth"])
@@ -188,14 +202,6 @@ def _ends(tree: bpy.types.NodeTree) -> list[bpy.types.NodeSocket]:
     """The sockets of the picture that the compositor makes."""
     kind = 'GROUP_OUTPUT' if bpy.app.version >= (5, 0, 0) else 'COMPOSITE'
     return [node.inputs[0] for node in tree.nodes if node.type == kind and len(node.inputs)]
-
-
-def _render_layers(
-    tree: bpy.types.NodeTree, scene: bpy.types.Scene, layer: bpy.types.ViewLayer
-) -> bpy.types.Node | None:
-    """The node of the view layer's image; of several the one that something is made of."""
-    nodes = [node for node in tree.nodes if node.type == 'R_LAYERS' and (node.scene, node.layer) == (scene, layer.name)]
-    return max(nodes, key=lambda node: node.outputs["Image"].is_linked, default=None)
 
 
 def _combine(tree: bpy.types.NodeTree, avatars: bpy.types.Node, source: bpy.types.Node) -> bpy.types.Node:

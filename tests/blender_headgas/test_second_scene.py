@@ -51,6 +51,29 @@ def test_the_compositor_shows_avatars_before_and_behind(stage, tmp_path, users):
     assert np.abs(render_still(tmp_path / "again.exr") - alone).max() < _CLOSE
 
 
+def test_all_that_takes_the_view_layer_s_image_is_served_and_restored(stage, tmp_path):
+    tree = users_nodes(stage)
+    other, sharp = tree.nodes.new('CompositorNodeRLayers'), tree.nodes.new('CompositorNodeExposure')
+    other.scene = stage
+    tree.links.new(other.outputs["Image"], sharp.inputs["Image"])
+    before = links_of(tree)
+    bpy.ops.headgas.set_up_compositing()
+    fed = {(link.from_node.name, link.to_node.name) for link in tree.links if link.to_node.type == 'EXPOSURE'}
+    assert fed == {("HeadGaS Combine", "Exposure"), ("HeadGaS Combine", sharp.name)}
+    bpy.ops.headgas.remove_compositing()
+    assert links_of(tree) == before
+
+
+def test_a_compositor_that_shows_another_view_layer_is_left_alone(stage):
+    tree = users_nodes(stage)
+    stage.view_layers.new("unused")
+    next(node for node in tree.nodes if node.type == 'R_LAYERS').layer = "unused"
+    before = links_of(tree)
+    with pytest.raises(RuntimeError, match="makes nothing of the view layer 'ViewLayer'"):
+        bpy.ops.headgas.set_up_compositing()
+    assert links_of(tree) == before and len(tree.nodes) == 3 and len(bpy.data.scenes) == 1
+
+
 def render_still_of(scene, path) -> np.ndarray:
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True, scene=scene.name)
