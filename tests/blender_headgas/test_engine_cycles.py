@@ -231,6 +231,7 @@ def test_a_backend_that_fails_writes_no_image(stage, service, tmp_path):
     assert not (tmp_path / "failed.exr").exists()
 
 
+@pytest.mark.skipif(bpy.app.version < (4, 5, 0), reason="Blender 4.2 itself keeps engines, plain Cycles' too")
 @pytest.mark.parametrize("name", ["refuse", "die_at_1", "head"])
 def test_a_failed_frame_leaves_no_engine_behind(scene, service, tmp_path, name):
     """Blender 5.2 cannot free Cycles' session any more where the engine outlives its render."""

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 import pytest
 from avatar_files import write_avatar
-from stand_in import read_layers, read_pixels, render_layers, render_still
+from stand_in import read_layers, render_layers, render_still
 from test_engine_cycles import plane
 
 
@@ -162,7 +162,8 @@ def test_a_border_is_a_crop_of_both_eyes(scene, avatar, tmp_path, mode, crop):
         render.use_border, render.use_crop_to_border = border, crop
         render.filepath = str(tmp_path / f"{name}.exr")
         bpy.ops.render.render(write_still=True)
-        eyes[name] = [read_pixels(tmp_path / f"{name}_{side}.exr") for side in "LR"]
+        files = [read_layers(tmp_path / f"{name}_{side}.exr") for side in "LR"]
+        eyes[name] = [np.stack([channels[channel] for channel in "RGBA"], -1) for channels in files]
     apart = np.abs(eyes["whole"][0][4:24, 12:36, 0] - eyes["whole"][1][4:24, 12:36, 0]).max()
     assert (apart > 0.01) == (mode == 'OFFAXIS')  # toed-in ones have the same rays before themselves
     for whole, part in zip(eyes["whole"], eyes["part"], strict=True):
