@@ -60,7 +60,6 @@ def inverse_of(scene: bpy.types.Scene) -> Inverse | None:
     Raises:
         HeadGaSError: its colour management changes from frame to frame.
     """
-    scene = scene.headgas_render.main or scene  # whose colour management the picture goes through
     if not scene.headgas_render.keep_colours:
         return None
     found = _tables.get(look_of(scene))

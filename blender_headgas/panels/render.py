@@ -36,7 +36,10 @@ class HEADGAS_PT_render(bpy.types.Panel):
         column = layout.column()
         column.active = render.use_motion_blur
         column.prop(context.scene.headgas_render, "motion_samples")
-        _draw_colours(layout, context.scene)
+        if context.scene.view_settings.view_transform != 'Standard':
+            layout.label(text="Standard keeps the captured colours", icon='INFO')
+            layout.operator("headgas.exact_colors", text="Match Capture")
+            layout.prop(context.scene.headgas_render, "keep_colours")
         layout.label(text="The backend runs" if client.running() else "The first render starts the backend")
         layout.operator("headgas.test_backend")
         draw_sequence(layout)
@@ -60,7 +63,6 @@ class HEADGAS_PT_compositing(bpy.types.Panel):
         layout = self.layout
         if second_scene.is_set_up(context.scene):
             layout.operator("headgas.remove_compositing")
-            _draw_colours(layout, context.scene)
             draw_sequence(layout)
         else:
             layout.operator("headgas.set_up_compositing")
@@ -108,14 +110,6 @@ def draw_sequence(layout: bpy.types.UILayout) -> None:
     column.operator("headgas.check_shot")
     column.operator("headgas.check_frames")
     column.operator("headgas.remove_broken_frames")
-
-
-def _draw_colours(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
-    """How avatars get the colours of their photographs, where the view transform changes them."""
-    if scene.view_settings.view_transform != 'Standard':
-        layout.label(text="Standard keeps the captured colours", icon='INFO')
-        layout.operator("headgas.exact_colors", text="Match Capture")
-        layout.prop(scene.headgas_render, "keep_colours")
 
 
 def _draw_shutter(layout: bpy.types.UILayout, render: bpy.types.RenderSettings) -> None:

@@ -124,18 +124,6 @@ def test_the_second_scene_shows_what_the_first_does(stage, service, tmp_path):
     assert offsets == [alone | {1: False, 2: False}, alone | {1: True, 2: False}, alone]
 
 
-def test_captured_colours_are_kept_in_the_first_scene_s_picture(stage, tmp_path):
-    """By its own view transform, also where that is chosen afterwards."""
-    bpy.ops.headgas.set_up_compositing()
-    second = bpy.data.scenes["Scene Avatars"]
-    stage.view_settings.view_transform = second.view_settings.view_transform = 'Standard'
-    plain = render_still_of(second, tmp_path / "plain.exr")
-    stage.headgas_render.keep_colours = True
-    stage.view_settings.view_transform = 'Filmic'
-    kept = render_still_of(second, tmp_path / "kept.exr")
-    assert np.allclose(kept[..., 3], plain[..., 3]) and np.abs(kept - plain).max() > 0.05
-
-
 def test_what_makes_no_sense_is_refused(stage):
     with pytest.raises(RuntimeError, match="nothing to remove"):
         bpy.ops.headgas.remove_compositing()
