@@ -71,7 +71,7 @@ def _render_shot(options: argparse.Namespace) -> None:
     avatar = load_avatar(options.avatar, device_of(options)).avatar
     shown, views, rate = _shot(options, avatar)
     pictures = (
-        (moment.number, _straight(render_frame([_placed(avatar, moment)], view.camera, view.near)[0]))
+        (moment.number, _straight(render_frame([_placed(avatar, moment)], view.camera, view.near, far=view.far)[0]))
         for moment, view in zip(shown, views, strict=True)
     )
     if film:

@@ -335,5 +335,6 @@ def _camera(camera: Camera) -> dict[str, Any]:
         "width": camera.width,
         "height": camera.height,
         "near": camera.near,
+        "far": camera.far if math.isfinite(camera.far) else None,
         "orthographic": camera.orthographic,
     }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blender's camera as the service wants it: OpenCV axes, intrinsics in pixels, and the region of a border render."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ class Camera:
     height: int  # pixels
     near: float  # metres; of an orthographic camera it may be negative
     orthographic: bool = False
+    far: float = math.inf  # metres
 
 
 def opencv_viewmat(camera_to_world: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def covered(triangles: np.ndarray, camera: Camera) -> Covered:
     # what is linear on the screen and larger where it is nearer: the inverse depth, or of parallel rays its negative
     nearness = -z if camera.orthographic else 1 / z
     nearest = _nearest(points * _SAMPLES, nearness, width, height)
-    hit = np.isfinite(nearest)
+    hit = nearest >= (-camera.far if camera.orthographic else 1 / camera.far)  # where that is beyond, so is the rest
     blocks = (camera.height, _SAMPLES, camera.width, _SAMPLES)
     count = hit.reshape(blocks).sum((1, 3))
     mean = np.where(hit, nearest, 0.0).reshape(blocks).sum((1, 3)) / np.maximum(count, 1)

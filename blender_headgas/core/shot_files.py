@@ -45,6 +45,7 @@ def write_cameras(path: Path, rate: float, frames: Iterable[tuple[int, Camera]])
             "viewmat": camera.viewmat.tolist(),
             "K": camera.K.tolist(),
             "near": float(camera.near),
+            "far": float(camera.far),
             "orthographic": camera.orthographic,
         }
         for number, camera in frames

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterator
 
 import bpy
 
-from . import ahead, failures, native_panels, native_splats, passes, pre_inversion, second_scene, settings, unfinished
+from . import (
+    ahead,
+    failures,
+    native_panels,
+    native_splats,
+    passes,
+    pre_inversion,
+    second_scene,
+    settings,
+    spoilt,
+    unfinished,
+)
 from .render_engine import HeadGaSRenderEngine
 
 
@@ -37,9 +48,12 @@ def _handlers() -> Iterator[tuple[list, Callable[..., None]]]:
     yield handlers.render_init, unfinished.begin
     yield handlers.render_init, ahead.forget
     yield handlers.render_pre, unfinished.note
-    yield handlers.render_write, second_scene.delete_spoilt
+    yield handlers.render_pre, spoilt.begin_frame
+    for made in (handlers.render_post, handlers.render_complete, handlers.render_cancel):
+        yield made, spoilt.end_frame
+    yield handlers.render_write, spoilt.delete_spoilt
     for ended in (handlers.render_complete, handlers.render_cancel):
-        yield ended, second_scene.restore_spoilt
+        yield ended, spoilt.restore_spoilt
         yield ended, unfinished.forget
     yield handlers.render_cancel, failures.end_job
 

@@ -19,7 +19,7 @@ from .holdouts import ineffective_holdouts
 from .native_panels import CYCLES_ENGINE
 from .pictures import ask, hidden_by_avatars, picture
 from .planes import check_size, read_plane, write_plane
-from .shots import Shot, read_shot
+from .shots import Shot, blurs, read_shot
 from .stamps import stamp
 
 # Cycles' methods without its class: Blender may unregister that at any time, and crashes when a registered class has
@@ -54,7 +54,8 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         """Reads the avatars of a view layer, and has Cycles render the rest of it."""
         if not self.is_preview:
             evaluated = False
-            with reported(self, depsgraph.scene.frame_current):
+            self._scene = depsgraph.scene.original
+            with reported(self, self._scene, depsgraph.scene.frame_current):
                 self._read(depsgraph)  # after Cycles' render the evaluated scene may be gone
                 evaluated = True
             if not evaluated:
@@ -66,7 +67,7 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         super().render_frame_finish()
         shots, self._shots = self._shots, {}
         for shot in shots.values():
-            with reported(self, shot.frame):
+            with reported(self, self._scene, shot.frame):
                 self._merge(shot)
                 stamp(self, shot)
         self._begun.clear()
@@ -76,6 +77,11 @@ class HeadGaSCyclesRenderEngine(_Cycles, bpy.types.RenderEngine):
         if not shot.files:
             return
         _check_control_meshes(depsgraph)
+        if blurs(depsgraph.scene, depsgraph.view_layer) and depsgraph.scene.cycles.rolling_shutter_type != 'NONE':
+            raise HeadGaSError(
+                "Cycles' rolling shutter looks at each line of a frame at another time, which avatars cannot follow",
+                "Set Rolling Shutter to None in Render Properties > Motion Blur",
+            )
         for warning in ineffective_holdouts(depsgraph):
             self.report({'WARNING'}, warning)
         # what is missing is told before Cycles works for an hour

@@ -6,8 +6,8 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
 
 import bpy
 from bpy.app.handlers import persistent
@@ -15,37 +15,45 @@ from bpy.app.handlers import persistent
 from .. import client
 from ..core.errors import HeadGaSError
 from ..core.messages import reportable
-from .second_scene import spoil
+from .spoilt import spoil
 
 _log = logging.getLogger(__name__)
 _failed = False
 
 
-@contextmanager
-def reported(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None = None) -> Iterator[None]:
+class reported:
     """Ends a render whose frame cannot be made: no image is written. What the user cancelled is no failure.
 
-    `main` is the scene whose compositor asked for this one.
+    No generator: its frame would keep the error, and by the error's traceback the engine, until the garbage is
+    collected. By then Blender has freed what the engine stands for, and Cycles its session no more.
     """
-    try:
-        yield
-    except client.Cancelled:
-        if not engine.test_break():  # Blender would go on, and write the frame without a picture
-            _fail(engine, frame, main, "The backend was stopped while it rendered")
-    except HeadGaSError as error:
-        _fail(engine, frame, main, reportable(error))
-    except Exception as error:
-        _fail(engine, frame, main, f"HeadGaS has a bug, please report it with the console's text: {error}")
-        raise
+
+    def __init__(self, engine: bpy.types.RenderEngine, scene: bpy.types.Scene, frame: int) -> None:
+        self._engine, self._scene, self._frame = engine, scene, frame
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        fail = partial(_fail, self._engine, self._scene, self._frame)
+        if isinstance(error, client.Cancelled):
+            if not self._engine.test_break():  # Blender would go on, and write the frame without a picture
+                fail("The backend was stopped while it rendered")
+        elif isinstance(error, HeadGaSError):
+            fail(reportable(error))
+        elif isinstance(error, Exception):
+            fail(f"HeadGaS has a bug, please report it with the console's text: {error}")
+        return isinstance(error, client.Cancelled | HeadGaSError)
 
 
-def _fail(engine: bpy.types.RenderEngine, frame: int, main: bpy.types.Scene | None, message: str) -> None:
+def _fail(engine: bpy.types.RenderEngine, scene: bpy.types.Scene, frame: int, message: str) -> None:
     # An ERROR report stops Blender before it writes an image. error_set alone would let it write a black one.
     engine.report({'ERROR'}, f"Frame {frame}: {message}")
     engine.error_set(message)
-    if main is not None:
+    if spoil(scene):
         _log.error("Frame %s: %s", frame, message)
-        spoil(main)
     remember_failure()
 
 

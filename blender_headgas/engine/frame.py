@@ -41,6 +41,7 @@ def camera_of(
         height=region.height,
         near=camera.data.clip_start,
         orthographic=is_orthographic(projection),
+        far=camera.data.clip_end,
     )
 
 
@@ -53,22 +54,25 @@ def check_sharp(camera: bpy.types.Object) -> None:
         )
 
 
-def background_of(scene: bpy.types.Scene) -> tuple[np.ndarray | None, str]:
-    """The colour [3] (scene-linear) behind the avatars, None for a transparent film; and a warning, or nothing.
+def background_of(depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray | None, str]:
+    """The colour [3] (scene-linear) behind a view layer's avatars, None for a transparent film; and a warning, or
+    nothing.
 
     Only a world of one colour can be shown. Instead of anything else its viewport colour is.
     """
+    scene, layer = depsgraph.scene, depsgraph.view_layer
     if scene.render.film_transparent:
         return None, ""
-    if scene.world is None:
+    world = layer.world_override.evaluated_get(depsgraph) if layer.world_override else scene.world
+    if world is None or not layer.use_sky:
         return np.zeros(3, np.float32), ""
-    shader = _surface_shader(scene.world)
+    shader = _surface_shader(world)
     if shader is None:
-        return np.array(scene.world.color, np.float32), ""
+        return np.array(world.color, np.float32), ""
     color, strength = shader.inputs.get("Color"), shader.inputs.get("Strength")
     if shader.type != 'BACKGROUND' or color.is_linked or strength.is_linked:
-        warning = f"HeadGaS shows the world '{scene.world.name}' in its viewport colour, without its nodes"
-        return np.array(scene.world.color, np.float32), warning
+        warning = f"HeadGaS shows the world '{world.name}' in its viewport colour, without its nodes"
+        return np.array(world.color, np.float32), warning
     return np.array(color.default_value[:3], np.float32) * strength.default_value, ""
 
 

@@ -11,6 +11,7 @@ CYCLES_ENGINE = 'HEADGAS_CYCLES'
 _USELESS = {"RENDER_PT_simplify", "RENDER_PT_simplify_viewport", "RENDER_PT_simplify_render", "RENDER_PT_gpencil"}
 _USELESS |= {"RENDER_PT_freestyle", "VIEWLAYER_PT_freestyle"}
 _BORROWED = {"EEVEE_WORLD_PT_surface", "EEVEE_MATERIAL_PT_context_material", "EEVEE_MATERIAL_PT_surface"}
+_BORROWED |= {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_override"}
 
 
 def register() -> None:

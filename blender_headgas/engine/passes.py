@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import client
 from ..core.cryptomatte import ranked
-from .shots import Shot
+from .shots import Shot, blurs
 
 _INDEX = "Object Index" if bpy.app.version >= (5, 0, 0) else "IndexOB"
 _LONGEST = 63 if bpy.app.version >= (5, 0, 0) else 40  # bytes of a name; with layer and view 63 in files of 4.x
@@ -95,7 +95,7 @@ def _cut(name: str, end: str) -> str:
 
 def has_vectors(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bool:
     """Whether there is a pass of motion; as in Cycles there is none where motion is blurred already."""
-    return layer.use_pass_vector and not scene.render.use_motion_blur
+    return layer.use_pass_vector and not blurs(scene, layer)
 
 
 def planes_of(

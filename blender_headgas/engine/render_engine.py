@@ -28,6 +28,7 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
     bl_label = "HeadGaS"
     bl_use_postprocess = True  # the compositor and the sequencer run after us
     bl_use_preview = False  # a material's preview ball has no avatar
+    bl_use_custom_freestyle = True  # lines are of meshes, which we don't show
     bl_use_eevee_viewport = True  # Material Preview shows the control mesh
 
     def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
@@ -37,12 +38,11 @@ class HeadGaSRenderEngine(bpy.types.RenderEngine):
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Renders one view layer of one frame; on failure no image is written and an animation ends."""
-        main = depsgraph.scene.original.headgas_render.main
-        with reported(self, depsgraph.scene.frame_current, main):
+        with reported(self, depsgraph.scene.original, depsgraph.scene.frame_current):
             self._render(depsgraph)
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
-        background, warning = background_of(depsgraph.scene)
+        background, warning = background_of(depsgraph)
         for told in filter(None, [warning, *ineffective_holdouts(depsgraph)]):
             self.report({'WARNING'}, told)
         layer = depsgraph.view_layer

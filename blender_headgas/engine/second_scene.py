@@ -5,7 +5,7 @@
 The user's own nodes stay: what took the scene's image takes the combined one, until all is removed.
 """
 
-import os
+import json
 
 import bpy
 from bpy.app.handlers import persistent
@@ -21,13 +21,13 @@ _SOURCE = "HeadGaS Scene"
 _FOLLOWED = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y", "use_border")
 _FOLLOWED += ("border_min_x", "border_max_x", "border_min_y", "border_max_y", "use_crop_to_border", "use_multiview")
 _FOLLOWED += ("views_format", "use_motion_blur", "motion_blur_shutter", "motion_blur_position", "fps", "fps_base")
-
-_spoilt: dict[str, str] = {}  # by the names of scenes: the paths of their files
+_FOLLOWED += ("frame_map_old", "frame_map_new")
+_OF_LAYERS = ("exclude", "holdout", "indirect_only")  # of their collections
 
 
 def is_set_up(scene: bpy.types.Scene) -> bool:
     """Whether the compositor of a scene combines it with its avatars."""
-    tree = _tree(scene)
+    tree = compositor_of(scene)
     return tree is not None and _NODE in tree.nodes
 
 
@@ -35,15 +35,24 @@ def set_up(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scen
     """Has the compositor show the avatars within what one view layer renders; returns the second scene.
 
     Raises:
-        HeadGaSError: the scene's engine renders avatars by itself, or all is set up already.
+        HeadGaSError: the scene's engine renders avatars by itself, all is set up already, or the compositor makes
+            its picture of something else.
     """
     if scene.render.engine in (ENGINE, CYCLES_ENGINE):
         raise HeadGaSError("This engine renders avatars by itself", "Nothing has to be set up for it")
     if is_set_up(scene):
         raise HeadGaSError("The compositor shows the avatars already", "Remove Avatars from Compositor undoes that")
-    second = _second_scene(scene, layer)
     tree = _ensured_tree(scene)
-    source = _render_layers(tree, scene, layer)
+    sources = [n for n in tree.nodes if n.type == 'R_LAYERS' and (n.scene, n.layer) == (scene, layer.name)]
+    taken = [(link.to_socket, node.name) for node in sources for link in node.outputs["Image"].links]
+    taken = taken or [(socket, "") for socket in _ends(tree) if not socket.is_linked]
+    if not taken:
+        raise HeadGaSError(
+            f"The compositor makes nothing of the view layer '{layer.name}'",
+            "Link the image of its Render Layers node, or make a view layer active that the compositor uses",
+        )
+    second = _second_scene(scene, layer)
+    source = max(sources, key=lambda node: node.outputs["Image"].is_linked, default=None)
     if source is None:
         source = tree.nodes.new('CompositorNodeRLayers')
         source.name = source.label = _SOURCE
@@ -54,12 +63,12 @@ def set_up(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scen
     avatars.scene, avatars.layer = second, layer.name
     avatars[_ADDED] = True
     avatars.location = source.location.x, source.location.y - 450
-    taken = [link.to_socket for link in source.outputs["Image"].links] or _ends(tree)
-    before = {"depth": layer.use_pass_z, "layer": layer.name}
+    told = [(socket.node.name, socket.identifier, name) for socket, name in taken]
+    before = {"depth": layer.use_pass_z, "layer": layer.name, "links": json.dumps(told)}
     layer.use_pass_z = True
     combine = _combine(tree, avatars, source)
     combine[_ADDED] = before
-    for socket in taken:
+    for socket, _ in taken:
         tree.links.new(combine.outputs[0], socket)
     return second
 
@@ -72,15 +81,18 @@ def remove(scene: bpy.types.Scene) -> None:
     """
     if not is_set_up(scene):
         raise HeadGaSError("The compositor of this scene does not show avatars", "There is nothing to remove")
-    tree = _tree(scene)
+    tree = compositor_of(scene)
     assert tree is not None
     combine, avatars = tree.nodes[_NODE], tree.nodes.get(_AVATARS)
     before = dict(combine[_ADDED])
     feeding = (link.from_node for link in tree.links if link.to_node == combine and link.from_socket.name == "Depth")
     source = next((node for node in feeding if node != avatars), None)
     if source is not None and _ADDED not in source:
+        linked = {(node, socket): name for node, socket, name in json.loads(before["links"])}
         for socket in [link.to_socket for link in combine.outputs[0].links]:
-            tree.links.new(source.outputs["Image"], socket)
+            origin = linked.get((socket.node.name, socket.identifier), source.name)  # later links are the source's
+            if origin in tree.nodes:
+                tree.links.new(tree.nodes[origin].outputs["Image"], socket)
     layer = scene.view_layers.get(before["layer"])
     if layer is not None:
         layer.use_pass_z = bool(before["depth"])
@@ -101,7 +113,7 @@ def remove(scene: bpy.types.Scene) -> None:
 
 @persistent
 def follow_main_scenes(*_: object) -> None:
-    """Before a render: second scenes take over the camera and the frame of their first."""
+    """Before a render: second scenes take over the camera, the frame and the objects of their first."""
     for second in bpy.data.scenes:
         main = second.headgas_render.main
         if main is None:
@@ -111,34 +123,32 @@ def follow_main_scenes(*_: object) -> None:
             setattr(second.render, name, getattr(main.render, name))
         for own, view in zip(second.render.views, main.render.views, strict=False):
             own.use, own.camera_suffix = view.use, view.camera_suffix
+        for shown, wanted in (
+            (second.collection.objects, main.collection.objects),
+            (second.collection.children, main.collection.children),
+        ):
+            for item in set(wanted) - set(shown):
+                shown.link(item)
+            for item in set(shown) - set(wanted):
+                shown.unlink(item)
+        for own in second.view_layers:
+            layer = main.view_layers.get(own.name)
+            if layer is not None:
+                own.use_solid, own.use_motion_blur = layer.use_solid, layer.use_motion_blur
+                _follow_collections(own.layer_collection, layer.layer_collection)
 
 
-def spoil(main: bpy.types.Scene) -> None:
-    """After its second scene has failed: the main scene's image must not become a file.
-
-    Blender tells the main scene's render nothing of what failed. A path that cannot be written ends an animation; the
-    path of a still is fixed by now, so its file is deleted.
-    """
-    if main.name not in _spoilt:
-        _spoilt[main.name] = main.render.filepath
-        main.render.filepath = os.path.join(__file__, "HeadGaS could not render the avatars, see the console", "#")
-
-
-@persistent
-def delete_spoilt(scene: bpy.types.Scene, *_: object) -> None:
-    """After a file was written."""
-    if scene.name in _spoilt:
-        path = bpy.path.abspath(_spoilt[scene.name])
-        for name in (path, path + scene.render.file_extension):
-            if os.path.isfile(name):
-                os.unlink(name)
-
-
-@persistent
-def restore_spoilt(scene: bpy.types.Scene, *_: object) -> None:
-    """When a render has ended."""
-    if scene.name in _spoilt:
-        scene.render.filepath = _spoilt.pop(scene.name)
+def _follow_collections(own: bpy.types.LayerCollection, main: bpy.types.LayerCollection) -> None:
+    """What a view layer shows of the collections within one; of each before that of those within."""
+    known = {child.collection: child for child in own.children}
+    for child in main.children:
+        other = known.get(child.collection)
+        if other is None:
+            continue
+        for name in _OF_LAYERS:
+            if getattr(other, name) != getattr(child, name):
+                setattr(other, name, getattr(child, name))
+        _follow_collections(other, child)
 
 
 def _second_scene(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.types.Scene:
@@ -158,7 +168,8 @@ def _second_scene(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bpy.typ
     return second
 
 
-def _tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+def compositor_of(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """The compositor's nodes of a scene, where it uses them."""
     if bpy.app.version >= (5, 0, 0):
         return scene.compositing_node_group
     return scene.node_tree if scene.use_nodes else None
@@ -166,7 +177,7 @@ def _tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
 
 def _ensured_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     """The compositor's nodes of a scene, with an output."""
-    tree = _tree(scene)
+    tree = compositor_of(scene)
     if tree is None:
         if bpy.app.version >= (5, 0, 0):
             tree = scene.compositing_node_group = bpy.data.node_groups.new("Compositing", 'CompositorNodeTree')
@@ -191,14 +202,6 @@ def _ends(tree: bpy.types.NodeTree) -> list[bpy.types.NodeSocket]:
     """The sockets of the picture that the compositor makes."""
     kind = 'GROUP_OUTPUT' if bpy.app.version >= (5, 0, 0) else 'COMPOSITE'
     return [node.inputs[0] for node in tree.nodes if node.type == kind and len(node.inputs)]
-
-
-def _render_layers(
-    tree: bpy.types.NodeTree, scene: bpy.types.Scene, layer: bpy.types.ViewLayer
-) -> bpy.types.Node | None:
-    """The node of the view layer's image; of several the one that something is made of."""
-    nodes = [node for node in tree.nodes if node.type == 'R_LAYERS' and (node.scene, node.layer) == (scene, layer.name)]
-    return max(nodes, key=lambda node: node.outputs["Image"].is_linked, default=None)
 
 
 def _combine(tree: bpy.types.NodeTree, avatars: bpy.types.Node, source: bpy.types.Node) -> bpy.types.Node:

@@ -79,7 +79,7 @@ def read_shot(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, wi
     layer = depsgraph.view_layer.name
     region = region_of(scene.render, engine.resolution_x, engine.resolution_y)
     views = _views(engine, depsgraph)
-    exposures = list(_exposures(scene))
+    exposures = list(_exposures(scene, depsgraph.view_layer))
     frame, subframe, inverse = scene.frame_current, scene.frame_subframe, inverse_of(scene)
     if len(exposures) == 1 and not with_motion:
         return Shot(frame, layer, region, (_moment(engine, depsgraph, region, views),), None, inverse)
@@ -133,15 +133,20 @@ def _keys(moment: Moment) -> list:
     return [(*pair, pairs[:number].count(pair)) for number, pair in enumerate(pairs)]
 
 
-def _exposures(scene: bpy.types.Scene) -> Iterator[tuple[float, float]]:
+def blurs(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> bool:
+    """Whether a view layer blurs what moves."""
+    return scene.render.use_motion_blur and layer.use_motion_blur
+
+
+def _exposures(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> Iterator[tuple[float, float]]:
     """The times in frames, and their shares of the exposure, at which the shutter's opening is looked at."""
     render, now = scene.render, scene.frame_current + scene.frame_subframe
-    if not render.use_motion_blur:
+    if not blurs(scene, layer):
         yield now, 1.0
         return
     count = scene.headgas_render.motion_samples
     start = {'START': 0.0, 'CENTER': -0.5, 'END': -1.0}[render.motion_blur_position]
-    curve = render.motion_blur_shutter_curve
+    curve = (scene.headgas_render.main or scene).render.motion_blur_shutter_curve
     curve.initialize()
     places = [(number + 0.5) / count for number in range(count)]
     openings = [max(0.0, curve.evaluate(curve.curves[0], place)) for place in places]
@@ -162,15 +167,17 @@ def _moment(
         engine.active_view_set(view)
         cameras[view] = _camera(engine, depsgraph, region, camera.evaluated_get(depsgraph))
     names, avatars = seen_avatars(depsgraph)
-    hidden = {view: hidden_by_holdouts(depsgraph, camera) for view, camera in cameras.items()}
+    solid = depsgraph.view_layer.use_solid  # without, surfaces hide nothing
+    hidden = {view: hidden_by_holdouts(depsgraph, camera) for view, camera in cameras.items() if solid}
     found = {view: covered for view, covered in hidden.items() if covered is not None}
     return Moment(weight, avatars, names, cameras, found)
 
 
 def seen_avatars(depsgraph: bpy.types.Depsgraph) -> tuple[tuple[str, ...], tuple[client.PosedAvatar, ...]]:
     """The names of the control meshes whose avatars the camera may see, and their avatars."""
-    layer = depsgraph.view_layer
-    seen = []
+    layer, seen = depsgraph.view_layer, []
+    if not layer.use_solid:  # avatars are surfaces
+        return (), ()
     for (obj, owner, _), avatar in zip(visible_avatars(depsgraph), posed_avatars(depsgraph), strict=True):
         if not owner.indirect_only_get(view_layer=layer):
             holdout = obj.is_holdout or owner.is_holdout or owner.holdout_get(view_layer=layer)
@@ -192,7 +199,8 @@ def _same(one: Moment, other: Moment) -> bool:
             (avatar.path, avatar.expression.tobytes(), avatar.transform.tobytes(), avatar.holdout)
             for avatar in moment.avatars
         ]
-        cameras = [(camera.viewmat.tobytes(), camera.K.tobytes()) for camera in moment.cameras.values()]
+        seen = moment.cameras.values()
+        cameras = [(camera.viewmat.tobytes(), camera.K.tobytes(), camera.near, camera.far) for camera in seen]
         return avatars + cameras + [plane.tobytes() for covered in moment.hidden.values() for plane in covered]
 
     return numbers(one) == numbers(other)

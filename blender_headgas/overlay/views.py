@@ -44,6 +44,7 @@ def camera_of(view: View) -> Camera:
     orthographic = is_orthographic(projection)
     scale, offset = projection[2, 2], projection[2, 3]  # of the depth
     near = (1.0 + offset) / scale if orthographic else offset / (scale - 1.0)  # where OpenGL has -1
+    far = (offset - 1.0) / scale if orthographic else offset / min(scale + 1.0, -1e-9)  # where it has 1
     return Camera(
         viewmat=opencv_viewmat(np.linalg.inv(view.view)),
         K=intrinsics(projection, view.width, view.height),
@@ -51,6 +52,7 @@ def camera_of(view: View) -> Camera:
         height=view.height,
         near=float(near),
         orthographic=orthographic,
+        far=float(far),
     )
 
 

@@ -93,7 +93,7 @@ class HEADGAS_PT_passes(bpy.types.Panel):
         column.prop(own, "use_median_depth")
         column.prop(layer, "use_pass_normal")
         row = column.row()
-        row.active = not context.scene.render.use_motion_blur
+        row.active = not (context.scene.render.use_motion_blur and layer.use_motion_blur)
         row.prop(layer, "use_pass_vector")
         column = layout.column(heading="Mattes")
         column.prop(own, "use_opacity")

@@ -11,12 +11,12 @@ from blender_headgas.core.depth_raster import covered
 _SIZE = 20, 14  # pixels
 
 
-def _camera(orthographic: bool, near: float = 0.1) -> Camera:
+def _camera(orthographic: bool, near: float = 0.1, far: float = 2.3) -> Camera:
     focal = 9.0 if orthographic else 18.0
     K = np.array([[focal, 0, 10.3], [0, focal * 1.1, 6.6], [0, 0, 1]])
     viewmat = np.eye(4)
     viewmat[:3, 3] = 0.05, -0.1, 2.0
-    return Camera(viewmat, K, *_SIZE, near, orthographic)
+    return Camera(viewmat, K, *_SIZE, near, orthographic, far)
 
 
 def _by_rays(triangles: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +32,7 @@ def _by_rays(triangles: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndar
             start = np.array([x, y, 0.0]) if camera.orthographic else np.zeros(3)
             way = np.array([0.0, 0.0, 1.0]) if camera.orthographic else np.array([x, y, 1.0])
             hits = _hits(start, way, corners)
-            hits = hits[hits >= camera.near]
+            hits = hits[(hits >= camera.near) & (hits <= camera.far)]
             found += [hits.min()] if len(hits) else []
         share[row, column] = len(found) / 9
         if found:

@@ -300,6 +300,15 @@ def test_pixels_travel_without_shared_memory_too(scene, avatar, service, tmp_pat
     assert np.abs(large[:, :, :2].reshape(32, 2, 48, 2, 2).mean(axis=(1, 3)) - shared[..., :2]).max() < 1e-4
 
 
+def test_freestyle_draws_no_lines_of_meshes_that_are_not_shown(scene, avatar, tmp_path):
+    plain = render_still(tmp_path / "plain.exr")
+    scene.render.use_freestyle = True
+    lines = scene.view_layers[0].freestyle_settings.linesets
+    drawn = lines[0] if lines else lines.new("lines")
+    drawn.linestyle = drawn.linestyle or bpy.data.linestyles.new("style")
+    assert np.array_equal(render_still(tmp_path / "lines.exr"), plain)
+
+
 def test_panoramic_cameras_are_refused(scene, avatar, tmp_path):
     scene.camera.data.type = 'PANO'
     _fails(scene, tmp_path, "'pano'")

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Avatars within a scene of Cycles: each frame against Cycles' own frame and the avatars', composited by numpy."""
 
+import gc
+
 import bpy
 import numpy as np
 import pytest
@@ -227,6 +229,23 @@ def test_a_backend_that_fails_writes_no_image(stage, service, tmp_path):
     with pytest.raises(RuntimeError, match="This avatar is refused"):
         bpy.ops.render.render(write_still=True)
     assert not (tmp_path / "failed.exr").exists()
+
+
+@pytest.mark.skipif(bpy.app.version < (4, 5, 0), reason="Blender 4.2 itself keeps engines, plain Cycles' too")
+@pytest.mark.parametrize("name", ["refuse", "die_at_1", "head"])
+def test_a_failed_frame_leaves_no_engine_behind(scene, service, tmp_path, name):
+    """Blender 5.2 cannot free Cycles' session any more where the engine outlives its render."""
+    bpy.ops.headgas.import_avatar(filepath=str(write_avatar(tmp_path / f"{name}.safetensors")))
+    scene.render.engine, scene.camera.data.dof.use_dof = 'HEADGAS_CYCLES', name == "head"
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(RuntimeError, match="Frame 1: "):
+            bpy.ops.render.render()
+        assert not [kept for kept in gc.get_objects() if type(kept).__name__ == "HeadGaSCyclesRenderEngine"]
+    finally:
+        gc.enable()
 
 
 def test_a_scene_without_avatars_is_cycles_own(stage, tmp_path):

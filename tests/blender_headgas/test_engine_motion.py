@@ -95,6 +95,20 @@ def test_the_shutter_curve_weighs_the_moments(scene, avatar, service, tmp_path):
     assert image[0, 0, 2] == pytest.approx(rest + 0.5 * (0.25 * jaws[0] + 0.75 * jaws[1]), abs=1e-3)
 
 
+def test_a_clipping_plane_that_moves_is_motion(scene, avatar, service, tmp_path):
+    """Where all else stands still; the planes are the camera's own."""
+    scene.headgas_render.motion_samples, scene.render.motion_blur_shutter = 2, 1.0
+    scene.camera.data.clip_start = 0.125
+    for frame, end in ((20, 10.0), (24, 14.0)):
+        scene.camera.data.clip_end = end
+        scene.camera.data.keyframe_insert("clip_end", frame=frame)
+    scene.frame_set(22)
+    render_still(tmp_path / "still.exr")
+    planes = [(request["camera"]["near"], request["camera"]["far"]) for request in service.requests]
+    assert planes == [(0.125, pytest.approx(11.75, abs=0.5)), (0.125, pytest.approx(12.25, abs=0.5))]
+    assert planes[0] != planes[1]
+
+
 def test_a_shutter_that_never_opens_is_refused(scene, avatar, tmp_path):
     curve = scene.render.motion_blur_shutter_curve
     for point in curve.curves[0].points:
@@ -130,6 +144,34 @@ def test_both_eyes_see_from_their_own_place(scene, avatar, service, tmp_path, mo
     assert (shift > 1) == (mode == 'OFFAXIS')
     for name in ("L", "R"):
         assert any(plane.any() for plane in read_layers(tmp_path / f"eyes_{name}.exr").values())
+
+
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize("mode", ['OFFAXIS', 'TOE'])
+def test_a_border_is_a_crop_of_both_eyes(scene, avatar, tmp_path, mode, crop):
+    """The stand-in draws rays: each eye's are those of its own whole frame. Before them stands a plane, for Cycles."""
+    scene.render.use_motion_blur, scene.render.use_multiview, scene.render.filter_size = False, True, 0.01
+    stereo = scene.camera.data.stereo
+    stereo.convergence_mode, stereo.interocular_distance, stereo.convergence_distance = mode, 0.2, 2.0
+    scene.render.image_settings.views_format, scene.render.image_settings.exr_codec = 'INDIVIDUAL', 'NONE'
+    plane(scene, 2.0, (0.0, 0.0, 0.5), size=0.3)
+    render = scene.render
+    render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = 0.25, 0.75, 0.25, 0.875
+    eyes = {}
+    for name, border in (("whole", False), ("part", True)):
+        render.use_border, render.use_crop_to_border = border, crop
+        render.filepath = str(tmp_path / f"{name}.exr")
+        bpy.ops.render.render(write_still=True)
+        files = [read_layers(tmp_path / f"{name}_{side}.exr") for side in "LR"]
+        eyes[name] = [np.stack([channels[channel] for channel in "RGBA"], -1) for channels in files]
+    apart = np.abs(eyes["whole"][0][4:24, 12:36, 0] - eyes["whole"][1][4:24, 12:36, 0]).max()
+    assert (apart > 0.01) == (mode == 'OFFAXIS')  # toed-in ones have the same rays before themselves
+    for whole, part in zip(eyes["whole"], eyes["part"], strict=True):
+        if not crop:
+            assert part.shape == whole.shape and not part[:4].any() and not part[:, :12].any()
+        within = part if crop else part[4:24, 12:36]
+        assert within.shape == (20, 24, 4)
+        assert np.abs(within - whole[4:24, 12:36]).max() < 1e-4
 
 
 def test_each_view_has_its_own_camera(scene, avatar, service, tmp_path):

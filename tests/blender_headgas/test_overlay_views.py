@@ -44,9 +44,16 @@ def test_the_region_holds_the_avatar_and_its_camera_sees_what_the_viewport_sees(
     assert (region.height - v / fineness) + region.y == pytest.approx(pixels[:, 1])
 
 
-def test_near_planes_are_the_viewport_s():
-    assert camera_for(_view(_PERSPECTIVE), PixelRegion(0, 0, 16, 16), 1.0).near == pytest.approx(0.01)
-    assert camera_for(_view(_PARALLEL), PixelRegion(0, 0, 16, 16), 1.0).near == pytest.approx(-80.0)
+@pytest.mark.parametrize(("projection", "near", "far"), [(_PERSPECTIVE, 0.01, 1.01), (_PARALLEL, -80.0, 120.0)])
+def test_clipping_planes_are_the_viewport_s(projection, near, far):
+    camera = camera_for(_view(projection), PixelRegion(0, 0, 16, 16), 1.0)
+    assert (camera.near, camera.far) == pytest.approx((near, far))
+
+
+def test_a_far_plane_that_single_precision_cannot_tell_is_far():
+    projection = _PERSPECTIVE.copy()
+    projection[2, 2:] = -1.0, -0.002
+    assert camera_for(_view(projection), PixelRegion(0, 0, 16, 16), 1.0).far > 1e5
 
 
 def test_what_is_out_of_sight_has_no_region():

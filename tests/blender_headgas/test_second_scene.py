@@ -51,6 +51,29 @@ def test_the_compositor_shows_avatars_before_and_behind(stage, tmp_path, users):
     assert np.abs(render_still(tmp_path / "again.exr") - alone).max() < _CLOSE
 
 
+def test_all_that_takes_the_view_layer_s_image_is_served_and_restored(stage, tmp_path):
+    tree = users_nodes(stage)
+    other, sharp = tree.nodes.new('CompositorNodeRLayers'), tree.nodes.new('CompositorNodeExposure')
+    other.scene = stage
+    tree.links.new(other.outputs["Image"], sharp.inputs["Image"])
+    before = links_of(tree)
+    bpy.ops.headgas.set_up_compositing()
+    fed = {(link.from_node.name, link.to_node.name) for link in tree.links if link.to_node.type == 'EXPOSURE'}
+    assert fed == {("HeadGaS Combine", "Exposure"), ("HeadGaS Combine", sharp.name)}
+    bpy.ops.headgas.remove_compositing()
+    assert links_of(tree) == before
+
+
+def test_a_compositor_that_shows_another_view_layer_is_left_alone(stage):
+    tree = users_nodes(stage)
+    stage.view_layers.new("unused")
+    next(node for node in tree.nodes if node.type == 'R_LAYERS').layer = "unused"
+    before = links_of(tree)
+    with pytest.raises(RuntimeError, match="makes nothing of the view layer 'ViewLayer'"):
+        bpy.ops.headgas.set_up_compositing()
+    assert links_of(tree) == before and len(tree.nodes) == 3 and len(bpy.data.scenes) == 1
+
+
 def render_still_of(scene, path) -> np.ndarray:
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True, scene=scene.name)
@@ -71,6 +94,34 @@ def test_the_second_scene_follows_the_first(stage, service, tmp_path):
     asked = [(request["avatars"][0]["expression"][0], request["camera"]["width"]) for request in service.requests]
     assert asked == [(pytest.approx(0.3), 30), (pytest.approx(0.4), 30)]
     assert service.requests[-1]["camera"]["viewmat"][0][3] == pytest.approx(-0.25)
+
+
+def test_the_second_scene_shows_what_the_first_does(stage, service, tmp_path):
+    """Also what is added, hidden and moved in collections after it was set up."""
+    bpy.ops.headgas.set_up_compositing()
+    first = next(obj for obj in bpy.data.objects if obj.headgas.is_avatar)
+    cast = bpy.data.collections.new("cast")
+    stage.collection.children.link(cast)
+    later, direct = first.copy(), first.copy()
+    later.location.x, direct.location.x = 1.0, 2.0
+    cast.objects.link(later)
+    stage.collection.objects.link(direct)
+    layer = stage.view_layers[0]
+    offsets = []
+
+    def look() -> None:
+        render_still(tmp_path / "still.exr")
+        avatars = service.requests[-1]["avatars"]
+        offsets.append({round(avatar["transform"][0][3]): avatar["holdout"] for avatar in avatars})
+
+    look()
+    layer.layer_collection.children["cast"].holdout = True
+    look()
+    layer.layer_collection.children["cast"].exclude = True
+    stage.collection.objects.unlink(direct)
+    look()
+    alone = {0: False}
+    assert offsets == [alone | {1: False, 2: False}, alone | {1: True, 2: False}, alone]
 
 
 def test_what_makes_no_sense_is_refused(stage):

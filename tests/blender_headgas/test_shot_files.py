@@ -51,7 +51,7 @@ def _assert_cameras(found: list[dict], expected: list[dict]) -> None:
     for own, asked in zip(found, expected, strict=True):
         for name in ("viewmat", "K"):
             assert np.allclose(own[name], asked["camera"][name], atol=1e-5), name
-        for name in ("width", "height", "near", "orthographic"):
+        for name in ("width", "height", "near", "far", "orthographic"):
             assert own[name] == asked["camera"][name], name
 
 

@@ -72,6 +72,16 @@ def test_pictures_of_a_shot(shot: Path, capsys: Capture, tmp_path: Path) -> None
     assert np.abs(images["0008.png"].astype(int) - images["0009.png"]).max() > 50
 
 
+def test_a_shot_s_far_plane(shot: Path, tmp_path: Path) -> None:
+    cameras = json.loads((shot / "cameras.json").read_text())
+    cameras["frames"][1] |= {"near": 0.01, "far": 0.02}
+    (tmp_path / "cameras.json").write_text(json.dumps(cameras))
+    files = ["--take", str(shot / "take.json"), "--cameras", str(tmp_path / "cameras.json")]
+    assert cli.main(_command(shot, tmp_path / "out", *files)) == 0
+    images = [np.asarray(Image.open(tmp_path / "out" / f"{number:04d}.png")) for number in _FRAMES]
+    assert (images[0] == _expected(shot, 8)).all() and not images[1].any()
+
+
 def test_a_film_of_a_shot(shot: Path, tmp_path: Path) -> None:
     out = tmp_path / "film.avi"
     assert cli.main(_command(shot, out, *_shot(shot))) == 0

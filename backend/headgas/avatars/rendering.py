@@ -35,14 +35,15 @@ class PlacedAvatar:
 
 @torch.inference_mode()
 def render_frame(
-    placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01, depth_limit: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+    placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01, depth_limit: Tensor | None = None,
+    far: float = math.inf,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Renders avatars together, so that they hide and blend with each other: the picture of their `Stage`.
 
     Raises:
         HeadGaSError: an expression or a transform cannot be used.
     """
-    return Stage.of(placed, camera, near, depth_limit).picture()
+    return Stage.of(placed, camera, near, depth_limit, far).picture()
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class Stage:
     @classmethod
     @torch.inference_mode()
     def of(
-        cls, placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01, depth_limit: Tensor | None = None
-    ) -> "Stage":
+        cls, placed: Sequence[PlacedAvatar], camera: Camera, near: float = 0.01, depth_limit: Tensor | None = None,
+        far: float = math.inf,
+    ) -> "Stage":  # fmt: skip
         """Evaluates the avatars for a camera.
 
         Expressions, transforms and camera are best on the CPU: a GPU is then never waited for.
@@ -74,6 +76,7 @@ class Stage:
                 camera is seen, too.
             depth_limit: [H,W] metres, camera-space z as the picture's depth: a Gaussian whose centre lies behind it
                 at a pixel is left out there.
+            far: metres; nothing farther is drawn.
 
         Raises:
             HeadGaSError: an expression or a transform cannot be used.
@@ -90,6 +93,7 @@ class Stage:
             viewmat, near = camera.viewmat.double().cpu().clone(), _FIRST
             viewmat[2, 3] += moved_back
             camera = replace(camera, viewmat=viewmat)
+            far += moved_back
         places = [_Place.of(item, camera) for item in placed]
         scale = places[0].scale if len(places) == 1 else None
         if depth_limit is not None:
@@ -97,13 +101,17 @@ class Stage:
         if scale is not None:  # the camera goes to the avatar: nothing has to be done to each Gaussian
             view = places[0].head_camera(device)
             gaussians = placed[0].avatar.visible_gaussians(_to_device(placed[0].expression, device), view)
+            gaussians = _clipped(gaussians, view, far / scale)
             placements = (torch.eye(4, device=device),)
             rest = near / scale, scale, moved_back, antialiased, depth_limit, holdouts
             return cls((gaussians,), placements, view, *rest)
-        groups = tuple(_in_world(item, place, device) for item, place in zip(placed, places, strict=True))
+        there = _uploaded(camera, device)
+        groups = tuple(
+            _clipped(_in_world(item, place, device), there, far) for item, place in zip(placed, places, strict=True)
+        )
         placements = tuple(_to_device(item.transform, device) for item in placed)
         rest = near, 1.0, moved_back, antialiased, depth_limit, holdouts
-        return cls(groups, placements, _uploaded(camera, device), *rest)
+        return cls(groups, placements, there, *rest)
 
     @property
     def gaussians(self) -> Gaussians:
@@ -198,6 +206,14 @@ def _first_seen(placed: Sequence[PlacedAvatar], camera: Camera, near: float) -> 
         depths.append(float(origin - _FARTHEST_GAUSSIAN * transform[:3, :3].norm(dim=0).max()))
     nearest = min(depths)
     return max(near, nearest) if math.isfinite(nearest) else near
+
+
+def _clipped(gaussians: Gaussians, camera: Camera, far: float) -> Gaussians:
+    """The Gaussians, those behind `far` without opacity: nothing is waited for, and each keeps its place."""
+    if math.isinf(far):
+        return gaussians
+    depths = gaussians.means @ camera.viewmat[2, :3] + camera.viewmat[2, 3]
+    return replace(gaussians, opacities=torch.where(depths <= far, gaussians.opacities, 0.0))
 
 
 def finished(color: Tensor, alpha: Tensor, depth: Tensor, scale: float) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@
 
 import csv
 import io
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ class ShotCamera:
     number: int
     camera: Camera
     near: float  # metres
+    far: float = math.inf  # metres
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,11 @@ def read_cameras(path: Path) -> Cameras:
         near = frame.number("near", 0.01)
         if near <= 0 and not flat:
             raise frame.error("near", "metres above zero")
+        far = frame.number("far", math.inf)
+        if far <= near:
+            raise frame.error("far", "metres above 'near'")
         camera = Camera(torch.from_numpy(viewmat).float(), torch.from_numpy(K).float(), *size, flat)
-        found.append(ShotCamera(number, camera, near))
+        found.append(ShotCamera(number, camera, near, far))
     return Cameras(path, _rate(fields), tuple(found))
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the service can be asked."""
 
+import math
 import os
 import platform
 import threading
@@ -147,13 +148,13 @@ class Requests:
         started = time.perf_counter()
         view = params["camera"]
         camera = _camera(view)
-        near, inspect, coverage = float(view.get("near", 0.01)), params.get("inspect"), bool(params.get("coverage"))
+        (near, far), inspect, coverage = _clip(view), params.get("inspect"), bool(params.get("coverage"))
         placed = [self._placed(item) for item in params["avatars"]]
         limit = _depth_limit(params, camera)
         passes, around = params.get("passes") or [], params.get("around")
         asked = [item.avatar for item in placed], repr([params["avatars"], view, inspect, coverage, passes, around])
         if limit is not None or asked != self._last_asked:
-            stage = Stage.of(placed, camera, near, limit)
+            stage = Stage.of(placed, camera, near, limit, far)
             self._last_picture = self._picture(stage, asked[0], inspect, coverage)
             if passes:
                 self._last_picture.planes.extend(self._passes(stage, camera, passes, around))
@@ -190,7 +191,7 @@ class Requests:
         others = []
         for name in ("before", "after"):
             placed, view = [self._placed(item) for item in around[name]["avatars"]], around[name]["camera"]
-            others.append(Stage.of(placed, _camera(view), float(view.get("near", 0.01))))
+            others.append(Stage.of(placed, _camera(view), _clip(view)[0]))
             if [len(group) for group in others[-1].groups] != [len(group) for group in stage.groups]:
                 raise HeadGaSError("The request's avatars around the frame are not those of the frame.")
         return passes_of(stage, names, camera, Around(*others))
@@ -236,6 +237,12 @@ def _camera(view: dict[str, Any]) -> Camera:
         _side(view["height"], "camera.height"),
         bool(view.get("orthographic", False)),
     )
+
+
+def _clip(view: dict[str, Any]) -> tuple[float, float]:
+    """From where on and up to where a camera sees, metres."""
+    far = view.get("far")
+    return float(view.get("near", 0.01)), math.inf if far is None else float(far)
 
 
 def _matrix(value: Any, size: int, name: str) -> torch.Tensor:

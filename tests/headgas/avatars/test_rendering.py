@@ -187,6 +187,27 @@ def test_nothing_nearer_than_the_near_plane_is_drawn() -> None:
     assert not render_frame([placed], camera(), near=1.0)[0].any()
 
 
+@pytest.mark.parametrize(("scale", "count"), [(1.0, 1), (2.5, 1), (0.4, 2)])
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_nothing_farther_than_the_far_plane_is_drawn(scale: float, count: int, orthographic: bool) -> None:
+    """As with a depth limit that is the same everywhere."""
+    view = camera()
+    placed = [
+        PlacedAvatar(small_avatar(), EXPRESSION, placement(scale * torch.eye(3), (0.1 * n, 0, 0))) for n in range(count)
+    ]
+    if orthographic:
+        K = torch.tensor([[3.0 * SIZE, 0, SIZE / 2], [0, 3.0 * SIZE, SIZE / 2], [0, 0, 1]])
+        view = Camera(view.viewmat, K, SIZE, SIZE, orthographic=True)
+    whole, depth = render_frame(placed, view)
+    middle = float(depth[whole[..., 3] > 0.5].median())
+    clipped = render_frame(placed, view, far=middle)
+    limited = render_frame(placed, view, depth_limit=torch.full_like(depth, middle))
+    for one, other in zip(clipped, limited, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    assert 0.1 < clipped[0][..., 3].sum() / whole[..., 3].sum() < 0.95
+    assert (render_frame(placed, view, far=1e3)[0] == whole).all()
+
+
 @pytest.mark.parametrize("scales", [(0.0, 0.0, 0.0), (1.0, 1.0, 0.0), (math.nan, 1.0, 1.0)])
 def test_an_avatar_scaled_to_nothing_is_refused(scales: tuple[float, float, float]) -> None:
     with pytest.raises(HeadGaSError, match="scaled to nothing"):

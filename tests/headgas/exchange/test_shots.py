@@ -3,6 +3,7 @@
 """A shot's files: takes and cameras as they are written by hand, paired, and refused where they are wrong."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,10 @@ def table(folder: Path, text: str) -> Path:
 
 
 def test_frames_are_found_by_their_numbers(tmp_path: Path) -> None:
-    seen = read_cameras(cameras(tmp_path, camera(4), camera(5, orthographic=True, near=-1.0)))
+    seen = read_cameras(cameras(tmp_path, camera(4), camera(5, orthographic=True, near=-1.0, far=2)))
     assert [frame.number for frame in seen.frames] == [4, 5] and seen.rate == 10
-    assert seen.frames[0].near == 0.1 and seen.frames[0].camera.K[0, 2] == 32
+    assert [(frame.near, frame.far) for frame in seen.frames] == [(0.1, math.inf), (-1.0, 2.0)]
+    assert seen.frames[0].camera.K[0, 2] == 32
     assert not seen.frames[0].camera.orthographic and seen.frames[1].camera.orthographic
     shown, unknown = moments(read_take(take(tmp_path)), SPACE, seen)
     assert unknown == [] and [moment.number for moment in shown] == [4, 5]
@@ -77,6 +79,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "another format": (lambda p: read_cameras(take(p)), "not a file of the format 'headgas-cameras'"),
     "newer": (lambda p: read_take(take(p, version=2)), "'version' is 2"),
     "no frames": (lambda p: read_cameras(cameras(p)), "'frames'"),
+    "nothing between": (lambda p: read_cameras(cameras(p, camera(1, far=0.1))), r"frames\[0\].*far.*above 'near'"),
     "not a number": (lambda p: read_cameras(cameras(p, camera(1), camera(2, near=float("nan")))), r"frames\[1\].*near"),
     "scaled": (lambda p: read_cameras(cameras(p, camera(1, viewmat=(2 * np.eye(4)).tolist()))), "'viewmat'"),
     "no focal length": (lambda p: read_cameras(cameras(p, camera(1, K=np.zeros((3, 3)).tolist()))), "'K'"),
