@@ -266,7 +266,7 @@ def test_the_older_layout_has_the_numbers_that_it_claims(tmp_path: Path) -> None
         path.write_bytes(content[:place])
         with pytest.raises(HeadGaSError, match="is damaged"):
             read_torch(path)
-    path.write_bytes(re.sub(rb"(cpuq.)K\x03", rb"\1M\xff\xff", content))
+    path.write_bytes(re.sub(rb"(cpuq.)K\x03", b"\\1M\xff\xff", content))
     with pytest.raises(HeadGaSError, match="claims 262,140 bytes"):
         read_torch(path)
 
