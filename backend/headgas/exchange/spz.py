@@ -104,7 +104,7 @@ def _extended(path: Path, records: bytes) -> tuple[str, list[str]]:
             if system in _SYSTEMS:
                 axes = _SYSTEMS[system]
             else:
-                warnings.add(f"{path.name}: its axes are of a kind that is not read: say which it has if it lies wrong.")
+                warnings.add(f"{path.name}: its axes are of a kind that is not read: if it lies wrong, say which.")
         else:
             warnings.add(f"{path.name}: its extensions are left out.")
         at += 8 + size
