@@ -8,6 +8,7 @@ A malicious file is refused before anything in it is called, and the message say
 import io
 import pickle
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -24,8 +25,9 @@ from headgas.unpickling import Forbidden, Held, Restricted
 __all__ = ["Held", "as_array", "read_array", "read_npz", "read_objects", "read_pickle", "read_torch"]
 
 _PLAUSIBLE, _MOST_COMPRESSED = 1 << 28, 100  # bytes that any zip may unpack to; how much smaller a larger one may be
-_DAMAGED = (pickle.UnpicklingError, EOFError, KeyError, IndexError, AttributeError, TypeError, ValueError, RuntimeError,
-            MemoryError, OverflowError, UnicodeDecodeError, struct.error, zipfile.BadZipFile, zlib.error)  # fmt: skip
+_DAMAGED = (pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, RuntimeError,
+            MemoryError, OverflowError, SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile,
+            zlib.error)  # fmt: skip
 
 
 def read_pickle(path: Path) -> Any:

@@ -143,7 +143,8 @@ def test_arrays_are_read_without_pickles(tmp_path: Path) -> None:
 def test_broken_and_missing_files_are_named(read: Any, tmp_path: Path) -> None:
     with pytest.raises(HeadGaSError, match=r"gone.*cannot be read"):
         read(tmp_path / "gone")
-    for content in (b"", b"\x80\x04", b"PK\x03\x04 and then nothing", b"\x93NUMPY\x01\x00", os.urandom(300)):
+    for content in (b"", b"\x80\x04", b"PK\x03\x04 and then nothing", b"\x93NUMPY\x01\x00", os.urandom(300),
+                    b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4', \n"):
         (tmp_path / "x").write_bytes(content)
         with pytest.raises(HeadGaSError, match="x: is"):
             read(tmp_path / "x")

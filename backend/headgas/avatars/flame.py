@@ -240,6 +240,8 @@ def _checked(path: Path, name: str, array: np.ndarray, shape: tuple[int | None, 
     if not fits(array.shape, shape) or array.dtype.kind not in "fiu":
         found = f"{array.dtype} {written(array.shape)}"
         raise HeadGaSError(f"{path}: {name} is {found}; expected numbers {written(shape)}.")
-    if name != "kintree_table" and not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(array, np.float32)
+    if name != "kintree_table" and not np.isfinite(values).all():
         raise HeadGaSError(f"{path}: {name} holds values that are not finite numbers.")
-    return np.ascontiguousarray(array, np.float32)
+    return values
