@@ -49,9 +49,10 @@ class GaussianHeadConfig:
     sh_degree: int = MAX_DEGREE
     antialiased: bool = True  # not in the published code; keeps the look when the resolution changes
     warm_up: float = 3 / 80  # share of training without motion
-    # The published code's arithmetic, as its weights need it: quaternions that are not normalised, changes of scale
-    # that are added, one slice of channels for all derivations, sigmoids as the opacity network's hidden units and
-    # linear ones as the colour network's; else both are ReLUs.
+    # The published code's arithmetic, as its weights need it: derivations that stretch what they should turn, mixed
+    # among all Gaussians in the file's order, quaternions that are not normalised, changes of scale that are added,
+    # one slice of channels for all derivations, sigmoids as the opacity network's hidden units and linear ones as the
+    # colour network's; else both are ReLUs.
     released: bool = False
 
     def __post_init__(self) -> None:
