@@ -70,7 +70,7 @@ class _Array(np.ndarray):
         size = 1 if dtype.hasobject else dtype.itemsize
         if not isinstance(data, list if dtype.hasobject else bytes) or not size or len(data) != math.prod(shape) * size:
             raise pickle.UnpicklingError(f"an array {shape} of {dtype} whose data are of another size")
-        super().__setstate__((1, tuple(shape), dtype, bool(fortran), data))
+        super().__setstate__((1, tuple(shape), dtype, np.bool(fortran), data))
 
 
 def _array(*_: Any) -> None:
@@ -176,7 +176,7 @@ def _check(file: io.BytesIO) -> None:
                 raise pickle.UnpicklingError(f"remembers a thing by the number {place}")
             memo[place] = stack[-1]
         elif name in _GETS:
-            stack.append(memo[argument])
+            stack.append(memo[int(argument or 0)])
         else:
             taken = _taken(stack, operation.stack_before)
             depth = max(taken, default=0) + name.startswith("TUPLE")
