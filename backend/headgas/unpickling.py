@@ -70,7 +70,8 @@ class _Array(np.ndarray):
         size = 1 if dtype.hasobject else dtype.itemsize
         if not isinstance(data, list if dtype.hasobject else bytes) or not size or len(data) != math.prod(shape) * size:
             raise pickle.UnpicklingError(f"an array {shape} of {dtype} whose data are of another size")
-        super().__setstate__((1, tuple(shape), dtype, np.bool(fortran), data))
+        checked: Any = (1, tuple(shape), dtype, bool(fortran), data)
+        super().__setstate__(checked)
 
 
 def _array(*_: Any) -> None:
