@@ -30,6 +30,7 @@ from headgas.splatting.splats import Splats
 _COST = 0.01  # metres: what a unit of Δq or Δs costs, beside a metre of Δμ
 _GEOMETRY = 32  # features that the opacity network hands to the colour network
 _THINNEST = 1e-9  # metres; has a logarithm
+_MOST_LAYERS = 64  # what a damaged file says must not take hours to build
 _REACH = 1.2  # of the starting points' radius: what the planes cover
 
 
@@ -57,8 +58,8 @@ class GaussianHeadConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "resolutions", tuple(self.resolutions))  # JSON has lists
-        if self.deformation_layers < 3:
-            raise ValueError(f"deformation_layers is {self.deformation_layers}; expected at least 3")
+        if not 3 <= self.deformation_layers <= _MOST_LAYERS:
+            raise ValueError(f"deformation_layers is {self.deformation_layers}; expected 3 to {_MOST_LAYERS}")
         if not self.resolutions or min(self.resolutions) < 2:
             raise ValueError(f"resolutions is {self.resolutions}; expected at least one, of at least 2 texels")
         if self.hashed_rows < 0 or self.hashed_rows & (self.hashed_rows - 1):
@@ -238,7 +239,8 @@ class GaussianHead(TrainableAvatar):
         config = dict(config)
         in_use, moves = config.pop("sh_degree_in_use"), config.pop("moves")
         avatar = cls(space, tensors["means"], GaussianHeadConfig(**config))
-        avatar.sh_degree, avatar.moves = int(in_use), bool(moves)
+        avatar.use_degree(in_use)
+        avatar.moves = bool(moves)
         avatar.load_state_dict(tensors)
         return avatar.eval()
 
