@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writing a file whole or not at all, beside the final name; and where goes what can be made again."""
 
+import contextlib
 import io
 import os
 import sys
@@ -25,6 +26,8 @@ def write(path: Path, content: bytes | str) -> None:
         unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(unfinished, path)
     except OSError as error:
+        with contextlib.suppress(OSError):  # a full disk has room again
+            unfinished.unlink()
         raise HeadGaSError(f"{path}: cannot be written ({error.strerror or error}).") from None
 
 

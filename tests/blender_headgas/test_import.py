@@ -41,6 +41,19 @@ def test_a_foreign_file_is_converted_beside_itself(scene, service, tmp_path, suf
     assert request == {"source": str(foreign), "axes": None, "scale": 1.0, "flame": None, "shape": None}
 
 
+def test_an_import_is_undone_and_done_again(scene, service, tmp_path):
+    foreign = write_avatar(tmp_path / "scan.ply")
+    bpy.ops.ed.undo_push(message="before")
+    before = set(bpy.data.objects.keys())
+    assert bpy.ops.headgas.import_avatar('EXEC_DEFAULT', True, filepath=str(foreign)) == {'FINISHED'}
+    made = set(bpy.data.objects.keys())
+    assert "scan control" in made - before
+    bpy.ops.ed.undo()
+    assert set(bpy.data.objects.keys()) == before
+    bpy.ops.ed.redo()
+    assert set(bpy.data.objects.keys()) == made and len(service.requests) == 1
+
+
 def test_axes_and_scale_are_handed_on(scene, service, tmp_path):
     _import(write_avatar(tmp_path / "scan.ply"), axes='OPENGL', scale=0.5)
     assert (service.requests[0]["axes"], service.requests[0]["scale"]) == ("opengl", 0.5)

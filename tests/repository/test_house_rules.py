@@ -21,7 +21,7 @@ BACKEND_ROOMS = ["cli", "commands_rendering", "commands", "commands_captures", "
 BACKEND_ROOMS += ["training", "exchange", "captures", "avatars", "splatting"]
 EXTENSION_ROOMS = ["panels", "operators", "engine", "overlay", "rig", "capture", "character", "client", "core"]
 # Single files that any room may use.
-BACKEND_COMMON = {"errors", "devices", "files", "perceptual", "pickles", "shapes"}
+BACKEND_COMMON = {"errors", "devices", "files", "perceptual", "pickles", "shapes", "torch_files", "unpickling"}
 BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "gpu", "gpu_extras", "bl_ui", "bl_operators", "cycles"}
 BLENDER_MODULES |= {"addon_utils", "blf", "numpy"}
 

@@ -16,7 +16,7 @@ from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
 from headgas.avatars.shading import shade
 from headgas.avatars.skinning import turned_quaternions
-from headgas.avatars.spherical_harmonics import coefficient_count, turned_harmonics
+from headgas.avatars.spherical_harmonics import MAX_DEGREE, coefficient_count, turned_harmonics
 from headgas.avatars.surface_frames import Binding
 from headgas.splatting import Camera, Gaussians
 from headgas.splatting.rotations import products
@@ -39,6 +39,8 @@ class BlendshapesConfig:
         object.__setattr__(self, "blended", tuple(self.blended))  # JSON has lists
         if tuple(name for name in _ATTRIBUTES if name in self.blended) != self.blended:
             raise ValueError(f"blended is {self.blended}; expected some of {_ATTRIBUTES}, in this order")
+        if self.sh_degree not in range(MAX_DEGREE + 1):  # the kernels count on it
+            raise ValueError(f"sh_degree is {self.sh_degree!r}; expected 0 to {MAX_DEGREE}")
 
     @property
     def sizes(self) -> dict[str, int]:

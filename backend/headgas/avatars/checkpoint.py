@@ -3,14 +3,13 @@
 """Avatar files: one safetensors file with a JSON header (docs/formats.md)."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
@@ -22,6 +21,7 @@ from headgas.avatars.mesh_network import MeshNetworkAvatar
 from headgas.avatars.modes import Modes
 from headgas.avatars.splats import SplatAvatar
 from headgas.errors import HeadGaSError
+from headgas.files import write
 
 FORMAT = "headgas-avatar"
 VERSION = 2  # 1: every basis was float32
@@ -79,12 +79,8 @@ def save_avatar(
         "training": training,
     }
     tensors |= {_SURFACE + name: value.contiguous() for name, value in (surface or {}).items()}
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        save_file(tensors, unfinished, metadata={"headgas": json.dumps(header)})
-        os.replace(unfinished, path)
-    except (SafetensorError, OSError) as error:
-        raise HeadGaSError(f"{path}: cannot be written ({error}).") from None
+    # not save_file, whose files only their owner can read: a farm's machines may be another's
+    write(path, save(tensors, {"headgas": json.dumps(header)}))
 
 
 def _encoding(tensors: dict[str, Tensor]) -> str:

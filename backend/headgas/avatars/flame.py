@@ -20,7 +20,7 @@ from torch import Tensor
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.avatars.rig import Rig, Skeleton
 from headgas.errors import HeadGaSError
-from headgas.pickles import Held, read_array, read_npz, read_pickle, read_torch
+from headgas.pickles import Held, as_array, read_array, read_npz, read_pickle, read_torch
 from headgas.shapes import fits, written
 
 AXES = "opengl"  # Y up, Z out of the face
@@ -30,6 +30,7 @@ _VARIABLE = "HEADGAS_FLAME"
 _FILES = ("generic_model.pkl", "flame2023.pkl", "flame2023_no_jaw.pkl", "FLAME_NEUTRAL.pkl", "FLAME2020.npz")
 _LIDS = ("l_eyelid.npy", "r_eyelid.npy")
 _IDENTITY = 300
+_MOST_ENTRIES = 10_000_000  # of a sparse matrix: FLAME's has 5 x 5,023
 _HINT = (
     "FLAME is free for research: agree to its licence on https://flame.is.tue.mpg.de, download FLAME 2020 or 2023 and "
     "unpack it. Then give the path of its generic_model.pkl: in Blender 'FLAME Model' in HeadGaS's preferences, on the "
@@ -191,10 +192,10 @@ def read_shape(path: Path | None) -> tuple[Tensor, str]:
         values = tracked.get("shape") if isinstance(tracked, Mapping) else None
     if values is None:
         raise HeadGaSError(f"{path}: names no FLAME shape: expected 'flame.shape' in a .frame, 'shape' in an .npz.")
-    values = np.asarray(values, np.float32).ravel()
-    if not 0 < len(values) <= _IDENTITY or not np.isfinite(values).all():
+    values = as_array(values).ravel()
+    if values.dtype.kind not in "fiu" or not 0 < len(values) <= _IDENTITY or not np.isfinite(values).all():
         raise HeadGaSError(f"{path}: its shape has {len(values)} values; expected up to {_IDENTITY} finite numbers.")
-    return torch.nn.functional.pad(torch.from_numpy(values.copy()), (0, _IDENTITY - len(values))), ""
+    return torch.nn.functional.pad(torch.from_numpy(values.astype(np.float32)), (0, _IDENTITY - len(values))), ""
 
 
 def flame_space(expressions: int, shapes: Sequence[str], joints: Sequence[str]) -> ExpressionSpace:
@@ -216,13 +217,15 @@ def _field(path: Path, data: Mapping[str, Any], name: str, shape: tuple[int | No
 def _dense(path: Path, name: str, value: Any) -> np.ndarray:
     """A plain array of what chumpy or scipy held."""
     if not isinstance(value, Held):
-        return np.asarray(value)
+        return as_array(value)
     state = value.state if isinstance(value.state, Mapping) else {}
     if "x" in state:  # chumpy
-        return np.asarray(state["x"])
+        return as_array(state["x"])
     try:
-        data, indices, starts = (np.asarray(state[key]) for key in ("data", "indices", "indptr"))
+        data, indices, starts = (as_array(state[key]) for key in ("data", "indices", "indptr"))
         rows, columns = state.get("_shape", state.get("shape"))  # type: ignore[misc]
+        if not len(data) == len(indices) == int(starts[-1]) or rows * columns > _MOST_ENTRIES:
+            raise ValueError
         by_rows = type(value).__name__ == "csr_matrix"
         outer = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         dense = np.zeros((int(rows), int(columns)))
@@ -237,6 +240,8 @@ def _checked(path: Path, name: str, array: np.ndarray, shape: tuple[int | None, 
     if not fits(array.shape, shape) or array.dtype.kind not in "fiu":
         found = f"{array.dtype} {written(array.shape)}"
         raise HeadGaSError(f"{path}: {name} is {found}; expected numbers {written(shape)}.")
-    if name != "kintree_table" and not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(array, np.float32)
+    if name != "kintree_table" and not np.isfinite(values).all():
         raise HeadGaSError(f"{path}: {name} holds values that are not finite numbers.")
-    return np.ascontiguousarray(array, np.float32)
+    return values

@@ -30,6 +30,7 @@ from headgas.splatting.splats import Splats
 _COST = 0.01  # metres: what a unit of Δq or Δs costs, beside a metre of Δμ
 _GEOMETRY = 32  # features that the opacity network hands to the colour network
 _THINNEST = 1e-9  # metres; has a logarithm
+_MOST_LAYERS = 64  # what a damaged file says must not take hours to build
 _REACH = 1.2  # of the starting points' radius: what the planes cover
 
 
@@ -49,15 +50,16 @@ class GaussianHeadConfig:
     sh_degree: int = MAX_DEGREE
     antialiased: bool = True  # not in the published code; keeps the look when the resolution changes
     warm_up: float = 3 / 80  # share of training without motion
-    # The published code's arithmetic, as its weights need it: quaternions that are not normalised, changes of scale
-    # that are added, one slice of channels for all derivations, sigmoids as the opacity network's hidden units and
-    # linear ones as the colour network's; else both are ReLUs.
+    # The published code's arithmetic, as its weights need it: derivations that stretch what they should turn, mixed
+    # among all Gaussians in the file's order, quaternions that are not normalised, changes of scale that are added,
+    # one slice of channels for all derivations, sigmoids as the opacity network's hidden units and linear ones as the
+    # colour network's; else both are ReLUs.
     released: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "resolutions", tuple(self.resolutions))  # JSON has lists
-        if self.deformation_layers < 3:
-            raise ValueError(f"deformation_layers is {self.deformation_layers}; expected at least 3")
+        if not 3 <= self.deformation_layers <= _MOST_LAYERS:
+            raise ValueError(f"deformation_layers is {self.deformation_layers}; expected 3 to {_MOST_LAYERS}")
         if not self.resolutions or min(self.resolutions) < 2:
             raise ValueError(f"resolutions is {self.resolutions}; expected at least one, of at least 2 texels")
         if self.hashed_rows < 0 or self.hashed_rows & (self.hashed_rows - 1):
@@ -237,7 +239,8 @@ class GaussianHead(TrainableAvatar):
         config = dict(config)
         in_use, moves = config.pop("sh_degree_in_use"), config.pop("moves")
         avatar = cls(space, tensors["means"], GaussianHeadConfig(**config))
-        avatar.sh_degree, avatar.moves = int(in_use), bool(moves)
+        avatar.use_degree(in_use)
+        avatar.moves = bool(moves)
         avatar.load_state_dict(tensors)
         return avatar.eval()
 

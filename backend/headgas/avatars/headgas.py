@@ -263,7 +263,7 @@ class HeadGaS(TrainableAvatar):
         rest = {name: value for name, value in tensors.items() if name.partition(".")[0] != "basis"}
         basis = tensors["basis"] if "basis" in tensors else CompactBasis.from_tensors(tensors)
         avatar = cls(space, tensors["means"], HeadGaSConfig(**config), basis)
-        avatar.sh_degree = int(in_use)
+        avatar.use_degree(in_use)
         avatar.load_state_dict(rest)
         return avatar.eval()
 

@@ -62,6 +62,8 @@ class MeshNetworkAvatar(Avatar):
             raise TypeError(f"the rig takes {rig.parameters_used} parameters, the expression space has {len(space)}")
         self.expression_space, self.antialiased, self.rig, self.trailing = space, False, rig, int(trailing)
         count, bands = len(constants["triangles"]), constants["harmonics"].shape[1]
+        if bands not in (1, 4, 9, 16):  # the kernels count on it
+            raise ValueError(f"harmonics has {bands} coefficients; expected 1, 4, 9 or 16")
         shapes = ((count, 3), (count, 3), (count, 3), (count, 4), (count, 3), (count,), (count, bands, 3), (3, 3))
         for name, shape in zip(_CONSTANTS, shapes, strict=True):
             if constants[name].shape != shape:

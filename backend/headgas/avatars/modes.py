@@ -229,7 +229,7 @@ class Modes(TrainableAvatar):
         config = dict(config)
         in_use = config.pop("sh_degree_in_use")
         avatar = cls(space, tensors["means"], ModesConfig(**config))
-        avatar.sh_degree = int(in_use)
+        avatar.use_degree(in_use)
         rest = {name: value for name, value in tensors.items() if name.partition(".")[0] not in _PACKED}
         avatar.load_state_dict(rest | {name: unpacked(name, tensors) for name in _PACKED})
         return avatar.eval()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from headgas.avatars.avatar import Avatar
 from headgas.avatars.expression_space import ExpressionSpace
+from headgas.avatars.spherical_harmonics import MAX_DEGREE
 from headgas.splatting import Camera, Gaussians
 
 
@@ -35,6 +36,8 @@ class TrainableAvatar(Avatar):
             space: the parameters that drive it.
             points: [N,3] where the Gaussians start, metres.
         """
+        if config.sh_degree not in range(MAX_DEGREE + 1) or points.shape != (len(points), 3):  # kernels count on it
+            raise ValueError(f"harmonics of degree {config.sh_degree!r} at points {list(points.shape)}")
         super().__init__()
         self.expression_space = space
         self.antialiased = config.antialiased
@@ -46,6 +49,16 @@ class TrainableAvatar(Avatar):
         self.means = nn.Parameter(points.clone())
         self.quaternions = nn.Parameter(nn.functional.normalize(torch.randn(count, 4), dim=1).to(device))
         self.log_scales = nn.Parameter(torch.full((count, 3), starting_log_scale(points), device=device))
+
+    def use_degree(self, degree: object) -> None:
+        """Shows harmonics up to a degree that a file names.
+
+        Raises:
+            ValueError: the avatar has none of it.
+        """
+        if not isinstance(degree, int) or not 0 <= degree <= self.sh_degree:
+            raise ValueError(f"sh_degree_in_use is {degree!r}; expected 0 to {self.sh_degree}")
+        self.sh_degree = int(degree)
 
     @abstractmethod
     def study(self, expressions: Tensor, cameras: Sequence[Camera]) -> tuple[Tensor | None, list[Gaussians]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from headgas.avatars import Avatar
 from headgas.errors import HeadGaSError
 from headgas.exchange.axes import AXES, into_world, out_of_head_space
+from headgas.exchange.imported import check_writable
 from headgas.exchange.ply import ply_content
 from headgas.exchange.spz import spz_content
 from headgas.splatting.rasterize import ALPHA_THRESHOLD
@@ -34,6 +35,7 @@ def baked(avatar: Avatar, expression: Tensor, transform: Tensor, axes: str = "bl
     if axes not in AXES:
         raise HeadGaSError(f"The axes {axes!r} are not known; expected one of {', '.join(AXES)}.")
     splats = avatar.splats(expression.to(avatar.device))
+    check_writable(splats)
     seen = splats.logits.sigmoid() >= ALPHA_THRESHOLD
     fields = ("means", "quaternions", "log_scales", "logits", "harmonics")
     kept = replace(splats, **{name: getattr(splats, name)[seen].detach().cpu() for name in fields})

@@ -16,7 +16,7 @@ from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
 from headgas.exchange import gltf, ply, spz
 from headgas.exchange.axes import out_of_head_space
-from headgas.exchange.imported import Imported, ReadingOptions
+from headgas.exchange.imported import Imported, ReadingOptions, check_writable
 from headgas.exchange.own import SUFFIX, is_own
 from headgas.exchange.reading import read_avatar, whole
 
@@ -80,7 +80,9 @@ def convert(source: Path, target: Path, wanted: Conversion | None = None) -> Con
         warnings.append(f"{source.name}: {imported.avatar.splats_lack}")
     for name, expression in _expressions(imported.avatar, wanted):
         path = target.with_name(target.stem + name + target.suffix)
-        warnings += write(path, out_of_head_space(imported.avatar.splats(expression), axes, scale))
+        splats = imported.avatar.splats(expression)
+        check_writable(splats)
+        warnings += write(path, out_of_head_space(splats, axes, scale))
         files.append(path)
     return Converted(tuple(files), imported.format, tuple(dict.fromkeys(warnings)))
 

@@ -28,6 +28,7 @@ from headgas.pickles import read_npz
 
 _PARAMETERS = "flame_param.npz"
 _DRIVEN = (1, 2, 3, 4)  # the root's turn is the head's place, which Blender gives it
+_MOST_TRIANGLES = 1 << 24  # that a float32 can number
 _POSES = {"neck_pose": 3, "jaw_pose": 3, "eyes_pose": 6}
 
 
@@ -58,7 +59,10 @@ def read_gaussian_avatars(path: Path, options: ReadingOptions) -> Imported:
         flame = with_teeth(flame)
     points = flame.points(identity)
     if "static_offset" in parameters:
-        offset = _values(beside, parameters, "static_offset").reshape(-1, 3)
+        offset = _values(beside, parameters, "static_offset")
+        if offset.shape[-1:] != (3,):
+            raise HeadGaSError(f"{beside}: 'static_offset' is {list(offset.shape)}; expected [1, points, 3].")
+        offset = offset.reshape(-1, 3)
         if len(offset) > len(points) and not offset[len(points) :].any():
             offset = offset[: len(points)]
         if len(offset) > len(points):
@@ -87,8 +91,8 @@ def triangles_of(table: PlyTable, name: str) -> Tensor:
     Raises:
         HeadGaSError: it holds something else.
     """
-    numbers = table.columns[name]
-    if not np.isfinite(numbers).all() or (numbers < 0).any() or (numbers != np.floor(numbers)).any():
+    numbers = table.matrix([name])[:, 0]
+    if not ((numbers >= 0) & (numbers < _MOST_TRIANGLES) & (numbers == np.floor(numbers))).all():
         raise HeadGaSError(f"{table.path}: its property {name} holds values that number no triangle.")
     return torch.from_numpy(numbers.astype(np.int64))
 
@@ -104,6 +108,8 @@ def bind(path: Path, faces: Tensor, bound: Tensor, barycentric: Tensor, tangents
             f"{path}: has Gaussians on triangle {int(bound.max())}; your FLAME has {len(faces)}.",
             "The avatar was trained with another version of FLAME.",
         )
+    if not torch.isfinite(barycentric).all():
+        raise HeadGaSError(f"{path}: says with values that are not finite where its Gaussians are in their triangles.")
     return Binding(faces, bound, barycentric, tangents)
 
 
@@ -120,8 +126,12 @@ def _seen(space: ExpressionSpace, path: Path, parameters: dict[str, np.ndarray])
     """With the ranges that training saw, where the file has them."""
     if not set(_POSES) <= set(parameters):
         return space
-    seen = torch.cat([_values(path, parameters, name).flatten(1) for name in ("expr", *_POSES)], 1)
-    if seen.shape[1] != len(space):
-        raise HeadGaSError(f"{path}: has {seen.shape[1]} parameters a frame; expected {len(space)}.")
+    moved = {name: _values(path, parameters, name) for name in ("expr", *_POSES)}
+    frames = len(moved["expr"])
+    for name, size in _POSES.items():
+        if moved[name].shape != (frames, size):
+            found = list(moved[name].shape)
+            raise HeadGaSError(f"{path}: '{name}' is {found}; expected {[frames, size]}, as many as 'expr'.")
+    seen = torch.cat(list(moved.values()), 1)
     low, high = (tuple(limit.tolist()) for limit in (seen.amin(0).clamp(max=0), seen.amax(0).clamp(min=0)))
     return replace(space, low=low, high=high)

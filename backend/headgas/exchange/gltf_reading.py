@@ -16,7 +16,8 @@ from headgas.errors import HeadGaSError
 _HEADER, _CHUNK = struct.Struct("<4sII"), struct.Struct("<I4s")
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-_LARGEST = 50_000_000  # elements of an accessor: what a file claims must not fill the memory
+_LARGEST = 50_000_000  # numbers in an array: what a file claims must not fill the memory
+_INVALID = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)  # what other JSON leads to
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Glb:
             at += _CHUNK.size + size
         try:
             self._json = json.loads(chunks[b"JSON"])
-        except (KeyError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (KeyError, ValueError, RecursionError) as error:
             raise HeadGaSError(f"{where}: its JSON cannot be read ({error}).") from None
         self._binary = chunks.get(b"BIN\0", b"")
 
@@ -60,8 +61,9 @@ class Glb:
         """[n,k] of the accessor's own type; sparse values are in place, normalised integers are not made fractions."""
         accessor = self._json["accessors"][index]
         count, width = int(accessor["count"]), _WIDTHS[accessor["type"]]
-        if not 0 <= count <= _LARGEST:
+        if count < 0:
             raise HeadGaSError(f"{self._where}: accessor {index} claims {count:,} elements.")
+        self._check_size(f"accessor {index}", count, width)
         kind = accessor["componentType"]
         if "bufferView" in accessor:
             values = self._view(accessor["bufferView"], accessor.get("byteOffset", 0), kind, count, width)
@@ -76,6 +78,10 @@ class Glb:
             raise HeadGaSError(f"{self._where}: accessor {index} has a sparse value at {int(rows.max())} of {count}.")
         values[rows[:, 0]] = self._view(what["bufferView"], what.get("byteOffset", 0), kind, sparse["count"], width)
         return values
+
+    def _check_size(self, what: str, rows: int, columns: int) -> None:
+        if rows * columns > _LARGEST:
+            raise HeadGaSError(f"{self._where}: {what} claims {rows:,} x {columns:,} numbers; a head has fewer.")
 
     def _view(self, view: int, offset: int, kind: int, count: int, width: int) -> np.ndarray:
         described, dtype = self._json["bufferViews"][view], np.dtype(_COMPONENTS[kind])
@@ -96,7 +102,7 @@ class Glb:
         """
         try:
             return self._skinned_mesh()
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except _INVALID as error:
             raise HeadGaSError(f"{self._where}: is no valid glTF ({type(error).__name__}: {error}).") from None
 
     def _skinned_mesh(self) -> SkinnedMesh:
@@ -114,6 +120,9 @@ class Glb:
         names = tuple(map(str, mesh.get("extras", {}).get("targetNames", ())))
         if len(names) != len(targets):
             raise HeadGaSError(f"{self._where}: its mesh has {len(targets)} morph targets and {len(names)} names.")
+        if len(set(names)) < len(names) or "" in names:
+            raise HeadGaSError(f"{self._where}: its morph targets have a name twice, or one has none.")
+        self._check_size("its morph targets", len(targets), points.size)
         moved = np.zeros((len(targets), *points.shape), np.float32)
         for row, target in enumerate(targets):
             if "POSITION" in target:
@@ -122,11 +131,13 @@ class Glb:
         rest = np.linalg.inv(inverse.astype(np.float64))
         count = len(skin["joints"])
         joints, weights = self.accessor(attributes["JOINTS_0"]), self.accessor(attributes["WEIGHTS_0"])
+        self._check_size("its skin", len(points), count)
         dense = np.zeros((len(points), count), np.float64)
         scale = {"u1": 255.0, "u2": 65535.0}.get(weights.dtype.str[1:], 1.0)
         np.add.at(dense, (np.arange(len(points))[:, None], joints), weights / scale)
         total = dense.sum(1, keepdims=True)
-        if not np.isfinite(points).all() or not np.isfinite(moved).all() or not (total > 0).all():
+        finite = all(np.isfinite(values).all() for values in (points, moved, rest))
+        if not finite or not (total > 0).all():
             raise HeadGaSError(f"{self._where}: its mesh has points that are not finite, or that follow no joint.")
         return SkinnedMesh(
             points,

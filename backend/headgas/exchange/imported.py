@@ -105,6 +105,21 @@ def assembled(
     return Splats(*tensors, antialiased=antialiased)
 
 
+def check_writable(splats: Splats) -> None:
+    """Refuses what no file of splats should hold, and no reader of this room would take.
+
+    Raises:
+        HeadGaSError: it is so.
+    """
+    numbers = (splats.means, splats.quaternions, splats.log_scales, splats.logits, splats.harmonics)
+    finite = all(bool(torch.isfinite(values).all()) for values in numbers)
+    if not finite or splats.means.abs().max() > _FARTHEST or splats.log_scales.max() > _LOG_SCALES[1]:
+        raise HeadGaSError(
+            "With this expression the avatar's Gaussians lie or reach too far away for a file.",
+            "Choose values near the range that training saw, which `headgas info` shows.",
+        )
+
+
 def usable_degree(degree: int, form: str) -> tuple[int, list[str]]:
     """The degree of harmonics to keep of those in a file, and the warning where some are left out."""
     if degree <= MAX_DEGREE:

@@ -11,6 +11,7 @@ the painter of the web viewer; `animation.glb` holds the body's clips. Neither c
 
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ from headgas.exchange.imported import Imported, ReadingOptions, assembled
 from headgas.exchange.ply import read_table
 
 _MESH, _SPLATS = "skin.glb", "offset.ply"
-_LARGEST = 1 << 30  # bytes of a member: a head has a few million
+_PLAUSIBLE, _MOST_COMPRESSED = 1 << 26, 100  # bytes that any member may unpack to; how much smaller a larger one is
+_NO_ZIP = (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, zlib.error)  # what a damaged one raises
 _HEAD = "head"  # the joint that the face follows
 _HEAD_TURN = 0.5  # radians: sliders' ends
 
@@ -39,7 +41,7 @@ def is_lam(path: Path, start: bytes) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return {_MESH, _SPLATS} <= {_name(info) for info in archive.infolist()}
-    except (zipfile.BadZipFile, OSError):
+    except (*_NO_ZIP, OSError):
         return False
 
 
@@ -118,8 +120,9 @@ def _member(path: Path, name: str) -> bytes:
             info = next((info for info in archive.infolist() if _name(info) == name), None)
             if info is None:
                 raise HeadGaSError(f"{path}: holds no {name}, so it is no avatar of LAM.")
-            if info.file_size > _LARGEST:
-                raise HeadGaSError(f"{path}: {name} claims {info.file_size:,} bytes; at most {_LARGEST:,} are read.")
+            if info.file_size > max(_PLAUSIBLE, _MOST_COMPRESSED * info.compress_size):
+                said = f"{name} claims {info.file_size:,} bytes, too many for the {info.compress_size:,} that it takes."
+                raise HeadGaSError(f"{path}: {said}")
             return archive.read(info)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except _NO_ZIP as error:
         raise HeadGaSError(f"{path}: {name} cannot be unpacked ({error}).") from None

@@ -28,6 +28,7 @@ _TYPES = {
 }  # fmt: skip
 _HEADER_LIMIT = 1 << 20  # bytes
 _FLAT = -math.inf  # the logarithm of the third scale of Gaussians that are discs
+_SMOOTHED = "filter_3D"  # metres: what Mip-Splatting makes every Gaussian wider by
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,24 @@ class PlyTable:
             HeadGaSError: one is missing.
         """
         missing = [name for name in names if name not in self.columns]
+        if missing and "packed_position" in self.columns:
+            raise HeadGaSError(
+                f"{self.path}: is a compressed PLY file of SuperSplat, which HeadGaS does not read.",
+                "Open it in SuperSplat (superspl.at/editor) and export it as PLY, not compressed, or as SPZ.",
+            )
         if missing:
             raise HeadGaSError(
                 f"{self.path}: its vertices lack the property '{missing[0]}'.",
                 "A PLY file of Gaussians has x, y, z, f_dc_0…2, opacity, scale_0…2 and rot_0…3; "
                 "meshes, point clouds and compressed PLY files are something else.",
             )
-        return np.stack([self.columns[name].astype(np.float32) for name in names], 1)
+        with np.errstate(over="ignore"):  # doubles that are too large become what is refused later
+            return np.stack([self.columns[name].astype(np.float32) for name in names], 1)
 
     def numbered(self, prefix: str) -> list[str]:
         """The properties `prefix` + number, in the order of the numbers."""
         found = {int(name.removeprefix(prefix)): name for name in self.columns
-                 if re.fullmatch(re.escape(prefix) + r"\d+", name)}  # fmt: skip
+                 if re.fullmatch(re.escape(prefix) + r"\d{1,9}", name)}  # fmt: skip
         return [found[number] for number in sorted(found)]
 
 
@@ -103,7 +110,7 @@ def _elements(path: Path, lines: list[list[str]]) -> list[tuple[str, int, list[t
     elements: list[tuple[str, int, list[tuple[str, str]]]] = []
     for words in lines:
         match words:
-            case ["element", name, count] if count.isdecimal():
+            case ["element", name, count] if re.fullmatch(r"\d{1,18}", count):
                 elements.append((name, int(count), []))
             case ["property", "list", _, _, name] if elements:
                 elements[-1][2].append((name, "list"))
@@ -170,8 +177,19 @@ def splats_of(table: PlyTable) -> tuple[Splats, list[str]]:
         scales = np.concatenate([scales, np.full((len(scales), 1), _FLAT, np.float32)], 1)
     means, opacities = table.matrix(["x", "y", "z"]), table.matrix(["opacity"])[:, 0]
     quaternions = table.matrix([f"rot_{axis}" for axis in range(4)])
-    parts = means, quaternions, scales, opacities, harmonics
-    return assembled(table.path, *parts, antialiased=_is_antialiased(table.comments)), warnings
+    if _SMOOTHED in table.columns:
+        scales, opacities = _smoothed(scales, opacities, table.matrix([_SMOOTHED]))
+    antialiased = _SMOOTHED in table.columns or _is_antialiased(table.comments)
+    return assembled(table.path, means, quaternions, scales, opacities, harmonics, antialiased), warnings
+
+
+def _smoothed(scales: np.ndarray, logits: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of scales [N,3] and logits [N] of Gaussians convolved with one of `width` [N,1] that leaves them as
+    heavy as they were: Yu et al., "Mip-Splatting", CVPR 2024, equation 9. Its code applies it as it draws."""
+    with np.errstate(all="ignore"):  # what cannot be used is found later
+        wider = np.logaddexp(2 * scales.astype(np.float64), 2 * np.log(np.abs(width.astype(np.float64)))) / 2
+        shares = np.exp((scales - wider).sum(1) - np.logaddexp(0, -logits.astype(np.float64)))
+        return wider, np.log(shares) - np.log1p(-shares)
 
 
 def _is_antialiased(comments: Sequence[str]) -> bool:

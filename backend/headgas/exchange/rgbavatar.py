@@ -63,9 +63,11 @@ def read_rgbavatar(path: Path, options: ReadingOptions) -> Imported:
     rows = len(table.numbered("xyz_b_")) // 3
     settings = _settings(path)
     hidden = _HIDDEN if settings.get("use_mlp_proj", "true") == "true" else ()
-    projection = Projection((int(settings.get("num_basis_in", _WIDTH)), *hidden, rows), trailing=len(EYELIDS))
-    if projection.widths[0] != _WIDTH:
-        raise HeadGaSError(f"{path}: its network takes {projection.widths[0]} numbers; expected {_WIDTH}.")
+    width = settings.get("num_basis_in", str(_WIDTH))
+    if width != str(_WIDTH) or not rows:
+        said = f"its network makes {rows} blendshapes of {width} numbers; expected some, of {_WIDTH}."
+        raise HeadGaSError(f"{path}: {said}")
+    projection = Projection((_WIDTH, *hidden, rows), trailing=len(EYELIDS))
     _load(projection, table)
     binding = bind(
         path,

@@ -28,7 +28,7 @@ def read_splat(path: Path, options: ReadingOptions) -> Imported:
     color = records["color"] / 255.0
     with np.errstate(divide="ignore", invalid="ignore"):
         log_scales, logits = np.log(records["scale"]), np.log(color[:, 3]) - np.log1p(-color[:, 3])
-    quaternions = records["rotation"] / 255.0 * 2 - 1  # wxyz
+    quaternions = (records["rotation"] - 128.0) / 128  # wxyz; not to 255, whose middle is no byte
     harmonics = ((color[:, :3] - 0.5) / C0)[:, None]
     splats = assembled(path, records["mean"], quaternions, log_scales, logits, harmonics)
     return static(splats, ".splat", AXES, options)

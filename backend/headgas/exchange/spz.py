@@ -27,6 +27,9 @@ _GZIP = b"\x1f\x8b"
 _HEADER = struct.Struct("<4sIIBBBB")  # magic, version, count, degree, fractional bits, flags, streams (from version 4)
 _HEADER_4 = 32  # bytes of the header from version 4 on; its place of the table of contents follows the above
 _ANTIALIASED, _EXTENDED = 1, 2  # flags
+_COORDINATES = 0xADBE0003  # the type of the extension SPZ_ADOBE_coordinate_system
+_SYSTEMS = {4: "opengl", 6: "opencv", 12: "blender"}  # its RUB, RDF and RFU
+_EXTENSIONS = 1 << 16  # bytes of extensions that are looked at
 _ZSTD_VERSION = 4
 _LARGEST_DEGREE = 4
 _COLOR_SCALE = 0.15
@@ -76,15 +79,36 @@ def read_spz(path: Path, options: ReadingOptions) -> Imported:
         message = f"its header speaks of {header.count:,} Gaussians, too many for {len(data):,} bytes."
         raise HeadGaSError(f"{path}: {message}")
     if header.version >= _ZSTD_VERSION:
-        attributes = _streams(path, data, header)
+        attributes, extensions = _streams(path, data, header)
     else:
-        attributes = _split(path, _unzipped(path, data, needed) if data[:2] == _GZIP else data, header)
+        unpacked = _unzipped(path, data, needed + _EXTENSIONS) if data[:2] == _GZIP else data
+        attributes, extensions = _split(path, unpacked, header), unpacked[needed:]
     degree, warnings = usable_degree(header.degree, path.name)
+    axes = AXES
     if header.flags & _EXTENDED:
-        warnings.append(f"{path.name}: its extensions are left out; if it lies on its side, say which axes it has.")
+        axes, more = _extended(path, extensions)
+        warnings += more
     parts = _decoded(header, attributes, (degree + 1) ** 2)
     splats = assembled(path, *parts, antialiased=bool(header.flags & _ANTIALIASED))
-    return static(splats, f"SPZ {header.version}", AXES, options, warnings)
+    return static(splats, f"SPZ {header.version}", axes, options, warnings)
+
+
+def _extended(path: Path, records: bytes) -> tuple[str, list[str]]:
+    """The axes that a file's extensions name, else those of the format; and warnings. Each extension is a type, its
+    size in bytes and these."""
+    axes, warnings, at = AXES, set[str](), 0
+    while at + 8 <= len(records):
+        kind, size = struct.unpack_from("<II", records, at)
+        if kind == _COORDINATES and size == 4 and at + 12 <= len(records):
+            (system,) = struct.unpack_from("<I", records, at + 8)
+            if system in _SYSTEMS:
+                axes = _SYSTEMS[system]
+            else:
+                warnings.add(f"{path.name}: its axes are of a kind that is not read: if it lies wrong, say which.")
+        else:
+            warnings.add(f"{path.name}: its extensions are left out.")
+        at += 8 + size
+    return axes, sorted(warnings, reverse=True)
 
 
 def _header(path: Path, data: bytes) -> _Header:
@@ -124,8 +148,8 @@ def _split(path: Path, data: bytes, header: _Header) -> dict[str, np.ndarray]:
     return attributes
 
 
-def _streams(path: Path, data: bytes, header: _Header) -> dict[str, np.ndarray]:
-    """The bytes [N,k] of each attribute, of version 4."""
+def _streams(path: Path, data: bytes, header: _Header) -> tuple[dict[str, np.ndarray], bytes]:
+    """The bytes [N,k] of each attribute, of version 4, and the extensions."""
     sizes = {name: size for name, size in header.sizes.items() if size}
     if len(data) < _HEADER_4 or header.streams < len(sizes):
         raise HeadGaSError(f"{path}: its header speaks of {header.streams} streams; expected {len(sizes)}.")
@@ -147,7 +171,7 @@ def _streams(path: Path, data: bytes, header: _Header) -> dict[str, np.ndarray]:
             raise HeadGaSError(f"{path}: the stream of its {name} ends too early.")
         attributes[name] = np.frombuffer(values, np.uint8).reshape(header.count, size)
         start += packed
-    return {"sh": np.empty((header.count, 0), np.uint8)} | attributes
+    return {"sh": np.empty((header.count, 0), np.uint8)} | attributes, data[_HEADER_4:contents]
 
 
 def _decoded(header: _Header, packed: dict[str, np.ndarray], bands: int) -> tuple[np.ndarray, ...]:

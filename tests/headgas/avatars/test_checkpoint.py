@@ -83,6 +83,15 @@ def test_a_wrong_header_is_refused(avatar_file: Path, changes: dict[str, Any], w
     assert "avatar.safetensors" in str(caught.value)
 
 
+@pytest.mark.parametrize("degree", [4, 20, -1, 1.5, None])
+def test_harmonics_that_the_file_does_not_hold_are_refused(avatar_file: Path, degree: Any) -> None:
+    """The kernels would read beyond the end of their arrays."""
+    config = read_header(avatar_file)["config"]
+    rewrite(avatar_file, config=config | {"sh_degree_in_use": degree})
+    with pytest.raises(HeadGaSError, match=r"avatar\.safetensors: is damaged"):
+        load_avatar(avatar_file)
+
+
 @pytest.mark.parametrize("keep", [0, 4, 100, 2000, -10])
 def test_a_truncated_file_is_refused(avatar_file: Path, keep: int) -> None:
     avatar_file.write_bytes(avatar_file.read_bytes()[:keep])

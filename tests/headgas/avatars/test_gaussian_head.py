@@ -111,15 +111,19 @@ def test_derivations_turn_about_the_origin_whatever_their_length() -> None:
             torch.testing.assert_close(got[i, k], rotation_formula(normalize(quaternions[i, k], dim=0)) @ positions[i])
 
 
-def test_released_derivations_divide_by_the_length_instead_of_its_square() -> None:
-    """`as_matrix` of the published code: q·√(2/|q|), then 1 - q₂² - q₃² and so on."""
+def test_released_derivations_stretch_by_entries_that_are_mixed_among_gaussians() -> None:
+    """`as_matrix` of the published code: q·√(2/|q|), then 1 - q₂² - q₃² and so on; all Gaussians' first entries stand
+    before all second ones, nine in a row are a matrix, and its columns' sums are what the axes are multiplied by."""
     torch.manual_seed(3)
     positions, quaternions = torch.randn(6, 3).double(), torch.randn(6, 2, 4).double()
     got = derived(positions, quaternions, released=True)
-    for i in range(6):
-        for k in range(2):
-            q = quaternions[i, k] / quaternions[i, k].norm().sqrt()  # rotation_formula has the factor 2 itself
-            torch.testing.assert_close(got[i, k], rotation_formula(q) @ positions[i])
+    for k in range(2):  # rotation_formula has the factor 2 itself
+        matrices = [rotation_formula(q / q.norm().sqrt()) for q in quaternions[:, k]]
+        row = [matrix.flatten()[entry] for entry in range(9) for matrix in matrices]
+        for i in range(6):
+            first, second, third = row[9 * i : 9 * i + 3], row[9 * i + 3 : 9 * i + 6], row[9 * i + 6 : 9 * i + 9]
+            sums = torch.stack([a + b + c for a, b, c in zip(first, second, third, strict=True)])
+            torch.testing.assert_close(got[i, k], sums * positions[i])
 
 
 @pytest.mark.parametrize(

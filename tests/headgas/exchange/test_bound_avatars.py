@@ -69,6 +69,15 @@ def test_gaussian_avatars_ask_for_what_is_missing(tmp_path: Path, monkeypatch: p
         write_ply(path, columns)
         with pytest.raises(HeadGaSError, match=word):
             read_avatar(path, options)
+    write_ply(path, columns | {"binding_0": np.full(len(columns["x"]), 1e30)})
+    with pytest.raises(HeadGaSError, match="binding_0"):
+        read_avatar(path, options)
+    parameters = dict(np.load(tmp_path / "flame_param.npz"))
+    write_ply(path, columns | {"binding_0": np.zeros(len(columns["x"]))})
+    for name, value in (("jaw_pose", np.zeros(3)), ("eyes_pose", np.zeros((9, 6))), ("static_offset", np.ones(4))):
+        np.savez(tmp_path / "flame_param.npz", **(parameters | {name: value.astype(np.float32)}))
+        with pytest.raises(HeadGaSError, match=rf"flame_param\.npz: '{name}' is"):
+            read_avatar(path, options)
     (tmp_path / "flame_param.npz").unlink()
     with pytest.raises(HeadGaSError, match=r"flame_param\.npz"):
         read_avatar(path, options)
@@ -140,6 +149,18 @@ def test_rgbavatar_names_what_it_lacks(tmp_path: Path, monkeypatch: pytest.Monke
     for lid in "lr":
         (tmp_path / f"{lid}_eyelid.npy").unlink()
     assert ["--shape" in said for said in read_avatar(path, options).warnings] == [True, False]
+    settings = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(settings.replace("129", "many"))
+    with pytest.raises(HeadGaSError, match="2 blendshapes of many numbers"):
+        read_avatar(path, options)
+    (tmp_path / "config.yaml").write_text(settings)
+    write_ply(path, {name: column for name, column in columns.items() if name not in ("xyz_b_1", "xyz_b_2")})
+    with pytest.raises(HeadGaSError, match="xyz_b_"):
+        read_avatar(path, options)
+    write_ply(path, columns | {"face_bary_1": np.full(COUNT, np.nan)})
+    with pytest.raises(HeadGaSError, match="where its Gaussians are in their triangles"):
+        read_avatar(path, options)
+    write_ply(path, columns)
     (tmp_path / "config.yaml").unlink()  # with 128 hidden units the weights do not fit
     with pytest.raises(HeadGaSError, match="weight_module"):
         read_avatar(path, options)

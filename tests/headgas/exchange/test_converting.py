@@ -12,11 +12,13 @@ from headgas import cli
 from headgas.avatars import load_avatar, read_header, save_avatar
 from headgas.avatars.checkpoint import load_surface
 from headgas.captures import load_capture
+from headgas.errors import HeadGaSError
 from headgas.exchange import convert
 from headgas.exchange.axes import out_of_head_space
 from headgas.exchange.ply import read_table, write_ply
 from headgas.splatting.splats import Splats
 from tests.headgas.avatars.test_headgas import camera
+from tests.headgas.avatars.test_modes import avatar as small_modes
 from tests.headgas.avatars.test_splats import NOTHING, some_splats
 from tests.headgas.conftest import NAMES, small_avatar, write_capture
 
@@ -105,6 +107,36 @@ def test_warnings_reach_the_user(tmp_path: Path, capsys: pytest.CaptureFixture[s
     write_ply(tmp_path / "a.ply", some_splats(300, 4))
     assert run(tmp_path / "a.ply", tmp_path / "a.spz") == 0
     assert "warning: a.ply: the harmonics of degree 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["ply", "glb"])
+def test_an_expression_that_no_file_can_hold_is_refused(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Far beyond its range the motion is beyond all bounds; a picture of it is empty."""
+    save_avatar(tmp_path / "modes.safetensors", small_modes(), "modes", {})
+    name = load_avatar(tmp_path / "modes.safetensors").avatar.expression_space.names[0]
+    assert run(tmp_path / "modes.safetensors", tmp_path / f"out.{suffix}", "--expression", f"{name}=1e9") == 2
+    assert "too far away for a file" in capsys.readouterr().err and not list(tmp_path.glob("out*"))
+
+
+def test_others_may_read_what_is_written_and_nothing_is_left_where_it_cannot_be(
+    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain").touch()
+    assert ours.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    still = tmp_path / "still.ply"
+    write_ply(still, some_splats(20, 0))
+    before = set(tmp_path.iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("headgas.files.os.replace", full)
+    for name in ("out.safetensors", "out.spz"):
+        with pytest.raises(HeadGaSError, match="No space left"):
+            convert(still, tmp_path / name)
+    assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize(("name", "loss"), [("a.spz", "cut off"), ("a.glb", "antialiased"), ("a.ply", "")])

@@ -114,7 +114,7 @@ def released(weights: Weights, expression: Tensor, position: Tensor) -> dict[str
         rows = [1 - o[:, 2, 2] - o[:, 3, 3], o[:, 1, 2] - o[:, 3, 0], o[:, 1, 3] + o[:, 2, 0],
                 o[:, 1, 2] + o[:, 3, 0], 1 - o[:, 1, 1] - o[:, 3, 3], o[:, 2, 3] - o[:, 1, 0],
                 o[:, 1, 3] - o[:, 2, 0], o[:, 2, 3] + o[:, 1, 0], 1 - o[:, 1, 1] - o[:, 2, 2]]  # fmt: skip
-        places = torch.einsum("nij,nj->ni", torch.stack(rows, 1).view(-1, 3, 3), means)
+        places = torch.einsum("nij,nj->nj", torch.cat(rows).view(-1, 3, 3), means)  # sic, both: no rotation
         total = torch.zeros(COUNT, 8, dtype=torch.float64)
         for level in range(sum(name.endswith(".0") and name.startswith("tri_plane") for name in w)):
             product = torch.ones(COUNT, 8, dtype=torch.float64)

@@ -146,8 +146,24 @@ def test_broken_zips_are_named(tmp_path: Path) -> None:
     def skinless(description: dict) -> None:
         del description["nodes"][0]["skin"]
 
+    def same(description: dict) -> None:
+        description["meshes"][0]["extras"]["targetNames"] = ["jawOpen", "jawOpen"]
+
+    def text(description: dict) -> None:
+        description["meshes"][0]["extras"] = "jawOpen"
+
+    def endless(description: dict) -> None:
+        description["accessors"][0]["count"] = 1e400
+
+    def swollen(description: dict) -> None:
+        """Gigabytes of points and targets that no byte of the file holds."""
+        description["accessors"][0] = {"componentType": 5126, "count": 10_000_000, "type": "VEC3"}
+        description["meshes"][0]["primitives"][0]["targets"] = [{}] * 2000
+        description["meshes"][0]["extras"]["targetNames"] = [str(number) for number in range(2000)]
+
     cases = ((removed("accessors"), "accessors"), (far, "beyond"), (many, "1,000,000,000,000"), (unnamed, "0 names"),
-             (skinless, "no mesh with a skin"), (removed("skins"), "skins"))  # fmt: skip
+             (skinless, "no mesh with a skin"), (removed("skins"), "skins"), (same, "a name twice"),
+             (text, "attribute"), (endless, "infinity"), (swollen, "targets claims 2,000 x 30,000,000"))  # fmt: skip
     for change, word in cases:
         path = write_zip(tmp_path, change)[0]
         with pytest.raises(HeadGaSError, match=rf"avatar\.zip: skin\.glb.*{word}"):
@@ -173,6 +189,28 @@ def test_broken_zips_are_named(tmp_path: Path) -> None:
         with pytest.raises(HeadGaSError, match=word) as caught:
             read_avatar(path)
         assert "/tmp" not in str(caught.value).replace(str(tmp_path), "")
+
+
+def test_a_zip_that_is_cut_or_has_a_damaged_directory_is_named(tmp_path: Path) -> None:
+    path = write_zip(tmp_path)[0]
+    content = path.read_bytes()
+    at = content.index(b"PK\x01\x02")  # of the first member: the version that it needs, its flags and its name
+    newer, no_text = bytearray(content), bytearray(content)
+    newer[at + 6] = 0xFF
+    no_text[at + 9], no_text[at + 46] = 0x08, 0xFF  # UTF-8, which it is not
+    for damaged in (newer, no_text, *(content[:place] for place in range(0, len(content), 97))):
+        path.write_bytes(damaged)
+        with pytest.raises(HeadGaSError, match=r"avatar\.zip"):
+            read_avatar(path)
+
+
+def test_a_member_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgas.exchange.lam._PLAUSIBLE", 10_000)
+    with zipfile.ZipFile(tmp_path / "avatar.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../skin.glb", bytes(5_000_000))
+        archive.writestr("offset.ply", b"")
+    with pytest.raises(HeadGaSError, match=r"avatar\.zip: skin\.glb claims 5,000,000 bytes, too many for"):
+        read_avatar(tmp_path / "avatar.zip")
 
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"the sample {SAMPLE} is not there")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PLY files, written here byte by byte as 3D Gaussian Splatting's code lays them out."""
 
+import math
 import struct
 import zipfile
 from collections.abc import Sequence
@@ -82,8 +83,9 @@ def test_every_format_and_degree_is_read(tmp_path: Path, order: str, degree: int
 
 def test_properties_come_in_any_order_and_type_and_others_are_ignored(tmp_path: Path) -> None:
     splats = some_splats(5)
-    names = [*reversed(names_of(3)), "filter_3D", "f_extra"]
-    rows = [row | {"filter_3D": 1.0, "f_extra": 2.0} for row in rows_of(splats)]
+    more = {"red": 1.0, "f_extra": 2.0, "f_rest_" + "4" * 5000: 3.0}
+    names = [*reversed(names_of(3)), *more]
+    rows = [row | more for row in rows_of(splats)]
     assert_same(read_avatar(written(tmp_path, ply_bytes(rows, names, kind="double")), AS_IT_IS), splats, 1e-6)
 
 
@@ -125,6 +127,21 @@ def test_discs_are_flat_gaussians(tmp_path: Path) -> None:
     names = [name for name in names_of(0) if name != "scale_2"]
     imported = read_avatar(written(tmp_path, ply_bytes(rows_of(some_splats(3, 0)), names)), AS_IT_IS)
     assert (imported.avatar.splats(NOTHING).log_scales[:, 2].exp() < 1e-9).all()
+
+
+def test_mip_splatting_s_filter_is_applied(tmp_path: Path) -> None:
+    """As its code does when it draws: s' = √(s² + f²), and α' = α √(∏ s² / ∏ s'²)."""
+    rows = [row | {"filter_3D": 0.02 * (n + 1)} for n, row in enumerate(rows_of(some_splats(5, 0)))]
+    rows[4] |= {"filter_3D": 0.0}
+    avatar = read_avatar(written(tmp_path, ply_bytes(rows, [*names_of(0), "filter_3D"])), AS_IT_IS).avatar
+    splats = avatar.splats(NOTHING)
+    assert avatar.antialiased
+    for n, row in enumerate(rows):
+        before = [math.exp(row[f"scale_{axis}"]) for axis in range(3)]
+        after = [math.hypot(scale, row["filter_3D"]) for scale in before]
+        opacity = math.prod(before) / math.prod(after) / (1 + math.exp(-row["opacity"]))
+        np.testing.assert_allclose(splats.log_scales[n].exp(), after, rtol=1e-5)
+        np.testing.assert_allclose(splats.logits[n].sigmoid(), opacity, rtol=1e-4)
 
 
 def test_what_is_exactly_opaque_flat_or_unrotated_becomes_usable(tmp_path: Path) -> None:
@@ -179,6 +196,9 @@ def broken() -> dict[str, tuple[bytes, str]]:
         "not a number": (ply_bytes(nan, names), "Gaussian 1 has the position nan"),
         "far away": (ply_bytes([rows[0] | {"x": 1e30}], names), "position 1e"),
         "huge": (ply_bytes([rows[0] | {"scale_0": 50.0}], names), "scale 50"),
+        "a count of many digits": (good.replace(b"vertex 4", b"vertex " + b"4" * 5000), "cannot be understood"),
+        "a double that is too large": (ply_bytes([rows[0] | {"x": 1e300}], names, kind="double"), "position inf"),
+        "a compressed file": (ply_bytes([{"packed_position": 0.0}], ["packed_position"]), "compressed PLY file of"),
         "no opacity": (ply_bytes(rows, [n for n in names if n != "opacity"]), "'opacity'"),
         "a mesh": (ply_bytes([{"x": 0, "y": 0, "z": 0}], ["x", "y", "z"]), "'f_dc_0'"),
         "half of a degree": (ply_bytes([r | {"f_rest_0": 0.0} for r in rows], [*names, "f_rest_0"]), r"f_rest_\*"),

@@ -25,11 +25,16 @@ SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "samples" / "splats"
 BITS = 12
 
 
-def packed(splats: Splats, version: int, flags: int = 0) -> bytes:
+def extension(kind: int = 0xADBE0002, payload: bytes = b"....") -> bytes:
+    """A record of the format's extensions; this one limits cameras."""
+    return struct.pack("<II", kind, len(payload)) + payload
+
+
+def packed(splats: Splats, version: int, flags: int = 0, extensions: bytes = b"") -> bytes:
     """Header and attributes, one number after the other, as the format's README has them."""
     degree = math.isqrt(splats.harmonics.shape[1]) - 1
     out = struct.pack("<IIIBBBB", 0x5053474E, version, len(splats), degree, BITS, flags, 0)
-    return out + b"".join(attributes(splats, version))
+    return out + b"".join(attributes(splats, version)) + extensions
 
 
 def attributes(splats: Splats, version: int) -> list[bytes]:
@@ -59,19 +64,22 @@ def rotation(wxyz: list[float], version: int) -> bytes:
     return int(bits, 2).to_bytes(4, "little")
 
 
-def version_4(splats: Splats, flags: int = 0) -> bytes:
+def version_4(splats: Splats, flags: int = 0, extensions: bytes = b"") -> bytes:
     degree = math.isqrt(splats.harmonics.shape[1]) - 1
-    extension = struct.pack("<II4s", 0xADBE0002, 4, b"....") if flags & 2 else b""
     streams = [part for part in attributes(splats, 4) if part]
-    start = 32 + len(extension)
+    start = 32 + len(extensions)
     header = struct.pack("<IIIBBBBI12x", 0x5053474E, 4, len(splats), degree, BITS, flags, len(streams), start)
     compressed = [zstandard.ZstdCompressor().compress(part) for part in streams]
     contents = b"".join(struct.pack("<QQ", len(c), len(p)) for c, p in zip(compressed, streams, strict=True))
-    return header + extension + contents + b"".join(compressed)
+    return header + extensions + contents + b"".join(compressed)
 
 
-def spz_bytes(splats: Splats, version: int, flags: int = 0) -> bytes:
-    return version_4(splats, flags) if version == 4 else gzip.compress(packed(splats, version, flags))
+def spz_bytes(splats: Splats, version: int, flags: int = 0, extensions: bytes | None = None) -> bytes:
+    if extensions is None:
+        extensions = extension() if flags & 2 else b""
+    if version == 4:
+        return version_4(splats, flags, extensions)
+    return gzip.compress(packed(splats, version, flags, extensions))
 
 
 def assert_close(got: Splats, wanted: Splats, version: int = 3) -> None:
@@ -177,6 +185,23 @@ def spz_errors() -> dict[str, tuple[bytes, str]]:
     }
 
 
+@pytest.mark.parametrize("version", [2, 3, 4])
+@pytest.mark.parametrize(("system", "axes"), [(4, "opengl"), (6, "opencv"), (12, "blender"), (1, None)])
+def test_the_axes_that_a_file_names_are_its_axes(tmp_path: Path, version: int, system: int, axes: str | None) -> None:
+    """RUB, RDF and RFU of the extension SPZ_ADOBE_coordinate_system; LDB is not read, which is said."""
+    splats = some_splats(6, 1)
+    named = extension() + extension(0xADBE0003, struct.pack("<I", system))
+    (tmp_path / "a.spz").write_bytes(spz_bytes(splats, version, 2, named))
+    imported = read_avatar(tmp_path / "a.spz")
+    got, wanted = imported.avatar.splats(NOTHING), into_head_space(splats, axes or "opengl")
+    torch.testing.assert_close(got.means, wanted.means, rtol=0, atol=0.51 / 2**BITS)
+    torch.testing.assert_close(got.harmonics[:, 1:], wanted.harmonics[:, 1:].clamp(-1, 1), rtol=0, atol=0.01)
+    said = ["extensions are left out", "axes are of a kind that is not read"]
+    assert [text in warning for text, warning in zip(said, imported.warnings, strict=axes is None)]
+    told = read_avatar(tmp_path / "a.spz", AS_IT_IS).avatar.splats(NOTHING)
+    torch.testing.assert_close(told.means, splats.means, rtol=0, atol=0.51 / 2**BITS)
+
+
 @pytest.mark.parametrize("what", spz_errors())
 def test_broken_files_are_refused_and_named(tmp_path: Path, what: str) -> None:
     content, message = spz_errors()[what]
@@ -194,7 +219,7 @@ def splat_bytes(splats: Splats) -> bytes:
         color.append(255 / (1 + math.exp(-splats.logits[n].item())))
         out += struct.pack("<3f3f", *splats.means[n].tolist(), *splats.log_scales[n].exp().tolist())
         out += bytes(round(min(255, max(0, value))) for value in color)
-        out += bytes(round(255 * (value + 1) / 2) for value in quaternion.tolist())
+        out += bytes(min(255, round(128 * value + 128)) for value in quaternion.tolist())
     return out
 
 
@@ -208,7 +233,15 @@ def test_splat_files_are_read(tmp_path: Path) -> None:
     wanted = splats.harmonics.clamp(-0.5 / 0.2821, 0.5 / 0.2821)
     torch.testing.assert_close(got.harmonics, wanted, rtol=0, atol=0.01)
     turned, expected = (matrices_of(torch.nn.functional.normalize(s.quaternions, dim=1)) for s in (got, splats))
-    torch.testing.assert_close(turned, expected, rtol=0, atol=0.03)
+    torch.testing.assert_close(turned, expected, rtol=0, atol=0.02)
+
+
+def test_what_a_splat_file_does_not_turn_is_not_turned(tmp_path: Path) -> None:
+    """The viewer's own converter writes 128 for 0 and 255 for 1."""
+    content = splat_bytes(some_splats(1, 0))[:28] + bytes([255, 128, 128, 128])
+    (tmp_path / "a.splat").write_bytes(content)
+    quaternion = read_avatar(tmp_path / "a.splat", AS_IT_IS).avatar.splats(NOTHING).quaternions[0]
+    assert quaternion[1:].tolist() == [0, 0, 0] and quaternion[0] > 0
 
 
 def test_broken_splat_files_are_refused(tmp_path: Path) -> None:
