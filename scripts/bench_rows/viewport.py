@@ -7,10 +7,9 @@ The window is that of scripts/gui_test.py, which sets it up.
 
 import json
 import statistics
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+import environment
 import gui_test
 import window
 
@@ -23,7 +22,7 @@ def viewport_rows(bench) -> Iterator:
     reason = window.why_not() or ("" if window.is_set_up() else "none is set up, python3 scripts/gui_test.py does it")
     if reason:
         raise RuntimeError(f"no window of Blender: {reason}")
-    if gui_test.run(Path(sys.executable), ("cost",)):
+    if gui_test.run(environment.backend(environment.TEST_PACKAGES), ("cost",)):
         raise RuntimeError("the walk through Blender's window has failed")
     found = json.loads((gui_test.OUT / "cost" / "costs.json").read_text(encoding="utf-8"))
     print(f"GL           {found['gl']}")
