@@ -41,7 +41,7 @@ def _rgba(layers: dict[str, np.ndarray]) -> np.ndarray:
 
 def test_what_was_made_while_cycles_worked_is_what_stands_before_a_wall(scene, head, real_service, tmp_path):  # noqa: F811
     """Nothing of it is left to be made; also where the backend is killed meanwhile."""
-    scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 1, False, False
+    scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 200, False, False
     alone = _rgba(render_layers(tmp_path / "alone.exr"))
     scene.render.engine = 'HEADGAS_CYCLES'
     _add_glowing_plane(scene, 5.0, (0.7, 0.2, 0.1))
