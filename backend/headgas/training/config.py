@@ -38,11 +38,11 @@ HEADGAS_RATES = _GEOMETRY_RATES | {
 GAUSSIAN_HEAD_RATES = _GEOMETRY_RATES | {
     "derivations": Rate(1e-2),
     "factors": Rate(3e-2),
-    "deformation": Rate(3e-3),
+    "deformation": Rate(3e-3, decay=0.3),  # or the field learns the frames by heart, after some 2,500 steps
     # One step of these moves all Gaussians at once: at 3e-3 the head jumps to and fro until the field's units are dead.
-    "deformation.move": Rate(3e-4),
-    "deformation.turn": Rate(1e-3),
-    "deformation.stretch": Rate(1e-3),
+    "deformation.move": Rate(3e-4, decay=1.0),
+    "deformation.turn": Rate(1e-3, decay=1.0),
+    "deformation.stretch": Rate(1e-3, decay=1.0),
     "opacity_network": Rate(3e-3),
     "color_network": Rate(3e-3),
     "base_layer": Rate(3e-3),
