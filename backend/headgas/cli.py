@@ -212,7 +212,7 @@ def _training(parser: argparse.ArgumentParser) -> None:
     batch_help = "frames per step (default: 1, or as many as torchrun starts processes)"
     parser.add_argument("--batch", type=_positive, metavar="N", help=batch_help)
     parser.add_argument("--seed", type=int, default=0)
-    cache_help = "memory for decoded pictures, such as 500M or 8G (default: 2G); the others are decoded as they come"
+    cache_help = "memory for decoded pictures, such as 500M or 8G (default: a quarter of all, 4G at most)"
     parser.add_argument("--cache", type=_bytes, metavar="SIZE", help=cache_help)
     skip_help = "leave out frames that are damaged, instead of refusing the capture"
     parser.add_argument("--skip-damaged", action="store_true", help=skip_help)

@@ -28,7 +28,6 @@ from headgas.exchange import convert as convert_avatar
 from headgas.files import save_image
 from headgas.splatting import get_threads, set_threads
 from headgas.training.config import DEFAULT_PRESET, preset
-from headgas.training.frames import CACHE
 from headgas.training.job import Job
 from headgas.training.job import train as run_training
 from headgas.training.processes import joined
@@ -74,7 +73,7 @@ def _job(options: argparse.Namespace, device: torch.device, processes: int = 1) 
         options.gaussians,
         options.batch or processes,
         compact,
-        cache=CACHE if options.cache is None else options.cache,
+        cache=options.cache,
         refine=options.refine_poses,
     )
 

@@ -26,7 +26,7 @@ from bench_rows.training import most_memory
 from headgas.captures import Capture, load_for_training
 from headgas.splatting import set_threads
 from headgas.training.config import preset
-from headgas.training.frames import CACHE
+from headgas.training.frames import usual_cache
 from headgas.training.trainer import Budget, Trainer
 
 _SIZE, _PICTURES = 512, 32
@@ -67,7 +67,7 @@ def _few(capture: Capture, count: int) -> Capture:
     return replace(capture, frames=capture.frames[: count + 1])
 
 
-def _trainer(capture: Capture, cache: int, device: torch.device) -> Trainer:
+def _trainer(capture: Capture, cache: int | None, device: torch.device) -> Trainer:
     config = replace(preset("modes"), initial_gaussians=_GAUSSIANS, max_gaussians=_GAUSSIANS)
     return Trainer(capture, config, Budget(iterations=_STEPS), device=device, cache=cache)
 
@@ -108,13 +108,14 @@ def rows(bench: Bench) -> Iterator[Row]:
         capture = load_for_training(folder)
         yield bench.row(f"opening {_MOST:,} frames", time.perf_counter() - opened, "s")
         memory = _trainer(_few(capture, _FEW), 2 * _SIZE * _SIZE * 4 * _FEW, bench.device)
-        disk, usual = (_trainer(_few(capture, _MANY), cache, bench.device) for cache in (_NO_CACHE, CACHE))
+        disk, usual = (_trainer(_few(capture, _MANY), cache, bench.device) for cache in (_NO_CACHE, None))
         for number in range(len(usual.frames)):  # as a first epoch does: what fits stays
             usual.frames[number]
         in_memory, *from_disk = _rates(bench, [memory, usual, disk])
         title = f"training step {_SIZE}² {_GAUSSIANS}"
         yield bench.row(f"{title}, {_FEW} frames in memory", 1e3 / in_memory, "ms", per_second=in_memory)
-        for told, rate in zip((f"cache {CACHE // 1_000_000:,} MB", "each decoded every time"), from_disk, strict=True):
+        usually = f"cache {usual_cache(bench.device) // 1_000_000:,} MB"
+        for told, rate in zip((usually, "each decoded every time"), from_disk, strict=True):
             yield bench.row(
                 f"{title}, {_MANY:,} frames, {told}", 1e3 / rate, "ms", per_second=rate,
                 ratio=rate / in_memory, against="in memory",

@@ -17,7 +17,9 @@ from headgas.captures import Frame
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
-CACHE = 2_000_000_000  # bytes
+_MOST_CACHE = 4_000_000_000  # bytes, where nobody says otherwise,
+_CACHE_SHARE = 0.25  # and no more of all memory
+_UNKNOWN_MEMORY = 8_000_000_000  # bytes: taken where the system does not say
 _NO_MATTE = 1e-6  # there a colour means nothing
 _HEAD = 127  # of 255: what is more than that in a matte is the head
 _BOX_MARGIN = 8  # pixels around it: the perceptual loss sees the silhouette too
@@ -87,8 +89,8 @@ class TrainingFrames:
     cache can do when every frame comes once per epoch; threads decode the others shortly before they are needed.
     """
 
-    def __init__(self, frames: Sequence[Frame], device: torch.device, cache: int = CACHE) -> None:
-        """cache: bytes, on the training device.
+    def __init__(self, frames: Sequence[Frame], device: torch.device, cache: int | None = None) -> None:
+        """cache: bytes, on the training device (default: `usual_cache`).
 
         Raises:
             HeadGaSError: a picture cannot be used; where they do not fit, only `[]` may find that.
@@ -99,6 +101,7 @@ class TrainingFrames:
         self.expressions = torch.from_numpy(np.stack([frame.expression for frame in frames])).to(device)  # [F,B]
         self._kept: dict[int, _Picture] = {}
         self._coming: dict[int, Future[_Picture]] = {}
+        cache = usual_cache(device) if cache is None else cache
         cores = os.cpu_count() or 1
         sizes = [_bytes(frame) for frame in frames]
         if sum(sizes) <= cache:
@@ -160,6 +163,17 @@ class TrainingFrames:
         cut = pixels[place]
         color, matte = (torch.from_numpy(part.copy()).to(self._device) for part in (cut[..., :3], cut[..., 3]))
         return _Picture(color, matte, place, shown)
+
+
+def usual_cache(device: torch.device) -> int:
+    """Bytes that pictures may take on a device where nobody says how many."""
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+    else:
+        names = getattr(os, "sysconf_names", {})  # Windows has none
+        known = "SC_PAGE_SIZE" in names and "SC_PHYS_PAGES" in names
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else _UNKNOWN_MEMORY
+    return min(_MOST_CACHE, int(_CACHE_SHARE * memory))
 
 
 def _give_way() -> None:

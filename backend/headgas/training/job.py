@@ -15,7 +15,6 @@ from headgas.avatars import Avatar
 from headgas.captures import Capture
 from headgas.perceptual import load_perceptual_loss
 from headgas.training.config import TrainingConfig, preset
-from headgas.training.frames import CACHE
 from headgas.training.processes import Processes
 from headgas.training.run import Progress, Run
 from headgas.training.trainer import Budget, Trainer
@@ -34,7 +33,7 @@ class Job:
     batch: int = 1  # frames per step
     compact: bool = True  # how the avatar is saved
     live: float | None = None  # seconds from one avatar, written while it trains, to the next
-    cache: int = CACHE  # bytes that decoded pictures may take
+    cache: int | None = None  # bytes that decoded pictures may take; None: what is usual
     refine: bool | None = None  # the frames' poses and expressions; None: where the capture's are estimated
 
     def config(self, name: str) -> TrainingConfig:

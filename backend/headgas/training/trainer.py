@@ -17,7 +17,7 @@ from headgas.captures.capture import spread
 from headgas.splatting import rasterize
 from headgas.training.config import TrainingConfig
 from headgas.training.densification import Change, Densification, moved_into_parent
-from headgas.training.frames import CACHE, FrameOrder, TrainingFrames
+from headgas.training.frames import FrameOrder, TrainingFrames
 from headgas.training.initialization import starting_points
 from headgas.training.losses import Perceptual, photometric_loss, psnr
 from headgas.training.processes import Processes
@@ -93,14 +93,14 @@ class Trainer:
         device: torch.device | str = "cpu",
         perceptual: Perceptual | None = None,
         processes: Processes | None = None,
-        cache: int = CACHE,
+        cache: int | None = None,
         refine: bool = False,
     ) -> None:
         """A trainer before its first step.
 
         Args:
             processes: those that share the run; all of them do the same but for the frames they render.
-            cache: bytes that decoded pictures may take.
+            cache: bytes that decoded pictures may take; None: what is usual.
             refine: whether the frames' poses and expressions are corrected.
         """
         self._processes = processes or Processes()

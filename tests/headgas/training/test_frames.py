@@ -15,7 +15,7 @@ from headgas import cli
 from headgas.captures import load_capture
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera, Gaussians, Rendering, rasterize
-from headgas.training.frames import FrameOrder, TrainingFrames
+from headgas.training.frames import FrameOrder, TrainingFrames, usual_cache
 from headgas.training.trainer import Budget, Trainer
 from tests.headgas.conftest import SIZE, write_capture
 from tests.headgas.training.test_training import SMALL
@@ -86,6 +86,16 @@ def test_frames_that_were_not_announced_come_all_the_same(folder: Path) -> None:
     frames.expect([9, 8])  # as after resuming: what is in the way is given up
     assert frames[5].color.shape == (SIZE, SIZE, 3)
     assert torch.equal(frames[9].expression, frames.expressions[9])
+
+
+def test_the_usual_cache_is_a_quarter_of_a_small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for pages, expected in ((2_000_000, 2_048_000_000), (100_000_000, 4_000_000_000)):
+        values = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": pages}
+        monkeypatch.setattr("os.sysconf_names", values, raising=False)
+        monkeypatch.setattr("os.sysconf", values.__getitem__, raising=False)
+        assert usual_cache(CPU) == expected
+    monkeypatch.setattr("os.sysconf_names", {})
+    assert usual_cache(CPU) == 2_000_000_000
 
 
 def test_training_does_not_depend_on_the_cache(folder: Path) -> None:
