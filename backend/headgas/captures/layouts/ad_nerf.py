@@ -8,13 +8,14 @@ divided by 10, rays through whole pixel numbers; the last eleventh is called val
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from headgas.captures.capture import Capture, Frame
 from headgas.captures.fields import Fields, gathered
-from headgas.captures.layouts.nerf_blendshape import image_number, parsed_matte
+from headgas.captures.layouts.nerf_blendshape import image_number, numbered, parsed_matte
 from headgas.captures.layouts.reading import (
     HALF_PIXEL,
     Report,
@@ -23,7 +24,6 @@ from headgas.captures.layouts.reading import (
     common,
     found,
     listed,
-    opengl_viewmat,
     pixel_matrix,
     size_of,
     unnamed_space,
@@ -46,17 +46,8 @@ def read(folder: Path, report: Report, flame: Path | None) -> Capture:
     size = common(entries, lambda entry: size_of(entry.top, _image(folder, image_number(entry.fields))))
 
     def frame(row: int) -> Frame:
-        top, fields = entries[row].top, entries[row].fields
-        right = gathered(
-            {
-                "image": lambda: _image(folder, image_number(fields)),
-                "mattes": lambda: (parsed_matte(folder, image_number(fields)),),
-                "width": lambda: size[0],
-                "height": lambda: size[1],
-                "viewmat": lambda: opengl_viewmat(fields.rigid("transform_matrix")),
-                "K": lambda: _intrinsics(top),
-            }
-        )
+        readers = numbered(entries[row], partial(_image, folder), partial(parsed_matte, folder), size, _intrinsics)
+        right = gathered(readers)
         return Frame(name=right["image"].stem, split=entries[row].split, expression=expressions[row], **right)
 
     return assembled(folder, space, range(len(entries)), frame, report)

@@ -8,7 +8,9 @@ USTC3DV/NeRFBlendShape-code, nerf/provider.py and nerf/utils.py: an OpenGL camer
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,20 +64,31 @@ def read_frames(
 
     def frame(entry: Listed) -> Frame:
         fields = entry.fields
-        right = gathered(
-            {
-                "image": lambda: _image(images, image_number(fields)),
-                "mattes": lambda: (matte(folder, image_number(fields)),),
-                "width": lambda: size[0],
-                "height": lambda: size[1],
-                "viewmat": lambda: opengl_viewmat(fields.rigid("transform_matrix")),
-                "K": lambda: _intrinsics(entry.top),
-                "expression": lambda: fields.array("exp_ori", (count,)).astype("float32"),
-            }
-        )
+        readers = numbered(entry, partial(_image, images), partial(matte, folder), size, _intrinsics)
+        readers["expression"] = lambda: fields.array("exp_ori", (count,)).astype("float32")
+        right = gathered(readers)
         return Frame(name=right["image"].stem, split=entry.split, **right)
 
     return assembled(folder, space, entries, frame, report)
+
+
+def numbered(
+    entry: Listed,
+    image: Callable[[int], Path],
+    matte: Callable[[int], Matte],
+    size: tuple[int, int],
+    intrinsics: Callable[[Fields], np.ndarray],
+) -> dict[str, Callable[[], Any]]:
+    """How a frame is read whose picture has a number, as AD-NeRF's and those of its successors: all but expressions."""
+    fields = entry.fields
+    return {
+        "image": lambda: image(image_number(fields)),
+        "mattes": lambda: (matte(image_number(fields)),),
+        "width": lambda: size[0],
+        "height": lambda: size[1],
+        "viewmat": lambda: opengl_viewmat(fields.rigid("transform_matrix")),
+        "K": lambda: intrinsics(entry.top),
+    }
 
 
 def _place(entry: Listed) -> int:
