@@ -5,7 +5,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headgas.captures.tracking.channels import Channel
+from headgas.captures.tracking.channels import ALWAYS, Channel
 from headgas.captures.tracking.choosing import BLURRED, COVERED, NO_FACE, OUTSIDE
 
 _TURN, _NOD = 15.0, 8.0  # degrees that are seldom too many
@@ -52,8 +52,11 @@ def _advice(facts: Mapping[str, Any], channels: Sequence[Channel]) -> Iterator[s
             seen_from = f"the avatar is a guess from there (it was seen {max(reached, 0):.0f}° that way)"
             yield f"You never turned your head {side}: {seen_from}. Turn slowly by about {2 * enough:.0f}°."
     trusted = {channel.name for channel in channels if not channel.problem}
+    always = [channel.name for channel in channels if channel.problem == ALWAYS]
+    if always:
+        yield f"Your face was hardly seen at rest: show it for some seconds. All the time it did: {', '.join(always)}."
     for names, missed in _SHOWN.items():
-        if not trusted & set(names):
+        if not (trusted | set(always)) & set(names):
             yield f"{missed}: the avatar gets no slider of that name."
     if facts["eyes_apart"] < _SMALL:
         yield f"Your eyes are only {facts['eyes_apart']:.0f} pixels apart: come closer, or film at a higher resolution."

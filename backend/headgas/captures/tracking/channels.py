@@ -32,6 +32,8 @@ from headgas.captures.tracking.landmarks import (
 _REST, _FULL = 50, 98  # percentiles of the training frames: what a face mostly does, and its most without outliers
 _CLOSED = 15  # percentile of the jaw's opening at rest: people in videos talk
 _MOST = 1.5  # times the full range: beyond is an outlier
+ALWAYS = "hardly less all the time"
+_LESS = 2.0  # times what would be enough, that a channel falls below what is taken for rest: it was not rest
 _ABOVE_NOISE = 3.0  # times its own trembling that a trusted channel reaches
 # What landmarks tell only roughly: on heads whose truth is known their correlation with it is 0.5 to 0.9, while lids,
 # smile and jaw have 0.86 to 0.95 (docs/results.md).
@@ -81,16 +83,17 @@ def measure_channels(positions: np.ndarray, train: np.ndarray, in_order: bool) -
         noise = _noise(measure.values) if in_order else 0.0
         for name, away in ((measure.more, measure.values - rest), (measure.less, rest - measure.values)):
             if name:
-                channels.append(_channel(name, away, train, noise, measure.enough))
+                channels.append(_channel(name, away, train, noise, measure.enough, measure.less == ""))
     return channels
 
 
-def _channel(name: str, away: np.ndarray, train: np.ndarray, noise: float, enough: float) -> Channel:
-    """The channel of a measure's distance [F] from rest, in one direction."""
+def _channel(name: str, away: np.ndarray, train: np.ndarray, noise: float, enough: float, alone: bool) -> Channel:
+    """The channel of a measure's distance [F] from rest, in one direction; alone: the other has no channel."""
     reach = float(np.percentile(away[train], _FULL))
     problem = ""
     if reach < enough:
-        problem = "hardly moved"
+        fell = -float(np.percentile(away[train], 100 - _FULL))
+        problem = ALWAYS if alone and fell > _LESS * enough else "hardly moved"
     elif reach < _ABOVE_NOISE * noise:
         problem = "moved little more than its landmarks tremble"
     values = np.clip(away / max(reach, 1e-9), 0.0, _MOST)
@@ -118,7 +121,8 @@ def _measures(positions: np.ndarray, train: np.ndarray) -> list[_Measure]:
     for side, word in ((_LEFT, "Left"), (_RIGHT, "Right")):
         corner = positions[:, MOUTH_CORNER[side], _Z]
         measures.append(_Measure((corner - nose[:, _Z]) / apart, f"mouthSmile{word}", "", 0.04))
-        frown = _apart_from(jaw, (middle - corner) / apart, train)  # a falling jaw takes the lips' middle along
+        # a falling jaw takes the lips' middle along
+        frown = _apart_from(jaw[:, None], (middle - corner) / apart, train)
         measures.append(_Measure(frown, f"mouthFrown{word}", "", 0.04))
         still = (positions[:, TEMPLE[side], _Z] + eyes[side][:, _Z]) / 2
         brow = positions[:, BROW_OUTER[side], _Z].mean(1) - still
@@ -137,8 +141,11 @@ def _eye_measures(positions: np.ndarray, train: np.ndarray) -> list[_Measure]:
         lids.append(np.linalg.norm(opening, axis=2).mean(1) / width)
         aside.append((iris - (outer + inner) / 2)[:, _X] / width)
         up.append((iris + lower - outer - inner)[:, _Z] / width)  # the lower lid rises and sinks with the gaze
-    left = np.mean(aside, 0)
-    upward = _apart_from(np.mean(lids, 0), np.mean(up, 0), train)  # a closing lid takes the iris's landmarks along
+    left, opened = np.mean(aside, 0), np.mean(lids, 0)
+    opened = opened - np.percentile(opened[train], _REST)
+    # a closing lid takes the iris's landmarks along; an eye that is torn open shows more below it, as one that looks up
+    lidded = np.stack([np.minimum(opened, 0), np.maximum(opened, 0)], 1)
+    upward = _apart_from(lidded, np.mean(up, 0), train)
     return [
         _Measure(lids[_LEFT], "eyeWideLeft", "eyeBlinkLeft", 0.08),
         _Measure(lids[_RIGHT], "eyeWideRight", "eyeBlinkRight", 0.08),
@@ -149,11 +156,11 @@ def _eye_measures(positions: np.ndarray, train: np.ndarray) -> list[_Measure]:
     ]
 
 
-def _apart_from(cause: np.ndarray, values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Values [F] without what is linear in a cause [F], as the training frames have it."""
-    away = cause - cause[train].mean()
-    slope = (away[train] @ values[train]) / max(float(away[train] @ away[train]), 1e-12)
-    return values - slope * away
+def _apart_from(causes: np.ndarray, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Values [F] without what is linear in causes [F,n], as the training frames have it."""
+    away = causes - causes[train].mean(0)
+    slopes = np.linalg.lstsq(away[train], values[train] - values[train].mean())[0]
+    return values - away @ slopes
 
 
 def _distance(positions: np.ndarray, one: int, other: int) -> np.ndarray:

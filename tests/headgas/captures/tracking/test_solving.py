@@ -7,10 +7,18 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from headgas.captures.tracking import pose, smoothing
-from headgas.captures.tracking.channels import measure_channels
+from headgas.captures.tracking.channels import ALWAYS, measure_channels
 from headgas.captures.tracking.choosing import COVERED, fits, held_out
 from headgas.captures.tracking.expression import fit_expressions
-from headgas.captures.tracking.landmarks import PAIRS, STABLE, mirrored
+from headgas.captures.tracking.landmarks import (
+    IRIS,
+    LOWER_LID,
+    MOUTH_CORNER,
+    PAIRS,
+    STABLE,
+    UPPER_LID,
+    mirrored,
+)
 from tests.headgas.captures.tracking.faces import K, neutral_face, video
 
 TALKING = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthSmileLeft", "mouthSmileRight", "browInnerUp")
@@ -110,6 +118,27 @@ def test_named_channels_follow_what_the_face_does() -> None:
     still = pose.unproject(video(noise=0.3, still=tuple(seen.moved)).landmarks[..., :2], motion, K)
     untrusted = {channel.name for channel in measure_channels(still, EVERY, in_order=True) if channel.problem}
     assert untrusted >= {"jawOpen", "eyeBlinkLeft", "mouthPucker"}
+
+
+def test_an_eye_that_is_torn_open_does_not_look_down() -> None:
+    positions, beat = np.repeat(neutral_face()[None], 120, 0), np.sin(3.1 * np.arange(120) / 25)
+    shut, wide = np.clip(beat, 0, 1), np.clip(-beat, 0, 1)
+    for side in (0, 1):
+        positions[:, UPPER_LID[side], 2] += 0.004 * wide[:, None] - 0.009 * shut[:, None]
+        positions[:, LOWER_LID[side], 2] -= 0.002 * wide[:, None]
+        positions[:, IRIS[side], 2] -= 0.002 * shut
+    found = {channel.name: channel for channel in measure_channels(positions, EVERY, in_order=True)}
+    assert not found["eyeWideLeft"].problem and not found["eyeBlinkRight"].problem
+    assert found["eyeLookDownLeft"].problem and found["eyeLookUpRight"].problem
+
+
+def test_what_a_face_shows_all_the_time_is_not_its_rest() -> None:
+    positions, smiling = np.repeat(neutral_face()[None], 120, 0), np.arange(120) > 30
+    for side in (0, 1):
+        positions[smiling, MOUTH_CORNER[side], 2] += 0.008
+    found = {channel.name: channel for channel in measure_channels(positions, EVERY, in_order=True)}
+    assert found["mouthSmileLeft"].problem == found["mouthSmileRight"].problem == ALWAYS
+    assert found["jawOpen"].problem == found["eyeWideLeft"].problem == "hardly moved"
 
 
 def test_components_hold_what_no_name_says() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from headgas.captures import check_capture, load_capture
 from headgas.captures.tracking import Tracked, TrackOptions, environment, is_ready, observing, pictures, track
 from headgas.captures.tracking.advice import advice
-from headgas.captures.tracking.channels import Channel
+from headgas.captures.tracking.channels import ALWAYS, Channel
 from headgas.captures.tracking.focal import intrinsics
 from headgas.captures.tracking.pose import HeadMotion
 from headgas.cli import main
@@ -186,14 +186,16 @@ def test_the_advice_names_what_was_not_shown() -> None:
     facts["eyes_apart"] = 120.0
     facts |= {"yaw": [-30.0, 4.0], "pitch": [-12.0, 12.0], "errors": {"stable": 1.0}, "focal_from": "given"}
     zeros = np.zeros(3)
-    names = ("eyeBlinkLeft", "mouthWide", "mouthPucker", "browInnerUp", "eyeLookInLeft")
+    names = ("eyeBlinkLeft", "mouthPucker", "browInnerUp", "eyeLookInLeft")
     channels = [Channel(name, zeros, 1.0, 0.0, "") for name in names]
     channels.append(Channel("jawOpen", zeros, 0.0, 0.0, "hardly moved"))
+    channels.append(Channel("mouthSmileLeft", zeros, 0.0, 0.0, ALWAYS))
     said = advice(facts, channels)
     assert [sentence.partition(":")[0] for sentence in said] == [
         "The last 60 frames of the video cannot be read",
         "90 of 540 frames cannot be used; many frames are blurred",
         "You never turned your head right",
+        "Your face was hardly seen at rest",
         "You never opened your mouth wide",
     ]
 
