@@ -17,7 +17,9 @@ how far it is, one JSON object a line: {"done": frames, "of": frames}, at last {
 """
 
 import json
+import mmap
 import re
+import struct
 import sys
 from pathlib import Path
 
@@ -55,7 +57,11 @@ class Source:
             recorded = 0.0  # it does not say
         self._stride = max(1, round(recorded / rate))
         self.rate = recorded / self._stride
-        self.count = max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))) // self._stride
+        held = max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        shown = shown_seconds(path)
+        if shown is not None and recorded:
+            held = min(held, round(shown * recorded))
+        self.count = held // self._stride
 
     def __iter__(self):
         size = None
@@ -85,6 +91,47 @@ class Source:
                     break
                 yield f"frame {number}", picture
             number += 1
+
+
+def shown_seconds(path):
+    """How much of an MP4 or QuickTime film its edit list shows (ISO 14496-12); None where there is none.
+
+    A film that was trimmed without being encoded anew still holds, and counts, the frames that its edits hide.
+    """
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+
+        def inside(parents, kind):
+            return [box for parent in parents for name, box in boxes_in(data, *parent) if name == kind]
+
+        film = inside([(0, len(data))], b"moov")
+        for track in inside(film, b"trak"):
+            if [data[first + 8 : first + 12] for first, _ in inside(inside([track], b"mdia"), b"hdlr")] == [b"vide"]:
+                break
+        else:
+            return None
+        header, edits = inside(film, b"mvhd"), inside(inside([track], b"edts"), b"elst")
+        if not header or not edits:
+            return None
+        per_second = struct.unpack_from(">I", data, header[0][0] + (20 if data[header[0][0]] else 12))[0]
+        first, last = edits[0]
+        entry = ">QqI" if data[first] else ">IiI"  # how long, from when, how fast
+        last -= (last - first - 8) % struct.calcsize(entry)
+        shown = sum(lasts for lasts, start, _ in struct.iter_unpack(entry, data[first + 8 : last]) if start >= 0)
+        return shown / per_second if shown and per_second else None  # in fragments, 0: all there is
+
+
+def boxes_in(data, at, end):
+    """The boxes between two places in a file of the ISO format: their names, and where what they hold lies."""
+    while at + 16 <= end:
+        length, name = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if length == 1:
+            length, head = struct.unpack_from(">Q", data, at + 8)[0], 16
+        length = length or end - at
+        if length < head or at + length > end:  # another format, or cut off
+            return
+        yield name, (at + head, at + length)
+        at += length
 
 
 def pictures_in(folder):

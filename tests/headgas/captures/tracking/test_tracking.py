@@ -272,6 +272,13 @@ data[matrix : matrix + 20] = struct.pack(">5i", 0, 1 << 16, 0, -1 << 16, 0)  # a
 open(path, "wb").write(data)
 source = worker.Source(path, 30)
 shown = [picture for _, picture in source]
+assert worker.shown_seconds(path) == 0.1
+edits = data.find(b"elst") + 12
+data[edits : edits + 8] = struct.pack(">Ii", 67, 512)  # milliseconds that are shown, and those before that are not
+trimmed = path.replace("film", "trimmed")
+open(trimmed, "wb").write(data)
+source_of_two = worker.Source(trimmed, 30)
+assert source_of_two.count == len(list(source_of_two)) == 2, source_of_two.count
 assert len(shown) == source.count == 3 and shown[0].shape == (64, 48, 3), (source.count, shown[0].shape)
 assert shown[0][:16].mean() > 200 and shown[0][30:].mean() < 50, "what is stored at the left is not on top"
 folder = Path(path).with_name("pictures")
@@ -287,7 +294,7 @@ else:
 """
 
 
-def test_a_phone_s_video_stands_upright_and_an_empty_picture_is_named(
+def test_a_phone_s_video_stands_upright_and_what_was_trimmed_is_not_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Phones store their pictures lying on their side, and say so."""
