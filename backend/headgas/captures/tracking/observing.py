@@ -29,7 +29,8 @@ class Observations:
     width: int  # pixels
     height: int  # pixels
     rate: float  # frames per second; 0 for a folder of pictures
-    declared: int  # frames that the video says it has: more than F where it is damaged
+    declared: int  # frames that the video says it shows: more than F where it is damaged
+    heads: np.ndarray  # [n,4] some frames, and left, top and right in pixels of the head above the eyes; nan if unseen
 
     @property
     def found(self) -> np.ndarray:
@@ -60,9 +61,9 @@ class Tracker:
                 landmarks = arrays["landmarks"].astype(np.float64)
                 width, height = (int(value) for value in arrays["size"])
                 rate, declared = float(arrays["rate"]), int(arrays["declared"])
-                sharpness = arrays["sharpness"].astype(np.float64)
+                sharpness, heads = (arrays[name].astype(np.float64) for name in ("sharpness", "heads"))
         assert landmarks.shape[1:] == (COUNT, 3)
-        return Observations(landmarks, sharpness, width, height, rate, declared)
+        return Observations(landmarks, sharpness, width, height, rate, declared, heads)
 
     def cut(self, boxes: np.ndarray, size: int, out: Path, on_progress: Callable[[int, int], None]) -> None:
         """Writes `out/NNNNNN.png` and `NNNNNN_matte.png`, size × size pixels, for boxes [n,4]: frame, x, y, side.

@@ -3,10 +3,13 @@
 """From a video to a capture folder: look, solve, choose, describe, cut out, write; `capture.json` comes last."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ FACTS = "tracking.json"
 _UNFINISHED = "tracking.unfinished"  # lies in a folder that is being written
 _CUT = "cut"  # pictures without their matte, within that folder
 _FEWEST = 12  # frames: with fewer, nothing can be said
+_THREADS = 8  # that cut heads out: each needs some 30 MB
 _MARGIN = 0.25  # of the width of eyes or mouth, around them
 _SHARES = {"tracker": 0.05, "look": 0.45, "cut": 0.65, "write": 0.98}  # of the whole time, at the end of each part
 Progress = Callable[[float, str], None]
@@ -96,16 +100,21 @@ def track(source: Path, out: Path, options: TrackOptions, on_progress: Progress 
     landmarks = observed.landmarks[solved.numbers]
     train = choosing.held_out(len(solved.numbers), options.held_out)
     expressions = fit_expressions(landmarks, solved.motion, K, train, solved.in_order)
-    boxes = pictures.boxes(solved.motion, K, options.torso)
+    heads = np.full((len(observed.landmarks), 3), np.nan)
+    heads[observed.heads[:, 0].astype(int)] = observed.heads[:, 1:]
+    hair = pictures.hair_reach(heads[solved.numbers], solved.motion, K)
+    boxes = pictures.boxes(solved.motion, K, options.torso, hair)
     size = min(options.size, int(boxes[0, 2]))
     cut, wanted = out / _CUT, np.concatenate([solved.numbers[:, None], boxes], 1)
     tracker.cut(wanted, size, cut, _counted(on_progress, "look", "cut", "Cutting out the head"))
     frames = _frames(out, solved, expressions, K, boxes, size, train, landmarks)
     chin = None if options.torso else pictures.chin_height(unproject(landmarks[..., :2], solved.motion, K))
     report = _counted(on_progress, "cut", "write", "Refining the matte")
-    for done, frame in enumerate(frames, 1):
-        _write_picture(frame, cut / f"{frame.name}.png", chin)
-        report(done, len(frames))
+    in_picture = (landmarks[..., :2] - boxes[:, None, :2]) * (size / boxes[0, 2])
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
+        written = pool.map(partial(_write_picture, cut, chin), frames, in_picture)
+        for done, _ in enumerate(written, 1):
+            report(done, len(frames))
     facts = _facts(source, observed, K, focal_from, solved, expressions, train)
     files.write(out / FACTS, json.dumps(facts, indent=1))
     _save_points(out / "points.npy", surface_points(expressions.rest))
@@ -116,7 +125,6 @@ def track(source: Path, out: Path, options: TrackOptions, on_progress: Progress 
     (out / _UNFINISHED).unlink(missing_ok=True)
     on_progress(1.0, "Done")
     yaw, pitch = views(solved.motion.rotations)
-    in_picture = (landmarks[..., :2] - boxes[:, None, :2]) * (size / boxes[0, 2])
     return Tracked(out, facts, frames, in_picture, solved.numbers, yaw, pitch, solved.errors)
 
 
@@ -222,17 +230,19 @@ def _boxes(pixels: np.ndarray, size: int) -> dict[str, Box]:
     return boxes
 
 
-def _write_picture(frame: Frame, cut: Path, chin: float | None) -> None:
-    """Joins a picture and its matte; the torso is cut off below the lowest chin, unless that is None."""
-    with Image.open(cut) as opened, Image.open(cut.with_name(f"{cut.stem}_matte.png")) as opened_matte:
-        color = np.asarray(opened.convert("RGB"), np.float64) / 255
-        matte = np.asarray(opened_matte.convert("L"), np.float64) / 255
+def _write_picture(cut: Path, chin: float | None, frame: Frame, face: np.ndarray) -> None:
+    """Joins a picture and its matte; the torso is cut off below the lowest chin, unless that is None, and below the
+    face [478,2]."""
+    color_file, matte_file = cut / f"{frame.name}.png", cut / f"{frame.name}_matte.png"
+    with Image.open(color_file) as opened, Image.open(matte_file) as opened_matte:
+        color = np.asarray(opened.convert("RGB"), np.float32) / 255
+        matte = np.asarray(opened_matte.convert("L"), np.float32) / 255
     rgba = pictures.matted(color, matte)
     if chin is not None:
-        rgba[..., 3] *= pictures.above_chin(len(matte), frame.K, frame.viewmat, chin)
+        rgba[..., 3] *= pictures.above_chin(len(matte), frame.K, frame.viewmat, chin, face)
     files.save_image(frame.image, (np.clip(rgba, 0, 1) * 255 + 0.5).astype(np.uint8))
-    for path in (cut, cut.with_name(f"{cut.stem}_matte.png")):
-        path.unlink()
+    color_file.unlink()
+    matte_file.unlink()
 
 
 def _facts(

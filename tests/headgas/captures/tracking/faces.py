@@ -116,6 +116,7 @@ def main() -> None:
     print("a library's chatter", flush=True)
     if job["job"] == "landmarks":
         declared = np.array(len(seen["landmarks"]) + seen.pop("cut", 0))
+        seen.setdefault("heads", np.zeros((0, 4)))
         np.savez(job["out"], **seen, size=np.array((WIDTH, HEIGHT)), rate=np.array(25.0), declared=declared)
     else:
         for number, x, y, side in np.load(job["boxes"]):

@@ -137,12 +137,16 @@ def test_the_torso_is_cut_below_the_chin_and_specks_are_gone() -> None:
     K = pictures.intrinsics(faces.K, box, 128)
     viewmat = np.eye(4)
     viewmat[:3, :3], viewmat[:3, 3] = to_camera, (0, 0, 0.6)
-    share = pictures.above_chin(128, K, viewmat, chin=-0.115)
-    chin_row = K[1, 1] * 0.115 / 0.6 + K[1, 2]
-    below = chin_row + K[1, 1] * 0.03 / 0.6
+    above = K[:2, 2] + K[0, 0] * np.array([[-0.05, 0.05], [0.05, 0.05], [0.0, 0.0]]) / 0.6
+    share = pictures.above_chin(128, K, viewmat, chin=-0.115, face=above)
+    throat = 0.6 - 0.04  # nearer than the neck's middle
+    chin_row = K[1, 1] * 0.115 / throat + K[1, 2]
+    below = chin_row + K[1, 1] * 0.03 / throat
     middle = share[:, 54:74]
     assert (middle[: int(chin_row)] == 1).all() and (share[int(below) + 1 :] == 0).all()
     assert share[int(chin_row), 3] == 0 and share[30, 3] == 1  # a shoulder, and what is beside the forehead
+    raised = int(chin_row - K[1, 1] * 0.03 / throat)
+    assert share[raised, 10] == 0  # a shoulder that is higher than the chin
     assert pictures.boxes(motion, faces.K, torso=True)[0, 2] > box[2]
     matte = np.zeros((128, 128))
     matte[40:90, 40:90], matte[5:9, 5:9] = 1, 1
@@ -150,6 +154,51 @@ def test_the_torso_is_cut_below_the_chin_and_specks_are_gone() -> None:
     rgba = pictures.matted(color, matte)
     assert rgba[60, 60, 3] > 0.99 and rgba[7, 7, 3] < 0.01 and rgba[20, 60, 3] < 0.01
     np.testing.assert_allclose(rgba[60, 60, :3], (0.8, 0.6, 0.5), atol=0.01)
+
+
+def test_the_chin_of_a_head_that_looks_down_is_kept() -> None:
+    """It is before the neck, and therefore lower in the picture than where the neck ends."""
+    down = np.radians(35)
+    nod = np.array([[1, 0, 0], [0, np.cos(down), -np.sin(down)], [0, np.sin(down), np.cos(down)]])
+    viewmat = np.eye(4)
+    viewmat[:3, :3], viewmat[:3, 3] = faces.TO_CAMERA @ nod, (0, 0, 0.6)
+    head = faces.neutral_face()
+    head[[152, 148, 377], 1] = -0.1
+    face = head @ viewmat[:3, :3].T + viewmat[:3, 3]
+    K = np.array([[200.0, 0, 64], [0, 200, 64], [0, 0, 1]])
+    pixels = (face @ K.T)[:, :2] / face[:, 2:]
+    chin = pictures.chin_height(head[None])
+    share = pictures.above_chin(128, K, viewmat, chin, pixels)
+    u, v = np.floor(pixels[152]).astype(int)
+    without = pictures.above_chin(128, K, viewmat, chin, np.array([[60.0, 40], [68, 40], [64, 50]]))
+    assert without[v, u] < 0.2 and share[v, u] > 0.8
+    assert (share[v + 8 :] == 0).all()  # the chest
+
+
+def test_a_picture_has_room_for_high_and_wide_hair() -> None:
+    motion = HeadMotion(faces.TO_CAMERA[None], np.array([[0, 0, 0.6]]), faces.neutral_face())
+    pixels = faces.FOCAL / 0.6  # a metre
+    usual = pictures.boxes(motion, faces.K, torso=False)[0]
+    for above, aside in ((0.22, 0.1), (0.15, 0.2)):
+        centre = faces.K[:2, 2]
+        head = np.array([[centre[0] - aside * pixels, centre[1] - above * pixels, centre[0] + 0.08 * pixels]])
+        hair = pictures.hair_reach(head, motion, faces.K)
+        assert hair == pytest.approx((above, aside))
+        left, top, edge = pictures.boxes(motion, faces.K, torso=False, hair=hair)[0]
+        assert left < head[0, 0] and top < head[0, 1]
+        assert top + edge == pytest.approx(usual[1] + usual[2], abs=2) or aside == 0.2  # the neck ends where it did
+    unseen = pictures.hair_reach(np.full((1, 3), np.nan), motion, faces.K)
+    np.testing.assert_array_equal(pictures.boxes(motion, faces.K, torso=False, hair=unseen)[0], usual)
+
+
+def test_a_matte_s_edge_follows_the_colour_where_brightness_shows_none() -> None:
+    u = np.mgrid[:256, :256][1]
+    head = u < 160
+    color = np.where(head[..., None], (0.6, 0.1, 0.3), (0.0, 0.4, 0.31))
+    np.testing.assert_allclose(*(c @ (0.299, 0.587, 0.114) for c in (color[0, 0], color[0, 255])), atol=0.01)
+    coarse = np.clip((163 - u) / 12 + 0.5, 0, 1)  # soft, and three pixels beside
+    soft = pictures.matted(color, coarse)[..., 3]
+    assert np.abs(soft - head).mean() < 0.4 * np.abs(coarse - head).mean()
 
 
 def test_what_the_network_half_believes_is_no_head() -> None:
@@ -252,6 +301,25 @@ def test_the_real_tracker_finds_the_face(tmp_path: Path, monkeypatch: pytest.Mon
     yaw = [np.degrees(np.arctan2(-frame.viewmat[2, 0], frame.viewmat[2, 1])) for frame in frames]
     assert max(yaw) - min(yaw) > 15  # it looks to both sides
     assert 0.1 < frames[0].load_rgba()[..., 3].mean() < 0.8
+
+
+def test_a_face_far_away_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network that looks at whole pictures finds nothing in this one."""
+    monkeypatch.undo()
+    if not is_ready():
+        pytest.skip("the tracker's environment is not made: the first `headgas track` downloads about 130 MB")
+    picture = Image.new("RGB", (1280, 720), (238, 240, 243))
+    with Image.open(ROOT / "docs/images/demo_character.png") as opened:
+        picture.paste(opened.convert("RGB").crop((0, 0, 320, 320)).resize((200, 200)), (850, 100))
+    (tmp_path / "video").mkdir()
+    picture.save(tmp_path / "video" / "0.png")
+    python = environment.tracker_python(lambda share, text: None, offline=True)
+    seen = observing.Tracker(python, tmp_path / "video", 30.0).observe(lambda done, of: None)
+    assert seen.found.tolist() == [True]
+    nose = seen.landmarks[0, 1, :2]
+    assert np.linalg.norm(nose - (960, 210)) < 25
+    _, left, top, right = seen.heads[0]
+    assert 850 < left < nose[0] - 25 and nose[0] + 25 < right < 1050 and 100 <= top < nose[1] - 40
 
 
 _ON_ITS_SIDE = """
