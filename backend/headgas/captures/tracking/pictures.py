@@ -90,6 +90,12 @@ def matted(color: np.ndarray, matte: np.ndarray) -> np.ndarray:
     return np.dstack([own_share * color + (1 - own_share) * near, soft])
 
 
+def in_video(size: int, box: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Which pixels [size,size] of a box that is resized to so many pixels lie within the video's picture."""
+    v, u = (np.mgrid[:size, :size] + 0.5) * (box[2] / size)
+    return (u + box[0] >= 0) & (u + box[0] <= width) & (v + box[1] >= 0) & (v + box[1] <= height)
+
+
 def above_chin(size: int, K: np.ndarray, viewmat: np.ndarray, chin: float, face: np.ndarray) -> np.ndarray:
     """How much [size,size] of each pixel is head and neck, not torso: above the end of the neck and within a funnel
     around it, all at the throat's distance; and all of the face, whose chin is before the neck when it looks down.

@@ -112,7 +112,8 @@ def track(source: Path, out: Path, options: TrackOptions, on_progress: Progress 
     report = _counted(on_progress, "cut", "write", "Refining the matte")
     in_picture = (landmarks[..., :2] - boxes[:, None, :2]) * (size / boxes[0, 2])
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
-        written = pool.map(partial(_write_picture, cut, chin), frames, in_picture)
+        write = partial(_write_picture, cut, chin, observed)
+        written = pool.map(write, frames, in_picture, boxes)
         for done, _ in enumerate(written, 1):
             report(done, len(frames))
     facts = _facts(source, observed, K, focal_from, solved, expressions, train)
@@ -230,14 +231,17 @@ def _boxes(pixels: np.ndarray, size: int) -> dict[str, Box]:
     return boxes
 
 
-def _write_picture(cut: Path, chin: float | None, frame: Frame, face: np.ndarray) -> None:
-    """Joins a picture and its matte; the torso is cut off below the lowest chin, unless that is None, and below the
-    face [478,2]."""
+def _write_picture(
+    cut: Path, chin: float | None, observed: Observations, frame: Frame, face: np.ndarray, box: np.ndarray
+) -> None:
+    """Joins a picture and its matte; what lies outside the video is cut off, and the torso below the lowest chin,
+    unless that is None, and below the face [478,2]."""
     color_file, matte_file = cut / f"{frame.name}.png", cut / f"{frame.name}_matte.png"
     with Image.open(color_file) as opened, Image.open(matte_file) as opened_matte:
         color = np.asarray(opened.convert("RGB"), np.float32) / 255
         matte = np.asarray(opened_matte.convert("L"), np.float32) / 255
     rgba = pictures.matted(color, matte)
+    rgba[..., 3] *= pictures.in_video(len(matte), box, observed.width, observed.height)
     if chin is not None:
         rgba[..., 3] *= pictures.above_chin(len(matte), frame.K, frame.viewmat, chin, face)
     files.save_image(frame.image, (np.clip(rgba, 0, 1) * 255 + 0.5).astype(np.uint8))

@@ -11,7 +11,8 @@ how far it is, one JSON object a line: {"done": frames, "of": frames}, at last {
         sharpness [F]; size [2]: width and height; rate: frames per second, 0 for a folder; declared: frames that the
         source says it shows; heads [n,4]: some frames, and left, top and right in pixels of who is seen above the eyes
     {"job": "pictures", "source", "rate", "boxes": FILE.npy, "size", "out": FOLDER}
-        boxes [n,4]: frame, x, y, side; writes NNNNNN.png and, of equal size, NNNNNN_matte.png
+        boxes [n,4]: frame, x, y, side; writes NNNNNN.png and, of equal size, NNNNNN_matte.png; both make up what lies
+        outside the video
 
 `rate`: at most so many frames per second of a video are looked at, and the others are not counted.
 """
@@ -247,7 +248,6 @@ def pictures(job):
                 continue
             x, y, side = boxes[number]
             matte = np.mean([person_of(segmentation, picture, boxes[number], *look) for look in _LOOKS], 0)
-            matte = matte * (cut(np.ones(picture.shape[:2], np.float32), x, y, side, cv2.BORDER_CONSTANT) > 0)
             colour = cut(picture, x, y, side, cv2.BORDER_REPLICATE)
             interpolation = cv2.INTER_AREA if size <= side else cv2.INTER_CUBIC
             write(out / f"{number:06d}.png", cv2.resize(colour, (size, size), interpolation=interpolation))

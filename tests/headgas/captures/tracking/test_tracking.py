@@ -191,6 +191,18 @@ def test_a_picture_has_room_for_high_and_wide_hair() -> None:
     np.testing.assert_array_equal(pictures.boxes(motion, faces.K, torso=False, hair=unseen)[0], usual)
 
 
+def test_what_lies_outside_the_video_is_no_head(tmp_path: Path) -> None:
+    inside = pictures.in_video(32, np.array((-10, -20, 64)), width=40, height=30)
+    assert inside.sum() == 20 * 15 and inside[10:25, 5:25].all()
+    seen = faces.video(frames=20)
+    moved = seen.landmarks + (5 - seen.landmarks[..., 0].min(), 0, 0)  # an ear leaves the video
+    result = track(faces.write_video(tmp_path / "video", seen, landmarks=moved), tmp_path / "capture", SMALL)
+    frame = result.frames[int(np.argmin(moved[:, :, 0].mean(1)))]
+    left = frame.K[0, 2] - frame.K[0, 0] / faces.FOCAL * faces.WIDTH / 2
+    alpha = frame.load_rgba()[..., 3]
+    assert left > 5 and not alpha[:, : int(left)].any() and alpha[:, int(left) + 1].max() > 0.9
+
+
 def test_a_matte_s_edge_follows_the_colour_where_brightness_shows_none() -> None:
     u = np.mgrid[:256, :256][1]
     head = u < 160
