@@ -91,6 +91,7 @@ def _cut_out(frames: list[Frame], kind: str, out: Path) -> list[tuple[np.ndarray
         viewmat[:3, :3], viewmat[:3, 3] = motion.rotations[number], motion.translations[number]
         face = (observed.landmarks[number, :, :2] - (x, y)) * (size / edge)
         above = pictures.above_chin(size, pictures.intrinsics(K, boxes[number], size), viewmat, chin, face)
+        above = above * pictures.in_video(size, boxes[number], observed.width, observed.height)
         color = np.asarray(Image.open(out / "cut" / f"{number:06d}.png").convert("RGB"), np.float64) / 255
         matte = np.asarray(Image.open(out / "cut" / f"{number:06d}_matte.png"), np.float64) / 255
         whole = exact[number].crop((x, y, x + edge, y + edge)).resize((size, size), Image.Resampling.BOX)
