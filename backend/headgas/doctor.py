@@ -19,7 +19,7 @@ from headgas.splatting import Camera, Gaussians, get_threads, rasterize
 from headgas.splatting.gpu_kernels import triton_command, triton_problem
 
 _PACKAGES = ("torch", "numpy", "numba", "safetensors", "pillow", "torchmetrics", "scikit-image")
-_PACKAGES += ("zstandard", "gsplat", "triton")
+_PACKAGES += ("zstandard", "deflate", "gsplat", "triton")
 _TEST_SECONDS = 2.0
 _TEST_GAUSSIANS, _TEST_SIZE = 5_000, 128
 

@@ -15,6 +15,7 @@ from PIL import Image
 from headgas.avatars.expression_space import ExpressionSpace
 from headgas.captures.mattes import Matte
 from headgas.captures.opening import opened_picture
+from headgas.captures.png import read_png
 from headgas.errors import HeadGaSError
 from headgas.splatting import Camera
 
@@ -49,9 +50,10 @@ class Frame:
         Raises:
             HeadGaSError: the file is missing, damaged, without alpha, or of another size.
         """
-        pixels = self._load_pixels().astype(np.float32) / 255.0
+        pixels = self._load_pixels().astype(np.float32)
+        pixels /= 255
         for matte in self.mattes:
-            pixels = matte.applied(pixels, self.name)
+            matte.apply(pixels, self.name)
         return pixels
 
     def load_head(self) -> np.ndarray:
@@ -60,7 +62,12 @@ class Frame:
         Raises:
             HeadGaSError: as `load_rgba`, and where the matte says that there is no head.
         """
-        pixels = np.round(self.load_rgba() * 255).astype(np.uint8) if self.mattes else self._load_pixels()
+        if self.mattes:
+            values = self.load_rgba()
+            values *= 255
+            pixels = np.round(values, out=values).astype(np.uint8)
+        else:
+            pixels = self._load_pixels()
         if not pixels[..., 3].any():
             raise HeadGaSError(f"{self.image}: the matte of frame {self.name} is empty.")
         return pixels
@@ -79,6 +86,8 @@ class Frame:
 
     def _load_pixels(self) -> np.ndarray:
         """[H,W,4] uint8 as the file has them."""
+        if (pixels := read_png(self.image, self.width, self.height)) is not None:
+            return pixels
         with self._opened() as opened:
             pixels = np.asarray(opened if opened.mode == "RGBA" else opened.convert("RGBA"))
         self._check_size(pixels.shape[1], pixels.shape[0])

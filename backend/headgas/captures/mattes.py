@@ -23,8 +23,8 @@ class Matte:
     color: tuple[int, int, int] | None = None  # the head's, in a picture of classes; None: alpha, or white is the head
     blended: bool = False  # the photograph is mixed with white already, as much as this matte says
 
-    def applied(self, pixels: np.ndarray, name: str) -> np.ndarray:
-        """The photograph [H,W,4] of the frame `name`, straight alpha in 0..1, with what this matte takes away of it.
+    def apply(self, pixels: np.ndarray, name: str) -> None:
+        """Take away from the photograph [H,W,4] of the frame `name`, straight alpha in 0..1, what is not the head.
 
         Raises:
             HeadGaSError: the file is missing, damaged, or of another size.
@@ -34,17 +34,18 @@ class Matte:
         if cover.shape != pixels.shape[:2]:
             sizes = [f"{shape[1]}×{shape[0]}" for shape in (cover.shape, pixels.shape)]
             raise HeadGaSError(f"{self.path}: the matte of frame {name} is {sizes[0]} pixels, its image {sizes[1]}.")
-        color, alpha = pixels[..., :3], pixels[..., 3:]
-        cover = cover[..., None]
+        pixels[..., 3] *= cover
         if self.blended:
-            color = np.clip((color - (1 - cover)) / np.maximum(cover, _SOFTEST), 0, 1)
-        return np.concatenate([color, alpha * cover], -1)
+            white, part = 1 - cover, np.maximum(cover, _SOFTEST)
+            for channel in range(3):  # one by one: numpy is slow where the last axis is short
+                np.clip((pixels[..., channel] - white) / part, 0, 1, out=pixels[..., channel])
 
     def _cover(self, opened: Image.Image) -> np.ndarray:
         """How much of each pixel is the head [H,W] float32."""
         if self.color is not None:
-            classes = np.asarray(opened.convert("RGB")) >= 128
-            return (classes == (np.array(self.color) >= 128)).all(-1).astype(np.float32)
+            classes = zip(opened.convert("RGB").split(), self.color, strict=True)
+            inside = [(np.asarray(channel) >= 128) == (value >= 128) for channel, value in classes]
+            return np.logical_and.reduce(inside).astype(np.float32)
         if opened.mode.startswith("I"):
             return np.asarray(opened, np.float32) / 65535
         channel = opened.convert("RGBA").getchannel("A") if opened.has_transparency_data else opened.convert("L")

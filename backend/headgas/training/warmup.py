@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compiling the CPU kernels before they are needed, by running each once on next to nothing."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 
 from headgas.avatars import ExpressionSpace, HeadGaS, HeadGaSConfig, ModesConfig
 from headgas.avatars.blending import blend
@@ -14,6 +16,7 @@ from headgas.avatars.factors import Factors
 from headgas.avatars.finishing import finish
 from headgas.avatars.shading import shade
 from headgas.avatars.skinning import skin, turned_quaternions
+from headgas.captures.png import decoded_png
 from headgas.splatting import Camera, Gaussians, rasterize
 from headgas.splatting.compiling import announce, is_compiled
 from headgas.splatting.pixels import count_contributions
@@ -101,6 +104,12 @@ def _skin() -> None:
     skin(torch.ones(1, 1), torch.cat([torch.eye(3).flatten(), torch.zeros(3)])[None], torch.zeros(1, 3))
 
 
+def _read_png() -> None:
+    image = io.BytesIO()
+    Image.new("RGBA", (_SIZE, _SIZE)).save(image, "png")
+    decoded_png(image.getvalue(), _SIZE, _SIZE)
+
+
 _SHADING = Kernels("the shading of Gaussians", 2, _shade)
 _FACTORS = Kernels("the reading of factors", 3, lambda: _read_factors(False))
 RENDERING = (
@@ -121,6 +130,7 @@ TRAINING = (
     Kernels("the gradients of the rasterizer for 3 channels", 4, lambda: _draw(False, True)),
     Kernels("the similarity of images", 3, _compare),
     Kernels("the optimizer of the basis", 2, _optimize),
+    Kernels("the reading of PNGs", 1, _read_png),
     _FACTORS,
     Kernels("the gradients of factors", 4, lambda: _read_factors(True)),
 )
