@@ -34,7 +34,7 @@ def read_png(path: Path, width: int, height: int) -> np.ndarray | None:
 
 def decoded_png(data: bytes, width: int, height: int) -> np.ndarray | None:
     """As `read_png`, of a file's content."""
-    if width * height > (Image.MAX_IMAGE_PIXELS or 0):
+    if not 0 < width * height <= (Image.MAX_IMAGE_PIXELS or 0):
         return None
     size = height * (1 + 4 * width)
     try:
