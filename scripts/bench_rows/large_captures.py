@@ -24,6 +24,7 @@ from bench_rows import scenes
 from bench_rows.measuring import Bench, Row
 from bench_rows.training import most_memory
 from headgas.captures import Capture, load_for_training
+from headgas.captures.png import read_png
 from headgas.splatting import set_threads
 from headgas.training.config import preset
 from headgas.training.frames import usual_cache
@@ -100,10 +101,18 @@ def _peaks(folder: Path, counts: tuple[int, ...]) -> list[float]:
     return peaks
 
 
+def _by_pillow(file: Path) -> np.ndarray:
+    with Image.open(file) as picture:
+        return np.asarray(picture)
+
+
 def rows(bench: Bench) -> Iterator[Row]:
     set_threads(bench.most)
     with tempfile.TemporaryDirectory() as temporary:
         folder = _write(Path(temporary), _MOST)
+        picture = folder / "0.png"
+        ours, pillows = bench.times([lambda: read_png(picture, _SIZE, _SIZE), lambda: _by_pillow(picture)])
+        yield bench.row(f"decoding a picture {_SIZE}²", ours, "ms", 1, ratio=pillows / ours, against="Pillow")
         opened = time.perf_counter()
         capture = load_for_training(folder)
         yield bench.row(f"opening {_MOST:,} frames", time.perf_counter() - opened, "s")
