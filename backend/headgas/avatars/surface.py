@@ -11,8 +11,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from skimage.filters import gaussian
-from skimage.measure import label, marching_cubes
 from torch import Tensor
 
 from headgas.avatars.avatar import Avatar
@@ -37,6 +35,8 @@ def extract_surface(avatar: Avatar) -> dict[str, Tensor]:
 
     All are empty when the avatar is nowhere opaque.
     """
+    from skimage.measure import marching_cubes
+
     neutral = avatar.neutral()
     low, high = visible_bounds(avatar)
     look = partial(_look, avatar, neutral, (low + high) / 2, float((high - low).norm()))
@@ -111,6 +111,9 @@ def _hull_distance(grid: Tensor, views: list[View]) -> Tensor:
 
 def _one_closed_body(distance: np.ndarray) -> np.ndarray:
     """Signed distances [X,Y,Z] in voxels: smoothed, only the largest body, closed at the borders."""
+    from skimage.filters import gaussian
+    from skimage.measure import label
+
     smooth = gaussian(distance, _SMOOTHING, mode="nearest")
     bodies = np.asarray(label(smooth < 0, connectivity=1))
     largest = np.bincount(bodies.ravel())[1:].argmax() + 1 if bodies.any() else 0

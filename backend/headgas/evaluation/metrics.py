@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from headgas.avatars import Avatar, Checkpoint
 from headgas.captures import Box, Capture, Frame
@@ -123,10 +122,12 @@ def render_over_white(avatar: Avatar, frame: Frame) -> Tensor:
 
 
 def _compare(frame: Frame, image: Tensor, target: Tensor, lpips: Lpips | None) -> dict[str, Any]:
+    from torchmetrics.functional.image import structural_similarity_index_measure  # loads for most of a second
+
     a, b = (picture.permute(2, 0, 1)[None] for picture in (image, target))
     row: dict[str, Any] = {
         "name": frame.name,
-        "psnr": peak_signal_noise_ratio(a, b, data_range=1.0).item(),
+        "psnr": psnr_of(a, b),
         "ssim": structural_similarity_index_measure(a, b, data_range=1.0).item(),  # type: ignore[union-attr]
         "lpips": lpips(image, target).item() if lpips else None,
     }
@@ -138,7 +139,14 @@ def _compare(frame: Frame, image: Tensor, target: Tensor, lpips: Lpips | None) -
 
 def _box_psnr(image: Tensor, target: Tensor, box: Box) -> float:
     x0, y0, x1, y1 = box
-    return peak_signal_noise_ratio(image[y0:y1, x0:x1], target[y0:y1, x0:x1], data_range=1.0).item()
+    return psnr_of(image[y0:y1, x0:x1], target[y0:y1, x0:x1])
+
+
+def psnr_of(image: Tensor, target: Tensor) -> float:
+    """How close two pictures of one shape, values in 0..1, are in dB."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    return peak_signal_noise_ratio(image, target, data_range=1.0).item()
 
 
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from headgas.avatars import Avatar
 from headgas.captures.capture import spread
-from headgas.evaluation.metrics import photograph_over_white
+from headgas.evaluation.metrics import photograph_over_white, psnr_of
 from headgas.evaluation.sheet import titled_sheet, to_bytes
 from headgas.evaluation.views import View
 from headgas.splatting import Gaussians, rasterize
@@ -75,7 +74,7 @@ def removal_series(avatar: Avatar, weights: Tensor, views: Sequence[View]) -> tu
             for count in counts
         ]
         target = photograph_over_white(view.frame).to(avatar.device) if view.frame else images[0]
-        qualities.append([peak_signal_noise_ratio(image, target, data_range=1.0).item() for image in images])
+        qualities.append([psnr_of(image, target) for image in images])
         if number in shown:
             rows.append([to_bytes(image) for image in ([target, *images] if view.frame else images)])
     means = np.mean(qualities, 0)

@@ -6,7 +6,6 @@ import logging
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree  # type: ignore[attr-defined]  # scipy has no stubs
 from torch import Tensor
 
 from headgas.captures import Capture, Frame
@@ -47,6 +46,8 @@ def starting_points(capture: Capture, count: int, generator: np.random.Generator
         parts = [(hull, count)]
     else:
         if len(hull):
+            from scipy.spatial import cKDTree  # type: ignore[attr-defined]  # scipy has no stubs
+
             hull = hull[cKDTree(surface).query(hull, distance_upper_bound=_HULL_REACH)[0] < _HULL_REACH]
         from_hull = round(_HULL_SHARE * count) if len(hull) else 0
         parts = [(surface, count - from_hull), (hull, from_hull)]
